@@ -1,0 +1,60 @@
+# Every target makes the virtual environment that it needs by itself; `make help` lists them.
+
+PYTHON ?= python3
+SCALE ?= 1
+WORKERS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+RUNTIME := $(VENV)/.runtime
+TEST := $(VENV)/.test
+BENCH := $(VENV)/.bench
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench fuzz-language clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: $(RUNTIME) ## run the main job on the shipped example
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tidegate.examples.demo
+
+test: $(TEST) ## run every test (WORKERS=2)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+
+check: $(TEST) ## lint, formatting, types and import contracts
+	@$(BIN)/ruff check --no-cache .
+	@$(BIN)/ruff format --no-cache --check .
+	@$(BIN)/python -m mypy
+	@$(BIN)/lint-imports --no-cache --no-logo
+
+bench: $(BENCH) ## measure against the hand-written baselines
+	@$(BIN)/python -m bench
+
+fuzz-language: $(TEST) ## search longer for a disagreement in the language (SCALE=1)
+	@$(BIN)/python -m tests.fuzz_language --scale $(SCALE)
+
+clean: ## remove the virtual environment and everything that was built
+	@rm -rf $(VENV) build dist src/*.egg-info .*_cache .hypothesis .benchmarks
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stale build/ puts deleted modules back into what is installed, hence the rm.
+$(RUNTIME): pyproject.toml requirements/build.txt requirements/runtime.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tidegate needs Python 3.11 or later: make PYTHON=python3.12")'
+	@echo "installing Tidegate into $(VENV)"
+	@rm -rf build
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install -r requirements/build.txt -r requirements/runtime.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TEST): $(RUNTIME) requirements/test.txt
+	@echo "installing the test tools into $(VENV)"
+	@$(PIP) install -r requirements/test.txt
+	@touch $@
+
+$(BENCH): $(RUNTIME) requirements/bench.txt
+	@$(PIP) install -r requirements/bench.txt
+	@touch $@

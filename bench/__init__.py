@@ -1,0 +1,1 @@
+"""Benchmarks: medians of per-round ratios, with their spread. None is written yet."""

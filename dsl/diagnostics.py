@@ -1,0 +1,88 @@
+"""Diagnostics are values: a code, a sentence, a place and a way out. Nothing here raises.
+
+House grammar of the sentences: lower-case start, no full stop, the user's words in backticks, the
+language's own words and never a token name or a Python type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import Enum
+
+from tidegate.dsl.source import Source, Span
+
+
+class Severity(Enum):
+    """How much a diagnostic weighs: an error refuses the policy, a note says what is not done."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding. `related` are further places with a short label each."""
+
+    code: str
+    message: str
+    span: Span
+    help: str = ""
+    severity: Severity = Severity.ERROR
+    related: tuple[tuple[Span, str], ...] = ()
+
+
+def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sorted by place, then code, without repetitions."""
+    unique = dict.fromkeys(diagnostics)
+    return tuple(sorted(unique, key=lambda d: (d.span, d.code, d.message)))
+
+
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Whether any of them refuses the policy."""
+    return any(d.severity is Severity.ERROR for d in diagnostics)
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """A help line `did you mean …?` for the nearest candidate, or an empty one."""
+    found = get_close_matches(word, sorted(set(candidates)), n=1, cutoff=0.7)
+    return f"did you mean `{found[0]}`?" if found else ""
+
+
+def render(diagnostic: Diagnostic, sources: Mapping[str, Source]) -> str:
+    """The text a person reads, with the source line and the span underlined.
+
+    `sources` maps a path to its source; a place in an unknown file is named without its line.
+    """
+    lines = [f"{diagnostic.severity.value}[{diagnostic.code}]: {diagnostic.message}"]
+    lines += _place(diagnostic.span, "", sources)
+    for span, label in diagnostic.related:
+        lines += _place(span, label, sources)
+    if diagnostic.help:
+        lines.append(f"  help: {diagnostic.help}")
+    return "\n".join(lines)
+
+
+def _place(span: Span, label: str, sources: Mapping[str, Source]) -> list[str]:
+    source = sources.get(span.path)
+    if source is None:
+        return [f"  --> {span.path}"] if span.path else []
+    line_number, column = source.position(span.start)
+    text = source.line(line_number)
+    last = min(span.end - span.start, len(text) - column + 1)
+    before = "".join("\t" if char == "\t" else " " for char in text[: column - 1])
+    gutter = " " * len(str(line_number))
+    mark = before + "^" * max(last, 1) + (f" {label}" if label else "")
+    return [
+        f"  --> {span.path}:{line_number}:{column}",
+        f" {gutter} |",
+        f" {line_number} | {visible(text)}",
+        f" {gutter} | {mark}",
+    ]
+
+
+def visible(text: str) -> str:
+    """`text` with control and bidirectional characters shown as escapes, so nothing hides."""
+    return "".join(c if c == "\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

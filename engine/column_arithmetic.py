@@ -1,0 +1,215 @@
+"""Exact integer arithmetic on columns: what `arithmetic.py` does to one value, for many.
+
+Numpy wraps silently at int64, so nothing is computed before it is known to fit. Every vector
+carries the interval its stored values lie in; where that proves a result to fit, the plain
+operation runs. Where it does not, rows that may leave int64 on the way (a product before its
+division, say) are worked out one by one in Python integers, and the rest goes the plain way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from tidegate.dsl.types import INT64_MAX, INT64_MIN, Bounds
+from tidegate.engine.arithmetic import divide_half_even
+from tidegate.engine.column_batch import Bits, Flags, Integers, Wide, pack
+
+_SAFE_PRODUCT = 2.0**62
+"""Below this, a product in floating point proves the exact one to be inside int64."""
+
+
+@dataclass(slots=True)
+class Vector:
+    """Integers of a run of rows. `valid` None: none is missing. A constant has one row.
+
+    Every stored value, a missing row's too, lies between `low` and `high`. `valid_bits` is the
+    packed validity, where it is known already.
+    """
+
+    values: Integers
+    valid: Flags | None
+    low: int
+    high: int
+    valid_bits: Bits | None = None
+
+    @property
+    def wide(self) -> Wide:
+        """The values as int64."""
+        return self.values.astype(np.int64, copy=False)
+
+    def packed_valid(self) -> Bits | None:
+        """The packed validity; None where no row is missing."""
+        if self.valid_bits is None and self.valid is not None:
+            self.valid_bits = pack(self.valid)
+        return self.valid_bits
+
+
+def constant(value: int) -> Vector:
+    """One value for every row."""
+    # One row and not a numpy scalar: scalars warn where arrays wrap.
+    return Vector(np.array([value], np.int64), None, value, value)
+
+
+def both(left: Flags | None, right: Flags | None) -> Flags | None:
+    """Rows valid on both sides."""
+    if left is None or right is None:
+        return right if left is None else left
+    return cast("Flags", left & right)
+
+
+def add(left: Vector, right: Vector, span: Bounds) -> Vector:
+    """left + right; missing outside `span`."""
+    low, high = left.low + right.low, left.high + right.high
+    total = left.wide + right.wide
+    valid = both(left.valid, right.valid)
+    if INT64_MIN <= low and high <= INT64_MAX:
+        return _within(total, valid, low, high, span)
+    wrapped = ((left.wide ^ total) & (right.wide ^ total)) < 0
+    return _dropping(total, valid, wrapped, span)
+
+
+def subtract(left: Vector, right: Vector, span: Bounds) -> Vector:
+    """left - right; missing outside `span`."""
+    low, high = left.low - right.high, left.high - right.low
+    total = left.wide - right.wide
+    valid = both(left.valid, right.valid)
+    if INT64_MIN <= low and high <= INT64_MAX:
+        return _within(total, valid, low, high, span)
+    wrapped = ((left.wide ^ right.wide) & (left.wide ^ total)) < 0
+    return _dropping(total, valid, wrapped, span)
+
+
+def multiply(left: Vector, right: Vector, down: int, span: Bounds) -> Vector:
+    """left * right / down, half to even; missing outside `span`."""
+    valid = both(left.valid, right.valid)
+    corners = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
+    if max(map(abs, corners)) <= INT64_MAX:
+        product = left.wide * right.wide
+        low, high = (divide_half_even(edge, down) for edge in (min(corners), max(corners)))
+        return _within(_quotient(product, down, down), valid, low, high, span)
+    a, b = np.broadcast_arrays(left.wide, right.wide)
+    hard = np.abs(a.astype(np.float64)) * np.abs(b.astype(np.float64)) >= _SAFE_PRODUCT
+    plain = _quotient(np.where(hard, 0, a) * b, down, down)
+    return _patch(plain, valid, hard, span, lambda row: divide_half_even(int(a[row]) * int(b[row]), down))
+
+
+def divide(left: Vector, up: int, right: Vector, span: Bounds) -> Vector:
+    """left * up / right, half to even; missing where `right` is zero and outside `span`."""
+    valid = both(left.valid, right.valid)
+    divisor = right.wide
+    if right.low <= 0 <= right.high:
+        zero = divisor == 0
+        if zero.any():
+            valid = both(valid, ~zero)
+            divisor = np.where(zero, 1, divisor)
+    edge = INT64_MAX // up
+    if -edge <= left.low and left.high <= edge and right.low > INT64_MIN:
+        reach = max(abs(left.low), abs(left.high)) * up
+        quotient = _signed_quotient(left.wide * up, divisor, right)
+        return _within(quotient, valid, -reach, reach, span)
+    a, b = np.broadcast_arrays(left.wide, divisor)
+    hard = (a > edge) | (a < -edge) | (b == INT64_MIN)
+    plain = _signed_quotient(np.where(hard, 0, a) * up, np.where(b == INT64_MIN, 1, b), right)
+    return _patch(plain, valid, hard, span, lambda row: divide_half_even(int(a[row]) * up, int(b[row])))
+
+
+def negate(operand: Vector, span: Bounds) -> Vector:
+    """-operand; missing outside `span`."""
+    return subtract(constant(0), operand, span)
+
+
+def absolute(operand: Vector, span: Bounds) -> Vector:
+    """The distance from 0; missing for the smallest int64."""
+    if operand.low >= 0:
+        return operand
+    high = max(abs(operand.low), abs(operand.high))
+    if high <= INT64_MAX:
+        return _within(np.abs(operand.wide), operand.valid, 0, high, span)
+    return _dropping(np.abs(operand.wide), operand.valid, operand.wide == INT64_MIN, span)
+
+
+def round_to(operand: Vector, step: int, span: Bounds) -> Vector:
+    """The nearest multiple of `step`, half to even; missing outside `span`."""
+    if step == 1:
+        return operand
+    quotient = _quotient(operand.wide, step, step)
+    low, high = (divide_half_even(edge, step) for edge in (operand.low, operand.high))
+    return multiply(Vector(quotient, operand.valid, low, high), constant(step), 1, span)
+
+
+def choose(flags: Flags, left: Vector, right: Vector) -> Vector:
+    """`left` where `flags` holds, else `right`, validity included."""
+    values = np.where(flags, left.wide, right.wide)
+    valid = None
+    if left.valid is not None or right.valid is not None:
+        valid = np.where(flags, _valid(left), _valid(right))
+    return Vector(values, valid, min(left.low, right.low), max(left.high, right.high))
+
+
+def missing() -> Vector:
+    """A value that is missing in every row."""
+    return Vector(np.zeros(1, np.int64), np.zeros(1, np.bool_), 0, 0)
+
+
+def _valid(vector: Vector) -> Flags:
+    return np.ones(1, np.bool_) if vector.valid is None else vector.valid
+
+
+def _quotient(numerator: Wide, divisor: int | Wide, divisor_max: int) -> Wide:
+    """numerator / divisor, half to even, for divisors above 0."""
+    if divisor_max == 1:
+        return numerator
+    quotient = numerator // divisor
+    rest = numerator - quotient * divisor
+    odd = quotient & 1
+    if divisor_max < 2**62:
+        rest += rest
+        rest += odd
+        quotient += rest > divisor
+    else:
+        quotient += rest > divisor - rest - odd
+    return cast("Wide", quotient)
+
+
+def _signed_quotient(numerator: Wide, divisor: Wide, bounds: Vector) -> Wide:
+    largest = max(abs(bounds.low), abs(bounds.high), 2)
+    if bounds.low < 0:
+        negative = divisor < 0
+        numerator = np.where(negative, -numerator, numerator)
+        divisor = np.where(negative, -divisor, divisor)
+    return _quotient(numerator, divisor, largest)
+
+
+def _within(values: Wide, valid: Flags | None, low: int, high: int, span: Bounds) -> Vector:
+    """A vector of values between `low` and `high`; those outside `span` are dropped."""
+    if span.low <= low and high <= span.high:
+        return Vector(values, valid, low, high)
+    return _dropping(values, valid, np.zeros(1, np.bool_), span)
+
+
+def _dropping(values: Wide, valid: Flags | None, bad: Flags, span: Bounds) -> Vector:
+    if span.low > INT64_MIN:
+        bad = bad | (values < span.low)
+    if span.high < INT64_MAX:
+        bad = bad | (values > span.high)
+    low, high = min(span.low, 0), max(span.high, 0)
+    if not bad.any():
+        return Vector(values, valid, low, high)
+    return Vector(np.where(bad, 0, values), both(valid, ~bad), low, high)
+
+
+def _patch(
+    plain: Wide, valid: Flags | None, hard: Flags, span: Bounds, exact: Callable[[int], int]
+) -> Vector:
+    """`plain` with its hard rows worked out one by one."""
+    values = np.array(plain)
+    bad = np.zeros(values.shape, np.bool_)
+    for row in np.flatnonzero(hard).tolist():
+        result = exact(row)
+        bad[row] = not INT64_MIN <= result <= INT64_MAX
+        values[row] = 0 if bad[row] else result
+    return _dropping(values, valid, bad, span)

@@ -1,0 +1,252 @@
+"""The door of the engine: a parsed body becomes an admitted event, or every reason why not.
+
+A refused event is not decided. All refusals come at once; none of them holds a value that was
+sent. The event's time and everything the conversion needs come in as arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tidegate.dsl.diagnostics import nearest, visible
+from tidegate.dsl.program import EventType, Field, Program
+from tidegate.dsl.rates import Rates
+from tidegate.dsl.types import INT64_MAX, INT64_MIN, Kind, Value
+from tidegate.dsl.zones import DAY_US, load_zone
+from tidegate.engine.card_numbers import Finding, find_card_numbers
+from tidegate.engine.rates import Conversion, convert
+from tidegate.engine.values import coarsened, format_value
+from tidegate.engine.wire import Amount, UnreadableError, read_amount, read_value
+
+HashToken = Callable[[str, str], str]
+"""Given a field and a token as it came, the pseudonym to keep."""
+
+INVALID = "invalid"
+"""Why an input is missing whose lenient field held a bad value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One thing that is wrong with an event: at `path`, with a way out in `help`."""
+
+    code: str
+    path: str
+    message: str
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An event that may be decided: values by input name, None where missing.
+
+    Besides its fields `values` holds `amount.original` (minor units) and `amount.currency` for
+    every money field. `reasons` says why, where a value is not simply absent.
+    """
+
+    event: EventType
+    key: str
+    at_us: int
+    values: Mapping[str, Value | None]
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    conversions: tuple[Conversion, ...] = ()
+    rates_hash: str = ""
+
+
+def keep_token(_field: str, value: str) -> str:
+    """The token itself: for clients that send pseudonyms only."""
+    return value
+
+
+def admit(
+    program: Program,
+    event_type: str,
+    body: object,
+    *,
+    rates: Rates | None,
+    hash_token: HashToken = keep_token,
+    at_us: int | None = None,
+) -> Admitted | tuple[Refusal, ...]:
+    """Check and convert `body`, an object as parsed from JSON or YAML.
+
+    `at_us` is the service's stamp: it stands instead of the sender's time, which may be left out.
+    """
+    events = {event.name: event for event in program.events}
+    if event_type not in events:
+        near = nearest(event_type, events)
+        return (Refusal("unknown_event", "", "the policy has no such event", near),)
+    if not isinstance(body, Mapping):
+        return (Refusal("not_an_object", "", "an event is an object of named values"),)
+    admission = _Admission(program, events[event_type], rates, hash_token, at_us)
+    return admission.run(body)
+
+
+def _card_number_refusal(finding: Finding) -> Refusal:
+    what = "is named by" if finding.kind == "name" else "holds"
+    where = f"`{finding.path}`" if finding.kind != "name" else "a field"
+    return Refusal(
+        "card_number",
+        finding.path,
+        f"{where} {what} what looks like a card number",
+        "send the gateway's token instead; card numbers are never taken in",
+    )
+
+
+class _Admission:
+    """One body on its way through the door; lives for one call."""
+
+    def __init__(
+        self,
+        program: Program,
+        event: EventType,
+        rates: Rates | None,
+        hash_token: HashToken,
+        at_us: int | None,
+    ) -> None:
+        self.program = program
+        self.event = event
+        self.rates = rates
+        self.hash_token = hash_token
+        self.at_us = at_us
+        self.values: dict[str, Value | None] = {}
+        self.reasons: dict[str, str] = {}
+        self.conversions: list[Conversion] = []
+        self.refusals: dict[str, Refusal] = {}
+
+    def run(self, body: Mapping[object, object]) -> Admitted | tuple[Refusal, ...]:
+        findings = find_card_numbers(body)
+        secret = {finding.path.partition(".")[0].partition("[")[0] for finding in findings}
+        # Money comes last: its conversion needs the event's day.
+        for declared in sorted(self.event.fields, key=lambda f: f.type.kind is Kind.MONEY):
+            if declared.name not in secret:
+                self._take(declared, body.get(declared.name))
+        refusals = (
+            *map(_card_number_refusal, findings),
+            *(self.refusals[f.name] for f in self.event.fields if f.name in self.refusals),
+            *self._unknown_fields(body, findings),
+        )
+        return refusals or self._admitted()
+
+    def _admitted(self) -> Admitted:
+        at, key = self.values[self.event.at], self.values[self.event.key]
+        assert isinstance(at, int)
+        return Admitted(
+            self.event,
+            str(key),
+            at,
+            self.values,
+            self.reasons,
+            tuple(self.conversions),
+            self.rates.hash if self.rates and self.conversions else "",
+        )
+
+    def _unknown_fields(
+        self, body: Mapping[object, object], findings: Iterable[Finding]
+    ) -> Iterable[Refusal]:
+        names = {declared.name for declared in self.event.fields}
+        # A name that holds a card number is refused as such and never shown.
+        hidden = any(finding.kind == "name" and not finding.path for finding in findings)
+        for name in sorted(str(name) for name in body if name not in names):
+            if not (hidden and find_card_numbers(name)):
+                shown = visible(name[:40])
+                message = f"`{self.event.name}` has no field `{shown}`"
+                yield Refusal("unknown_field", shown, message, nearest(name[:40], names))
+
+    def _take(self, declared: Field, raw: object) -> None:
+        name = declared.name
+        if name == self.event.at and self.at_us is not None:
+            self.values[name] = self.at_us
+        elif raw is None:
+            self._leave_out(declared)
+        else:
+            self._read(declared, raw)
+
+    def _leave_out(self, declared: Field) -> None:
+        if not declared.optional:
+            self._refuse(declared.name, "missing_field", "is missing", "the field is required")
+        self._set_missing(declared)
+
+    def _set_missing(self, declared: Field) -> None:
+        self.values[declared.name] = None
+        if declared.type.kind is Kind.MONEY:
+            self._set_original(declared.name, None)
+
+    def _read(self, declared: Field, raw: object) -> None:
+        try:
+            value = self._value(declared, raw)
+        except UnreadableError as bad:
+            self._set_missing(declared)
+            if declared.optional and declared.lenient:
+                self.reasons[declared.name] = INVALID
+            else:
+                self._refuse(declared.name, bad.code, bad.what, bad.help)
+        else:
+            self.values[declared.name] = value
+
+    def _value(self, declared: Field, raw: object) -> Value | None:
+        if declared.type.kind is Kind.MONEY:
+            return self._money(declared, read_amount(raw))
+        value = read_value(raw, declared.type)
+        if declared.type.kind is Kind.TOKEN and isinstance(value, str):
+            return self.hash_token(declared.name, value)
+        if declared.name == self.event.key and value == "":
+            raise UnreadableError("empty_key", "is empty", "every event has a key of its own")
+        return self._shaped(declared, value)
+
+    def _shaped(self, declared: Field, value: Value) -> Value:
+        if declared.folded and isinstance(value, str):
+            return read_value(value.casefold(), declared.type)
+        if declared.coarse is not None and isinstance(value, int):
+            return coarsened(value, declared.coarse)
+        if isinstance(value, int) and not isinstance(value, bool):
+            self._check_bounds(declared, value)
+        return value
+
+    def _check_bounds(self, declared: Field, value: int) -> None:
+        def shown(bound: int) -> str:
+            return format_value(bound, declared.type, self.program.currency)
+
+        if declared.maximum is not None and value > declared.maximum:
+            highest = shown(declared.maximum)
+            raise UnreadableError("above_maximum", "is too high", f"at most {highest} is taken")
+        if declared.minimum is not None and value < declared.minimum:
+            lowest = shown(declared.minimum)
+            raise UnreadableError("below_minimum", "is too low", f"at least {lowest} is taken")
+
+    def _money(self, declared: Field, amount: Amount) -> Value | None:
+        conversion = self._conversion(declared.name, amount)
+        minor = amount.minor if conversion is None else conversion.minor
+        if not INT64_MIN <= minor <= INT64_MAX:
+            raise UnreadableError("above_maximum", "is too high to convert", "")
+        self._check_bounds(declared, minor)
+        self._set_original(declared.name, amount)
+        if conversion is not None:
+            self.conversions.append(conversion)
+        return minor
+
+    def _conversion(self, name: str, amount: Amount) -> Conversion | None:
+        at = self.values.get(self.event.at)
+        # Without a time the event is refused already.
+        if amount.currency == self.program.currency or not isinstance(at, int):
+            return None
+        if self.rates is not None:
+            zone = load_zone(self.program.zone)
+            assert zone is not None
+            day = (at + zone.offset_us(at)) // DAY_US
+            found = convert(
+                self.rates, name, amount.minor, amount.currency, self.program.currency, day
+            )
+            if found is not None:
+                return found
+        raise UnreadableError(
+            "no_rate",
+            f"is in {amount.currency}, for which no rate of the last seven days is known",
+            f"send it in {self.program.currency}, or bring the policy's rates up to date",
+        )
+
+    def _set_original(self, name: str, amount: Amount | None) -> None:
+        self.values[f"{name}.original"] = None if amount is None else amount.minor
+        self.values[f"{name}.currency"] = None if amount is None else amount.currency
+
+    def _refuse(self, name: str, code: str, what: str, help_: str) -> None:
+        self.refusals[name] = Refusal(code, name, f"`{name}` {what}", help_)

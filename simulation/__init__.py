@@ -1,0 +1,1 @@
+"""Histories and dry runs: what a policy would have decided over a recorded history."""

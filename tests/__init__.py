@@ -1,0 +1,1 @@
+"""Tests. `conftest.py` says what the marker `shared` and the fixture `golden` do."""
