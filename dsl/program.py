@@ -27,6 +27,7 @@ class Expression:
     `models` names the models whose scores it depends on, straight or through lets.
     `bounds` is set for integer kinds. `can_be_missing` says whether the value may be missing when
     no score is masked (for a flag: unknown); it is sound and may be wider than the truth.
+    `can_fail`: it may be missing by itself, though all below it is present.
     """
 
     type: Type
@@ -34,6 +35,7 @@ class Expression:
     models: frozenset[str] = frozenset()
     bounds: Bounds | None = field(default=None, compare=False)
     can_be_missing: bool = False
+    can_fail: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

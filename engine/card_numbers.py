@@ -158,16 +158,17 @@ def _run_holds(run: str, before: str) -> bool:
     # number of 13 digits has been issued for decades.
     if before == "+" and sum(map(len, groups)) == _SHORTEST:
         return False
-    return any(_starts_card_number(groups[start:]) for start in range(len(groups)))
+    return any(_starts_card_number(groups, start) for start in range(len(groups)))
 
 
 def _plain(group: str) -> str:
     return group if group.isascii() else "".join(str(digit_of(char)) for char in group)
 
 
-def _starts_card_number(groups: Sequence[str]) -> bool:
+def _starts_card_number(groups: Sequence[str], start: int) -> bool:
     joined = ""
-    for group in groups:
+    # No number of 19 digits has more groups than digits.
+    for group in groups[start : start + _LONGEST]:
         joined += group
         if len(joined) > _LONGEST:
             return False

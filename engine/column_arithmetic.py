@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 
-from tidegate.dsl.types import INT64_MAX, INT64_MIN, Bounds
+from tidegate.dsl.types import ANY_INT64, INT64_MAX, INT64_MIN, Bounds
+from tidegate.dsl.zones import DAY_US
 from tidegate.engine.arithmetic import divide_half_even
-from tidegate.engine.column_batch import Bits, Flags, Integers, Wide, pack
+from tidegate.engine.column_batch import Bits, Flags, Integers, Wide
 
 _SAFE_PRODUCT = 2.0**62
 """Below this, a product in floating point proves the exact one to be inside int64."""
@@ -41,12 +42,6 @@ class Vector:
         """The values as int64."""
         return self.values.astype(np.int64, copy=False)
 
-    def packed_valid(self) -> Bits | None:
-        """The packed validity; None where no row is missing."""
-        if self.valid_bits is None and self.valid is not None:
-            self.valid_bits = pack(self.valid)
-        return self.valid_bits
-
 
 def constant(value: int) -> Vector:
     """One value for every row."""
@@ -58,33 +53,33 @@ def both(left: Flags | None, right: Flags | None) -> Flags | None:
     """Rows valid on both sides."""
     if left is None or right is None:
         return right if left is None else left
-    return cast("Flags", left & right)
+    return left & right
 
 
 def add(left: Vector, right: Vector, span: Bounds) -> Vector:
-    """left + right; missing outside `span`."""
+    """The sum; missing outside `span`."""
     low, high = left.low + right.low, left.high + right.high
     total = left.wide + right.wide
     valid = both(left.valid, right.valid)
-    if INT64_MIN <= low and high <= INT64_MAX:
+    if Bounds(low, high).fits():
         return _within(total, valid, low, high, span)
     wrapped = ((left.wide ^ total) & (right.wide ^ total)) < 0
     return _dropping(total, valid, wrapped, span)
 
 
 def subtract(left: Vector, right: Vector, span: Bounds) -> Vector:
-    """left - right; missing outside `span`."""
+    """The difference; missing outside `span`."""
     low, high = left.low - right.high, left.high - right.low
     total = left.wide - right.wide
     valid = both(left.valid, right.valid)
-    if INT64_MIN <= low and high <= INT64_MAX:
+    if Bounds(low, high).fits():
         return _within(total, valid, low, high, span)
     wrapped = ((left.wide ^ right.wide) & (left.wide ^ total)) < 0
     return _dropping(total, valid, wrapped, span)
 
 
 def multiply(left: Vector, right: Vector, down: int, span: Bounds) -> Vector:
-    """left * right / down, half to even; missing outside `span`."""
+    """`left * right / down`, half to even; missing outside `span`."""
     valid = both(left.valid, right.valid)
     corners = [a * b for a in (left.low, left.high) for b in (right.low, right.high)]
     if max(map(abs, corners)) <= INT64_MAX:
@@ -94,11 +89,15 @@ def multiply(left: Vector, right: Vector, down: int, span: Bounds) -> Vector:
     a, b = np.broadcast_arrays(left.wide, right.wide)
     hard = np.abs(a.astype(np.float64)) * np.abs(b.astype(np.float64)) >= _SAFE_PRODUCT
     plain = _quotient(np.where(hard, 0, a) * b, down, down)
-    return _patch(plain, valid, hard, span, lambda row: divide_half_even(int(a[row]) * int(b[row]), down))
+
+    def quotient(row: int) -> int:
+        return divide_half_even(int(a[row]) * int(b[row]), down)
+
+    return _patch(plain, valid, hard, span, quotient)
 
 
 def divide(left: Vector, up: int, right: Vector, span: Bounds) -> Vector:
-    """left * up / right, half to even; missing where `right` is zero and outside `span`."""
+    """`left * up / right`, half to even; missing where `right` is zero and outside `span`."""
     valid = both(left.valid, right.valid)
     divisor = right.wide
     if right.low <= 0 <= right.high:
@@ -109,12 +108,16 @@ def divide(left: Vector, up: int, right: Vector, span: Bounds) -> Vector:
     edge = INT64_MAX // up
     if -edge <= left.low and left.high <= edge and right.low > INT64_MIN:
         reach = max(abs(left.low), abs(left.high)) * up
-        quotient = _signed_quotient(left.wide * up, divisor, right)
-        return _within(quotient, valid, -reach, reach, span)
+        exact = _signed_quotient(left.wide * up, divisor, right)
+        return _within(exact, valid, -reach, reach, span)
     a, b = np.broadcast_arrays(left.wide, divisor)
     hard = (a > edge) | (a < -edge) | (b == INT64_MIN)
     plain = _signed_quotient(np.where(hard, 0, a) * up, np.where(b == INT64_MIN, 1, b), right)
-    return _patch(plain, valid, hard, span, lambda row: divide_half_even(int(a[row]) * up, int(b[row])))
+
+    def quotient(row: int) -> int:
+        return divide_half_even(int(a[row]) * up, int(b[row]))
+
+    return _patch(plain, valid, hard, span, quotient)
 
 
 def negate(operand: Vector, span: Bounds) -> Vector:
@@ -122,23 +125,42 @@ def negate(operand: Vector, span: Bounds) -> Vector:
     return subtract(constant(0), operand, span)
 
 
-def absolute(operand: Vector, span: Bounds) -> Vector:
+def absolute(operand: Vector) -> Vector:
     """The distance from 0; missing for the smallest int64."""
     if operand.low >= 0:
         return operand
     high = max(abs(operand.low), abs(operand.high))
     if high <= INT64_MAX:
-        return _within(np.abs(operand.wide), operand.valid, 0, high, span)
-    return _dropping(np.abs(operand.wide), operand.valid, operand.wide == INT64_MIN, span)
+        return Vector(np.abs(operand.wide), operand.valid, 0, high)
+    return _dropping(np.abs(operand.wide), operand.valid, operand.wide == INT64_MIN, ANY_INT64)
 
 
-def round_to(operand: Vector, step: int, span: Bounds) -> Vector:
-    """The nearest multiple of `step`, half to even; missing outside `span`."""
+def round_to(operand: Vector, step: int) -> Vector:
+    """The nearest multiple of `step`, half to even; missing where that cannot be held."""
     if step == 1:
         return operand
-    quotient = _quotient(operand.wide, step, step)
     low, high = (divide_half_even(edge, step) for edge in (operand.low, operand.high))
-    return multiply(Vector(quotient, operand.valid, low, high), constant(step), 1, span)
+    steps = Vector(_quotient(operand.wide, step, step), operand.valid, low, high)
+    return multiply(steps, constant(step), 1, ANY_INT64)
+
+
+def extreme(function: Literal["min", "max"], left: Vector, right: Vector) -> Vector:
+    """The smaller or the greater of the two."""
+    pick = np.minimum if function == "min" else np.maximum
+    edge = min if function == "min" else max
+    return Vector(
+        pick(left.wide, right.wide),
+        both(left.valid, right.valid),
+        edge(left.low, right.low),
+        edge(left.high, right.high),
+    )
+
+
+def whole_days(start: Vector, end: Vector) -> Vector:
+    """Whole days from one time to another; a part of a day ahead is -1."""
+    low, high = (end.low - start.high) // DAY_US, (end.high - start.low) // DAY_US
+    days = (end.wide - start.wide) // DAY_US
+    return Vector(days, both(start.valid, end.valid), low, high)
 
 
 def choose(flags: Flags, left: Vector, right: Vector) -> Vector:
@@ -160,7 +182,7 @@ def _valid(vector: Vector) -> Flags:
 
 
 def _quotient(numerator: Wide, divisor: int | Wide, divisor_max: int) -> Wide:
-    """numerator / divisor, half to even, for divisors above 0."""
+    """The quotient, half to even, for divisors above 0."""
     if divisor_max == 1:
         return numerator
     quotient = numerator // divisor

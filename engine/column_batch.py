@@ -37,8 +37,8 @@ ABSENT = "absent"
 _NARROW = (np.int8, np.int16, np.int32)
 
 
-def pack(flags: Flags) -> Bits:
-    """Eight rows a byte."""
+def pack(flags: Flags | Bits) -> Bits:
+    """Eight rows a byte; a row is in the mask where its flag is not 0."""
     return np.packbits(flags)
 
 

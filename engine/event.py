@@ -13,11 +13,12 @@ from tidegate.dsl.diagnostics import nearest, visible
 from tidegate.dsl.program import EventType, Field, Program
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.types import INT64_MAX, INT64_MIN, Kind, Value
-from tidegate.dsl.zones import DAY_US, load_zone
+from tidegate.dsl.zones import DAY_US
 from tidegate.engine.card_numbers import Finding, find_card_numbers
-from tidegate.engine.rates import Conversion, convert
+from tidegate.engine.functions import zone_named
+from tidegate.engine.rates import Amount, Conversion, convert
 from tidegate.engine.values import coarsened, format_value
-from tidegate.engine.wire import Amount, UnreadableError, read_amount, read_value
+from tidegate.engine.wire import UnreadableError, read_amount, read_value
 
 HashToken = Callable[[str, str], str]
 """Given a field and a token as it came, the pseudonym to keep."""
@@ -230,12 +231,8 @@ class _Admission:
         if amount.currency == self.program.currency or not isinstance(at, int):
             return None
         if self.rates is not None:
-            zone = load_zone(self.program.zone)
-            assert zone is not None
-            day = (at + zone.offset_us(at)) // DAY_US
-            found = convert(
-                self.rates, name, amount.minor, amount.currency, self.program.currency, day
-            )
+            day = (at + zone_named(self.program.zone).offset_us(at)) // DAY_US
+            found = convert(self.rates, name, amount, self.program.currency, day)
             if found is not None:
                 return found
         raise UnreadableError(

@@ -115,14 +115,14 @@ def round_number(scaled: int, places: int) -> int | None:
 
 def before(text: str, mark: str) -> str | None:
     """The part before the first `mark`; missing where there is none."""
-    head, found, _ = text.partition(mark)
-    return head if found else None
+    at = text.find(mark)
+    return None if at < 0 else text[:at]
 
 
 def after(text: str, mark: str) -> str | None:
     """The part after the first `mark`; missing where there is none."""
-    _, found, tail = text.partition(mark)
-    return tail if found else None
+    at = text.find(mark)
+    return None if at < 0 else text[at + len(mark) :]
 
 
 def lower(text: str) -> str:

@@ -10,8 +10,17 @@ from dataclasses import dataclass
 
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.rates import Rates, format_day, format_rate
+from tidegate.engine.arithmetic import divide_half_even
 
 MAX_AGE_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Money as it was sent: minor units of a currency of its own."""
+
+    minor: int
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,30 +40,22 @@ class Conversion:
     quotes: tuple[tuple[str, str], ...]
 
 
-def convert(
-    rates: Rates, field: str, original_minor: int, currency: str, target: str, day: int
-) -> Conversion | None:
-    """The conversion of an amount on `day`; None where no rate within seven days is known."""
+def convert(rates: Rates, field: str, sent: Amount, target: str, day: int) -> Conversion | None:
+    """What `sent` is in `target` on `day`; None where no rate within seven days is known."""
     for candidate in range(day, day - MAX_AGE_DAYS - 1, -1):
-        quote, target_quote = rates.on(candidate, currency), rates.on(candidate, target)
+        quote, target_quote = rates.on(candidate, sent.currency), rates.on(candidate, target)
         if quote is not None and target_quote is not None:
-            minor = _converted(original_minor, currency, quote, target, target_quote)
-            used = _used(rates, ((currency, quote), (target, target_quote)))
+            minor = _converted(sent, quote, target, target_quote)
+            used = _used(rates, ((sent.currency, quote), (target, target_quote)))
             return Conversion(
-                field, original_minor, currency, minor, format_day(candidate), rates.base, used
+                field, sent.minor, sent.currency, minor, format_day(candidate), rates.base, used
             )
     return None
 
 
-def _converted(minor: int, currency: str, quote: int, target: str, target_quote: int) -> int:
-    top = minor * target_quote * 10 ** MINOR_DIGITS[target]
-    return divide_half_even(top, quote * 10 ** MINOR_DIGITS[currency])
-
-
-def divide_half_even(top: int, bottom: int) -> int:
-    """`top / bottom` (positive) rounded to the nearest integer, ties to the even one."""
-    quotient, remainder = divmod(top, bottom)
-    return quotient + (2 * remainder > bottom or (2 * remainder == bottom and quotient % 2))
+def _converted(sent: Amount, quote: int, target: str, target_quote: int) -> int:
+    top = sent.minor * target_quote * 10 ** MINOR_DIGITS[target]
+    return divide_half_even(top, quote * 10 ** MINOR_DIGITS[sent.currency])
 
 
 def _used(rates: Rates, quotes: tuple[tuple[str, int], ...]) -> tuple[tuple[str, str], ...]:

@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from tidegate.engine.windows import Bucket, Contribution, Operand, bucket_of
+from tidegate.engine.windows import Bucket, Contribution, Operand, bucket_in_order
 
 VERSION: Final = 1
 _MISSING, _INTEGER, _TEXT = range(3)
@@ -59,24 +59,21 @@ def decode(data: bytes) -> Bucket:
     contributions out of order: a damaged state must not answer.
     """
     try:
-        bucket = bucket_of(tuple(_contributions(data)))
-    except (struct.error, UnicodeDecodeError, IndexError) as error:
+        return bucket_in_order(_contributions(data))
+    except (struct.error, ValueError) as error:
         raise BucketBytesError(f"the bucket cannot be read: {error}") from error
-    if encode(bucket) != data:
-        raise BucketBytesError("the bucket is not in canonical form")
-    return bucket
 
 
-def _contributions(data: bytes) -> Iterator[Contribution]:
+def _contributions(data: bytes) -> tuple[Contribution, ...]:
     version, count = _HEAD.unpack_from(data)
     if version != VERSION:
-        raise BucketBytesError(f"the bucket has format {version}, this reads format {VERSION}")
+        raise ValueError(f"it has format {version}, this reads format {VERSION}")
     times = struct.unpack_from(f">{2 * count}q", data, _HEAD.size)
     place = _HEAD.size + 16 * count
     kinds = data[place : place + count]
     place += count
-    if len(kinds) < count or any(kind > _TEXT for kind in kinds):
-        raise BucketBytesError("the bucket has operand kinds that this format does not know")
+    if any(kind > _TEXT for kind in kinds):
+        raise ValueError("an operand is of a kind that this format does not know")
     numbers = iter(struct.unpack_from(f">{kinds.count(_INTEGER)}q", data, place))
     place += 8 * kinds.count(_INTEGER)
     texts = _texts(data, place, kinds.count(_TEXT) + count)
@@ -84,15 +81,20 @@ def _contributions(data: bytes) -> Iterator[Contribution]:
         next(numbers) if kind == _INTEGER else next(texts) if kind == _TEXT else None
         for kind in kinds
     ]
-    yield from map(Contribution, times[:count], times[count:], operands, texts)
+    return tuple(map(Contribution, times[:count], times[count:], operands, texts))
 
 
 def _texts(data: bytes, place: int, count: int) -> Iterator[str]:
+    """The texts that begin at `place`; refuses data that do not end with the last of them."""
     lengths = struct.unpack_from(f">{count}I", data, place)
     place += 4 * count
+    if place + sum(lengths) != len(data):
+        raise ValueError("it is cut short or goes on after its end")
+    texts = []
     for length in lengths:
-        yield data[place : place + length].decode()
+        texts.append(data[place : place + length].decode())
         place += length
+    return iter(texts)
 
 
 def _kind(operand: Operand | None) -> int:

@@ -94,11 +94,17 @@ def sort_by_key(key: Int64s, time_us: Int64s) -> KeyOrder:
     """
     if key.shape != time_us.shape or key.ndim != 1:
         raise ValueError("keys and times must be columns of one length")
-    order = np.flatnonzero(key >= 0)
-    if len(order) and not _ascends(time_us[order]):
-        order = order[np.argsort(time_us[order], kind="stable")]
-    order = order[stable_order(key[order])]
-    return KeyOrder(order, key[order], time_us[order], len(key))
+    length = len(key)
+    rows = np.flatnonzero(key >= 0)
+    if len(rows) < length:
+        key, time_us = key[rows], time_us[rows]
+    if _ascends(time_us):
+        order = stable_order(key)
+    else:
+        order = np.argsort(time_us, kind="stable")
+        order = order[stable_order(key[order])]
+    in_place = len(rows) == length
+    return KeyOrder(order if in_place else rows[order], key[order], time_us[order], length)
 
 
 def stable_order(codes: Int64s) -> Int64s:
@@ -187,7 +193,8 @@ def join(
 def window(joined: Join, leave_us: Int64s) -> Window:
     """The runs of the window that contributions leave at `leave_us`, by unsorted rows."""
     codes = joined.scale.codes(joined.entries.key, leave_us[joined.entries.rows], after=True)
-    return Window(joined, np.maximum(_runs_begin(codes, joined.asked), joined.starts))
+    stops = _runs_begin(codes, joined.asked)
+    return Window(joined, np.maximum(stops, joined.starts, out=stops))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +218,14 @@ class Scale:
         if self.ticks is not None:
             place = np.searchsorted(self.ticks, time_us, side="right")
         else:
-            place = np.clip(time_us, self.low, self.low + self.width - 1) - self.low
-        codes = key * self.width
+            place = np.clip(time_us, self.low, self.low + self.width - 1)
+            place -= self.low
+        codes = key * (2 * self.width)
         codes += place
-        codes <<= 1
-        return codes | 1 if after else codes
+        codes += place
+        if after:
+            codes |= 1
+        return codes
 
 
 def _scale(entries: KeyOrder, queries: KeyOrder) -> Scale:
@@ -235,8 +245,11 @@ def _runs_begin(bounds: Int64s, asked: Int64s) -> Int64s:
         return np.searchsorted(asked, bounds)
     merged = np.concatenate((asked, bounds))
     merged.sort(kind="stable")  # two ascending runs: one merge, half the price of a search
-    merged &= 1
-    return np.flatnonzero(merged) - np.arange(len(bounds))
+    is_bound = merged.astype(np.uint8)  # the lowest byte holds the lowest bit
+    is_bound &= 1
+    places = np.flatnonzero(is_bound.view(np.bool_))
+    places -= np.arange(len(bounds))
+    return places
 
 
 def _dense_ids(entry_ids: Int64s, query_ids: Int64s) -> tuple[Int64s, Int64s]:

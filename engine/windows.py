@@ -25,7 +25,7 @@ from collections.abc import Collection, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from itertools import pairwise
-from operator import attrgetter
+from operator import itemgetter
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
 INT64_MIN: Final = -(2**63)
@@ -131,8 +131,8 @@ class Bucket:
     leaves_in_order: bool = True
 
 
-_enter = attrgetter("enter_us")
-_leave = attrgetter("leave_us")
+_enter = itemgetter(0)  # twice as fast as by name, and bisecting calls it often
+_leave = itemgetter(1)
 
 
 def _rank(item: Contribution) -> tuple[int, int, str, int, Operand]:
@@ -144,9 +144,17 @@ def _rank(item: Contribution) -> tuple[int, int, str, int, Operand]:
 
 def bucket_of(items: Collection[Contribution]) -> Bucket:
     """The bucket that holds exactly `items`, given in any order."""
-    ordered = tuple(sorted(items, key=_rank))
-    leaves = [item.leave_us for item in ordered]
-    return Bucket(ordered, all(a <= b for a, b in pairwise(leaves)))
+    return bucket_in_order(tuple(sorted(items, key=_rank)))
+
+
+def bucket_in_order(items: tuple[Contribution, ...]) -> Bucket:
+    """The bucket that holds `items`; raises ValueError if they are not in a bucket's order."""
+    leaves_in_order = True
+    for one, next_one in pairwise(items):
+        if one[:2] >= next_one[:2] and _rank(one) > _rank(next_one):
+            raise ValueError("the contributions are not in order")
+        leaves_in_order &= one[1] <= next_one[1]
+    return Bucket(items, leaves_in_order)
 
 
 def advance(bucket: Bucket | None, contribution: Contribution) -> Bucket:
@@ -194,9 +202,9 @@ def visible(bucket: Bucket, t_us: int, deciding_id: str | None) -> list[Operand 
     stop = bisect_left(items, t_us, key=_enter)
     start = bisect_left(items, t_us, 0, stop, key=_leave) if bucket.leaves_in_order else 0
     return [
-        item.operand
-        for item in items[start:stop]
-        if item.leave_us >= t_us and item.event_id != deciding_id
+        operand
+        for _, leave_us, operand, event_id in items[start:stop]
+        if leave_us >= t_us and event_id != deciding_id
     ]
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 from tidegate.dsl.countries import COUNTRIES
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.types import Kind, Type, Value
+from tidegate.engine.rates import Amount
 from tidegate.engine.values import (
     NUMBER_DIGITS,
     NotHeldError,
@@ -24,14 +24,6 @@ from tidegate.engine.values import (
     parse_ip,
     parse_time,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Amount:
-    """Money as it was sent: minor units of a currency of its own."""
-
-    minor: int
-    currency: str
 
 
 class UnreadableError(ValueError):
@@ -124,7 +116,7 @@ def _scaled(raw: object, digits: int) -> int:
         if unsigned:
             raise NotHeldError(f"more than {digits} decimals" if digits else "not whole")
         return 0
-    scaled = unsigned * 10**shift if shift >= 0 else unsigned // 10**-shift
+    scaled: int = unsigned * 10**shift if shift >= 0 else unsigned // 10**-shift
     return -scaled if sign else scaled
 
 

@@ -17,9 +17,9 @@ from tidegate.dsl.program import (
     Constant,
     Expression,
     Function,
-    Input,
     InList,
     InNetworks,
+    Input,
     InSet,
     IsMissing,
     LetRef,
@@ -38,7 +38,6 @@ from tidegate.dsl.types import (
     DURATION,
     FLAG,
     INT64_MAX,
-    INT64_MIN,
     INTEGER_KINDS,
     MONEY,
     NATURAL_BOUNDS,
@@ -127,9 +126,7 @@ def constant(of: Type, value: Value, param: str = "") -> Constant:
     return Constant(type=of, span=NOWHERE, bounds=bounds, value=value, param=param)
 
 
-def field_input(
-    name: str, of: Type, optional: bool = False, bounds: Bounds | None = None
-) -> Input:
+def field_input(name: str, of: Type, optional: bool = False, bounds: Bounds | None = None) -> Input:
     """A field of the event itself."""
     interval = bounds or natural_bounds(of)
     return Input(
@@ -185,7 +182,9 @@ def arithmetic(op: str, left: Expression, right: Expression) -> Arithmetic:
     up = down = 1
     if op in ("+", "-"):
         of = SUMS[op, left.type.kind, right.type.kind]
-        corners = [a.low + b.low, a.high + b.high] if op == "+" else [a.low - b.high, a.high - b.low]
+        corners = (
+            [a.low + b.low, a.high + b.high] if op == "+" else [a.low - b.high, a.high - b.low]
+        )
         zero = False
     elif op == "*":
         of, down = PRODUCTS[left.type.kind, right.type.kind]
@@ -231,6 +230,7 @@ def _call(
     of: Type,
     arguments: tuple[Expression, ...],
     bounds: Bounds | None,
+    *,
     can_fail: bool = False,
     zone: str = "",
     places: int = 0,
@@ -448,36 +448,3 @@ def is_missing(operand: Expression) -> IsMissing:
 def points_at_least(threshold: int) -> PointsAtLeast:
     """`points >= threshold`."""
     return PointsAtLeast(type=FLAG, span=NOWHERE, threshold=threshold)
-
-
-__all__ = [
-    "INT64_MAX",
-    "INT64_MIN",
-    "absolute",
-    "arithmetic",
-    "both",
-    "calendar",
-    "case",
-    "compare",
-    "constant",
-    "days_since",
-    "either",
-    "extreme",
-    "feature_input",
-    "field_input",
-    "in_list",
-    "in_networks",
-    "in_set",
-    "is_missing",
-    "length",
-    "let",
-    "lower",
-    "negate",
-    "negation",
-    "otherwise",
-    "part",
-    "points_at_least",
-    "rounded",
-    "score_input",
-    "text_test",
-]

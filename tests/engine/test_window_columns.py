@@ -242,6 +242,29 @@ def test_no_decisions_and_no_events() -> None:
         agree(replace(nothing, events=()), aggregate)
 
 
+@pytest.mark.parametrize("aggregate", list(Aggregate))
+def test_rows_that_leave_before_they_enter_are_never_seen(aggregate: Aggregate) -> None:
+    """An event received after its window has passed counts at no time, as `times` promises."""
+    enter, leave = times(ints([0, 0, 5]), ints([0, 40, 5]), 10, 0)
+    asked = sort_by_key(ints([0] * 60), ints(range(60)))
+    seen = window(join(sort_by_key(ints([0, 0, 0]), enter), asked), leave)
+    punctual = window(join(sort_by_key(ints([0, 0]), enter[[0, 2]]), asked), leave[[0, 2]])
+
+    late = measure(aggregate, seen, Operands(ints([3, 4, 5])))
+
+    assert answers(measure(aggregate, punctual, Operands(ints([3, 5])))) == answers(late)
+
+
+def test_polars_agrees_on_every_row() -> None:
+    """The benchmark, small and untimed: a third party computes the same six columns."""
+    bench = pytest.importorskip("bench.windows", reason="needs the repository's root on the path")
+    events = bench.generate(20_000, 400, 100)
+
+    differing = bench.disagreements(bench.ours(events), bench.frame(events))
+
+    assert set(differing.values()) == {0}
+
+
 def test_first_copies_are_the_first_rows() -> None:
     """In order of arrival, the first row with an id counts."""
     assert first_copies(ints([4, 2, 4, 9, 2])).tolist() == [True, True, False, True, False]

@@ -400,8 +400,14 @@ def test_the_format_is_pinned() -> None:
     )
 
     assert written == encode(bucket)
-    with pytest.raises(BucketBytesError, match="has format 2, this reads format 1"):
+    with pytest.raises(BucketBytesError, match="it has format 2, this reads format 1"):
         decode(b"\2" + written[1:])
+    with pytest.raises(BucketBytesError, match="the contributions are not in order"):
+        decode(written.replace(b"\0\0\x08", b"\0\0\x0a"))
+    with pytest.raises(BucketBytesError, match="cut short or goes on after its end"):
+        decode(written + b"\0")
+    with pytest.raises(BucketBytesError, match="of a kind that this format does not know"):
+        decode(written.replace(b"\2\1", b"\3\1"))
     with pytest.raises(BucketBytesError, match="cannot be written"):
         encode(bucket_of([Contribution(0, 1, 2**63, "e")]))
 

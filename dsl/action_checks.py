@@ -1,0 +1,141 @@
+"""Checking of what follows a `then`: actions against the declarations they name."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from tidegate.dsl import tree
+from tidegate.dsl.diagnostics import nearest
+from tidegate.dsl.expressions import Typer
+from tidegate.dsl.program import (
+    NO_ACTIONS,
+    Actions,
+    Advice,
+    Ask,
+    Authentication,
+    Constant,
+    Disposition,
+    Ladder,
+    Review,
+)
+from tidegate.dsl.types import COUNT, Kind
+
+MAX_POINTS = 10**6
+
+
+def check_actions(typer: Typer, actions: tree.ActionList | None) -> Actions | None:
+    """The typed actions; None where one is wrong, with the problem reported."""
+    if actions is None or actions.skip:
+        return NO_ACTIONS
+    before = len(typer.problems)
+    asks: list[Ask] = []
+    tags: list[str] = []
+    advice: list[Advice] = []
+    points, points_reasons = 0, []
+    for action in actions.items:
+        reason = _reason(typer, action)
+        match action.verb:
+            case "tag":
+                tags.append(cast("tree.Literal", action.value).spelling)
+            case "points":
+                points += _points(typer, action)
+                points_reasons += [reason] if reason else []
+            case "advise":
+                advice += _advice(typer, action, reason)
+            case _:
+                asks += _ask(typer, action, reason)
+    if any(p.severity.value == "error" for p in typer.problems[before:]):
+        return None
+    return Actions(
+        asks=tuple(sorted(asks, key=lambda a: (a.ladder, -a.rung, a.step_up, a.reason))),
+        points=points, points_reasons=tuple(sorted(points_reasons)),
+        tags=tuple(sorted(set(tags))), advice=tuple(sorted(advice, key=lambda a: a.name)),
+    )  # fmt: skip
+
+
+def _reason(typer: Typer, action: tree.Action) -> str:
+    if action.because is None:
+        return ""
+    name = action.because.text
+    if name not in typer.names.reasons:
+        typer.error(
+            "TG222", f"no reason is called `{name}`", action.because.span,
+            nearest(name, typer.names.reasons) or f'declare it: `reason {name} "…"`',
+        )  # fmt: skip
+    return name
+
+
+def _ask(typer: Typer, action: tree.Action, reason: str) -> list[Ask]:
+    name = action.name.text if action.name else ""
+    match action.verb:
+        case "decline":
+            return [Ask("disposition", Disposition.DECLINE, reason)]
+        case "hold":
+            return [Ask("disposition", Disposition.HOLD, reason)]
+        case "review":
+            moment = Review.BEFORE if action.word == "before" else Review.AFTER
+            return [Ask("review", moment, reason)]
+        case "no_exemption":
+            return [Ask("authentication", Authentication.NONE, reason)]
+        case "exempt":
+            typer.error(
+                "TG429", "`exempt` needs the legal gates of an `sca` declaration, which the language "
+                "does not have yet", action.span, "leave the exemption to the gateway for now",
+            )  # fmt: skip
+            return []
+    if name not in typer.names.step_ups:
+        assert action.name is not None
+        typer.error(
+            "TG223", f"no step_up is called `{name}`", action.name.span,
+            nearest(name, typer.names.step_ups) or f"declare it: `step_up {name} rank 1 try …`",
+        )  # fmt: skip
+    mandated = action.verb == "step_up"
+    rung = Authentication.MANDATED if mandated else Authentication.PREFERRED
+    return [Ask("authentication", rung, reason, step_up=name)]
+
+
+def _points(typer: Typer, action: tree.Action) -> int:
+    assert action.value is not None
+    typed = typer.value(action.value, "", COUNT)
+    if typed is None:
+        return 0
+    if not isinstance(typed, Constant) or typed.type.kind is not Kind.COUNT:
+        typer.error(
+            "TG402", "points are a whole number or a param of type count", action.value.span
+        )
+        return 0
+    value = cast("int", typed.value)
+    if typed.param and typed.bounds and typed.bounds.low < 0 < typed.bounds.high:
+        typer.error(
+            "TG402", f"param `{typed.param}` may be negative and positive; points of one rule add or "
+            "relax", action.value.span, "give it bounds on one side of 0",
+        )  # fmt: skip
+    if abs(value) > MAX_POINTS:
+        typer.error("TG402", f"at most {MAX_POINTS:,} points", action.value.span)
+    return value
+
+
+def _advice(typer: Typer, action: tree.Action, reason: str) -> list[Advice]:
+    assert action.value is not None and action.name is not None
+    typed = typer.value(action.value, "")
+    if typed is None:
+        return []
+    if not isinstance(typed, Constant):
+        typer.error("TG403", "advice is a literal or a param", action.value.span)
+        return []
+    return [Advice(action.name.text, typed.value, typed.type, reason)]
+
+
+def highest(actions: Actions, ladder: Ladder) -> int:
+    """The highest rung asked for on `ladder`, -1 for none."""
+    return max((a.rung for a in actions.asks if a.ladder == ladder), default=-1)
+
+
+def exempts(actions: Actions) -> bool:
+    """Whether an exemption is asked for."""
+    return any(a.exemption for a in actions.asks)
+
+
+def relaxes(actions: Actions) -> bool:
+    """Whether these actions weaken what other rules ask."""
+    return exempts(actions) or actions.points < 0

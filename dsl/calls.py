@@ -1,0 +1,224 @@
+"""Typing of function calls: each function's arguments, result and bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tidegate.dsl import ranges, tree
+from tidegate.dsl.currencies import MINOR_DIGITS
+from tidegate.dsl.diagnostics import nearest
+from tidegate.dsl.program import Call, Constant, Expression
+from tidegate.dsl.types import (
+    ANY_INT64,
+    COUNT,
+    INTEGER_KINDS,
+    MONEY,
+    NATURAL_BOUNDS,
+    NUMBER,
+    TEXT,
+    TIME,
+    TIME_MAX_US,
+    Bounds,
+    Kind,
+)
+from tidegate.dsl.words import FUNCTIONS
+from tidegate.dsl.zones import DAY_US, load_zone
+
+if TYPE_CHECKING:
+    from tidegate.dsl.expressions import Typer
+
+MAX_TEXT_LENGTH = 2**20
+_CALENDAR = {
+    "hour": Bounds(0, 23),
+    "minute": Bounds(0, 59),
+    "weekday": Bounds(1, 7),
+    "day": Bounds(1, 31),
+    "month": Bounds(1, 12),
+}
+
+
+def typed_call(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
+    """Type a call; None where it is wrong, with the problem reported."""
+    name = node.function.text
+    if name not in FUNCTIONS:
+        typer.error(
+            "TG209", f"no function is called `{name}`", node.function.span, nearest(name, FUNCTIONS)
+        )
+        return None
+    return _FUNCTIONS[name](typer, node, event)
+
+
+def _wrong(typer: Typer, node: tree.Apply, usage: str) -> None:
+    typer.error("TG308", f"`{node.function.text}` is written `{usage}`", node.span)
+
+
+def _calendar(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
+    usage = f'{node.function.text}(TIME) or {node.function.text}(TIME, "Zone/Name")'
+    if len(node.arguments) not in (1, 2):
+        return _wrong(typer, node, usage)
+    moment = typer.value(node.arguments[0], event)
+    zone = _zone(typer, node)
+    if moment is None or zone is None:
+        return None
+    if moment.type != TIME:
+        return _wrong(typer, node, usage)
+    name = node.function.text
+    result = TIME if name == "date" else COUNT
+    return Call(
+        function=name, arguments=(moment,), zone=zone, type=result, span=node.span,  # type: ignore[arg-type]
+        models=moment.models, bounds=_CALENDAR.get(name, NATURAL_BOUNDS[Kind.TIME]),
+        can_be_missing=moment.can_be_missing,
+    )  # fmt: skip
+
+
+def _zone(typer: Typer, node: tree.Apply) -> str | None:
+    if len(node.arguments) == 1:
+        return typer.zone.name
+    literal = node.arguments[1]
+    if not isinstance(literal, tree.Literal) or literal.kind != "text":
+        _wrong(typer, node, f'{node.function.text}(TIME, "Zone/Name")')
+        return None
+    if load_zone(literal.spelling) is None:
+        typer.error(
+            "TG322", f'`"{literal.spelling}"` is no time zone', literal.span,
+            'zones are named as in `"Europe/Paris"`',
+        )  # fmt: skip
+        return None
+    return literal.spelling
+
+
+def _days_since(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
+    if len(node.arguments) != 1:
+        return _wrong(typer, node, "days_since(TIME)")
+    moment = typer.value(node.arguments[0], event)
+    now = typer.value(tree.Reference(node.span, "at"), event)
+    if moment is None or now is None:
+        return None
+    if moment.type != TIME:
+        return _wrong(typer, node, "days_since(TIME)")
+    days = TIME_MAX_US // DAY_US + 1
+    return Call(
+        function="days_since", arguments=(moment, now), type=COUNT, span=node.span,
+        models=moment.models, bounds=Bounds(-days, days), can_be_missing=moment.can_be_missing,
+    )  # fmt: skip
+
+
+def _absolute(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
+    from tidegate.dsl.expressions import integer_node
+
+    operand = typer.value(node.arguments[0], event) if len(node.arguments) == 1 else None
+    if len(node.arguments) != 1 or (
+        operand is not None and (operand.type.kind not in INTEGER_KINDS or operand.type == TIME)
+    ):
+        return _wrong(typer, node, "abs(VALUE)")
+    if operand is None:
+        return None
+    bounds = ranges.absolute(operand.bounds or ANY_INT64)
+    return integer_node(
+        Call, operand.type, node.span, bounds, (operand,), function="abs", arguments=(operand,)
+    )
+
+
+def _extreme(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
+    usage = f"{node.function.text}(VALUE, VALUE, …) with values of one type"
+    lead = next((a for a in node.arguments if not isinstance(a, tree.Literal)), node.arguments[0])
+    first = typer.value(lead, event)
+    wanted = first.type if first else None
+    typed = [first if a is lead else typer.value(a, event, wanted) for a in node.arguments]
+    if any(t is None for t in typed):
+        return None
+    values = tuple(t for t in typed if t is not None)
+    if len(values) < 2 or any(v.type != values[0].type for v in values) or (
+        values[0].type.kind not in INTEGER_KINDS
+    ):
+        return _wrong(typer, node, usage)
+    parts = [v.bounds or ANY_INT64 for v in values]
+    pick = min if node.function.text == "min" else max
+    bounds = Bounds(pick(p.low for p in parts), pick(p.high for p in parts))
+    return Call(
+        function=node.function.text, arguments=values, type=values[0].type, span=node.span,  # type: ignore[arg-type]
+        models=frozenset().union(*(v.models for v in values)), bounds=bounds,
+        can_be_missing=any(v.can_be_missing for v in values),
+    )  # fmt: skip
+
+
+def _round(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
+    from tidegate.dsl.expressions import integer_node
+
+    usage = "round(NUMBER, PLACES) with a whole literal"
+    if len(node.arguments) != 2:
+        return _wrong(typer, node, usage)
+    operand, places = typer.value(node.arguments[0], event), node.arguments[1]
+    if operand is None:
+        return None
+    decimals = MINOR_DIGITS[typer.currency] if operand.type == MONEY else 6
+    whole = isinstance(places, tree.Literal) and places.kind == "whole" and not places.negative
+    if operand.type not in (NUMBER, MONEY) or not isinstance(places, tree.Literal) or not whole:
+        return _wrong(typer, node, usage)
+    if int(places.spelling) > decimals:
+        typer.error("TG308", f"a {operand.type} has {decimals} decimals", places.span)
+        return None
+    kept = int(places.spelling) + 6 - decimals
+    step = 10 ** (6 - kept)
+    bounds = operand.bounds or ANY_INT64
+    wide = Bounds(bounds.low // step * step, -(-bounds.high // step) * step)
+    return integer_node(
+        Call, operand.type, node.span, wide, (operand,), function="round", arguments=(operand,),
+        places=kept,
+    )  # fmt: skip
+
+
+def _length(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
+    operand = _text_argument(typer, node, event, "length(TEXT)", 1)
+    return None if operand is None else Call(
+        function="length", arguments=(operand,), type=COUNT, span=node.span, models=operand.models,
+        bounds=Bounds(0, MAX_TEXT_LENGTH), can_be_missing=operand.can_be_missing,
+    )  # fmt: skip
+
+
+def _lower(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
+    operand = _text_argument(typer, node, event, "lower(TEXT)", 1)
+    return None if operand is None else Call(
+        function="lower", arguments=(operand,), type=TEXT, span=node.span, models=operand.models,
+        can_be_missing=operand.can_be_missing,
+    )  # fmt: skip
+
+
+def _part(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
+    usage = f'{node.function.text}(TEXT, "@")'
+    operand = _text_argument(typer, node, event, usage, 2)
+    if operand is None:
+        return None
+    mark = typer.value(node.arguments[1], event)
+    if not isinstance(mark, Constant) or mark.param or not mark.value or mark.type != TEXT:
+        return _wrong(typer, node, usage)
+    return Call(
+        function=node.function.text, arguments=(operand, mark), type=TEXT, span=node.span,  # type: ignore[arg-type]
+        models=operand.models, can_be_missing=True, can_fail=True,
+    )  # fmt: skip
+
+
+def _text_argument(
+    typer: Typer, node: tree.Apply, event: str, usage: str, count: int
+) -> Expression | None:
+    if len(node.arguments) != count:
+        return _wrong(typer, node, usage)
+    operand = typer.value(node.arguments[0], event)
+    if operand is not None and operand.type != TEXT:
+        return _wrong(typer, node, usage)
+    return operand
+
+
+_FUNCTIONS: dict[str, Callable[[Typer, tree.Apply, str], Expression | None]] = {
+    **dict.fromkeys(("hour", "minute", "weekday", "day", "month", "date"), _calendar),
+    "days_since": _days_since,
+    "abs": _absolute,
+    "min": _extreme,
+    "max": _extreme,
+    "round": _round,
+    "length": _length,
+    "lower": _lower,
+    "before": _part,
+    "after": _part,
+}

@@ -1,0 +1,90 @@
+"""The canonical form of a rule's meaning: what `version` covers, written out and hashed.
+
+Lets are replaced by their bodies, features by their definitions, params by their name and bounds.
+Left out on purpose: texts, owner, spans, param values, list contents, status clauses, model
+versions; each of those is recorded by its own hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from tidegate.dsl.program import (
+    Actions,
+    Constant,
+    Expression,
+    Feature,
+    Input,
+    LetRef,
+    Rule,
+)
+from tidegate.dsl.types import Bounds, Type
+
+_LEFT_OUT = {"span", "models", "bounds", "can_be_missing", "can_fail", "type"}
+
+
+def meaning_hash(rule: Rule, features: Mapping[str, Feature]) -> str:
+    """SHA-256 (hex) of the rule's meaning."""
+    body = [
+        "rule", rule.event, encode(rule.when, features),
+        sorted(json.dumps(encode(e, features)) for e in rule.exceptions),
+        _actions(rule.then), None if rule.unknown is None else _actions(rule.unknown),
+        rule.mandatory,
+    ]  # fmt: skip
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=True, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def encode(node: Expression, features: Mapping[str, Feature]) -> Any:
+    """The expression as nested lists of plain values."""
+    if isinstance(node, LetRef):
+        return encode(node.body, features)
+    if isinstance(node, Constant):
+        if node.param:
+            return ["param", node.param, _type(node.type), _bounds(node.bounds)]
+        return ["constant", _type(node.type), node.value]
+    if isinstance(node, Input) and node.source == "feature":
+        return _feature(features[node.name], features)
+    parts = [
+        _plain(getattr(node, f.name), features) for f in fields(node) if f.name not in _LEFT_OUT
+    ]
+    return [type(node).__name__.lower(), _type(node.type), *parts]
+
+
+def _plain(value: Any, features: Mapping[str, Feature]) -> Any:
+    if isinstance(value, Expression):
+        return encode(value, features)
+    if isinstance(value, frozenset):
+        return sorted(value, key=lambda v: (type(v).__name__, v))
+    if isinstance(value, tuple):
+        return [_plain(item, features) for item in value]
+    return value
+
+
+def _feature(feature: Feature, features: Mapping[str, Feature]) -> Any:
+    return [
+        "feature", feature.aggregate, feature.event, [list(k) for k in feature.keys],
+        feature.window_us, feature.delay_us,
+        None if feature.operand is None else encode(feature.operand, features),
+        None if feature.where is None else encode(feature.where, features),
+    ]  # fmt: skip
+
+
+def _actions(actions: Actions) -> Any:
+    return [
+        [[a.ladder, int(a.rung), a.reason, a.step_up, a.exemption] for a in actions.asks],
+        actions.points, list(actions.points_reasons), list(actions.tags),
+        [[a.name, a.value, _type(a.type), a.reason] for a in actions.advice],
+    ]  # fmt: skip
+
+
+def _type(kind: Type) -> Any:
+    return [kind.kind.value, *kind.words]
+
+
+def _bounds(bounds: Bounds | None) -> Any:
+    return None if bounds is None else [bounds.low, bounds.high]

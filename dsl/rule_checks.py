@@ -1,0 +1,350 @@
+"""Rules and groups: what they may combine, and what happens where they are unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import combinations
+from typing import cast
+
+from tidegate.dsl import tree
+from tidegate.dsl.action_checks import check_actions, exempts, highest, relaxes
+from tidegate.dsl.declarations import event_of, no_labels, text_of
+from tidegate.dsl.diagnostics import nearest
+from tidegate.dsl.expressions import Typer, points_at_least
+from tidegate.dsl.exclusion import exclusive
+from tidegate.dsl.literals import Wrong, read_literal
+from tidegate.dsl.model_checks import check_authority
+from tidegate.dsl.program import (
+    LADDERS,
+    NO_ACTIONS,
+    Actions,
+    And,
+    Expression,
+    Input,
+    Model,
+    Or,
+    PointsAtLeast,
+    Rollout,
+    Rule,
+)
+from tidegate.dsl.types import FLAG
+from tidegate.dsl.unknowns import can_be_unknown, sources, walk
+
+MAX_EXCEPTIONS = 100
+
+
+class RuleChecker:
+    """Checks the rules of one policy against its groups, models and decided events."""
+
+    def __init__(self, typer: Typer, models: dict[str, Model], decided: Iterable[str]) -> None:
+        self.typer = typer
+        self.models = models
+        self.decided = frozenset(decided)
+        self.group_unknown = {
+            name: None if g.unknown is None else check_actions(typer, g.unknown)
+            for name, g in sorted(typer.names.groups.items())
+        }
+
+    def check(self, declared: tree.RuleDeclaration) -> Rule | None:
+        """One rule; None where it cannot be typed."""
+        typer, group = self.typer, self._group(declared)
+        if declared.version is None:
+            typer.error(
+                "TG404", f"rule `{declared.name.text}` has no version", declared.name.span,
+                "add `version 1` after its name",
+            )  # fmt: skip
+        event = event_of(
+            typer, declared.event, group.event if group else None, declared.name, self.decided
+        )
+        then = check_actions(typer, declared.then)
+        own_unknown = None if declared.unknown is None else check_actions(typer, declared.unknown)
+        if event is None or declared.when is None:
+            return None
+        when = self._when(declared.when, event)
+        exceptions = self._exceptions(declared, group, event)
+        if when is None or then is None or exceptions is None:
+            return None
+        no_labels(typer, when, declared.span)
+        rule = Rule(
+            name=declared.name.text, version=declared.version or 0, event=event, when=when,
+            then=then, span=declared.name.span, text=text_of(declared.text),
+            owner=_owner(declared, group), group=group.name.text if group else "",
+            mandatory=declared.mandatory, shadow=declared.shadow or bool(group and group.shadow),
+            rollout=self._rollout(declared, event), replaces=declared.replaces,
+            from_us=self._date(declared.from_date), until_us=self._date(declared.until_date),
+            expires_us=self._date(declared.expires), exceptions=exceptions,
+            unknown=self._unknown(declared, when, own_unknown, group),
+            reads_points=_reads_points(when), relaxes=relaxes(then),
+        )  # fmt: skip
+        self._restrictions(rule, declared, group)
+        self._authority(rule, declared)
+        return rule
+
+    # --- parts
+
+    def _group(self, declared: tree.RuleDeclaration) -> tree.GroupDeclaration | None:
+        if declared.group is None:
+            return None
+        group = self.typer.names.groups.get(declared.group.text)
+        if group is None:
+            self.typer.error(
+                "TG224", f"no group is called `{declared.group.text}`", declared.group.span,
+                nearest(declared.group.text, self.typer.names.groups),
+            )  # fmt: skip
+        return group
+
+    def _when(self, node: tree.Expr, event: str) -> Expression | None:
+        """Type a rule's condition; here alone, outside `not` and `case`, `points` is read."""
+        if isinstance(node, tree.Conjunction | tree.Disjunction):
+            items = [self._when(item, event) for item in node.items]
+            if None in items:
+                return None
+            typed = cast("list[Expression]", items)
+            kind = And if isinstance(node, tree.Conjunction) else Or
+            return kind(
+                items=tuple(typed), type=FLAG, span=node.span,
+                models=frozenset().union(*(t.models for t in typed)),
+                can_be_missing=any(t.can_be_missing for t in typed),
+            )  # fmt: skip
+        points = self._points(node)
+        return points if points is not None else self.typer.condition(node, event)
+
+    def _points(self, node: tree.Expr) -> Expression | None:
+        if not isinstance(node, tree.Comparison) or node.op not in (">", ">="):
+            return None
+        if not isinstance(node.left, tree.Reference) or node.left.name != "points":
+            return None
+        value = self.typer.value(node.right, "")
+        number = getattr(value, "value", None)
+        if value is None or value.type.kind.value != "count" or not isinstance(number, int):
+            return None  # the general typing reports it
+        return points_at_least(number + (node.op == ">"), node.span)
+
+    def _exceptions(
+        self, declared: tree.RuleDeclaration, group: tree.GroupDeclaration | None, event: str
+    ) -> tuple[Expression, ...] | None:
+        nodes = (*declared.exceptions, *(group.exceptions if group else ()))
+        typed = [self.typer.condition(node, event) for node in nodes]
+        if None in typed:
+            return None
+        found = cast("list[Expression]", typed)
+        for exception in found:
+            no_labels(self.typer, exception, exception.span)
+        return tuple(found)
+
+    def _rollout(self, declared: tree.RuleDeclaration, event: str) -> Rollout | None:
+        clause = declared.rollout
+        if clause is None:
+            if declared.replaces is not None:
+                self.typer.error(
+                    "TG405", "only a rule in rollout replaces a version", declared.name.span,
+                    "add `rollout 10% by FIELD`, or delete the older version",
+                )  # fmt: skip
+            return None
+        field = self.typer.fields[event].get(clause.field.text)
+        if field is None or field.type.kind.value not in ("text", "token"):
+            self.typer.error(
+                "TG405", f"a rollout is kept by a text or a token of `{event}`", clause.field.span,
+                nearest(clause.field.text, self.typer.fields[event]),
+            )  # fmt: skip
+            return None
+        read = read_literal(clause.share, None, self.typer.currency, self.typer.zone)
+        if isinstance(read, Wrong) or not 0 <= cast("int", read.value) <= 10**6:
+            self.typer.error("TG405", "a share lies between 0% and 100%", clause.share.span)
+            return None
+        wave = clause.wave.text if clause.wave else declared.name.text
+        return Rollout(cast("int", read.value), field.name, wave)
+
+    def _date(self, literal: tree.Literal | None) -> int | None:
+        if literal is None:
+            return None
+        read = read_literal(literal, None, self.typer.currency, self.typer.zone)
+        if isinstance(read, Wrong):
+            self.typer.error(read.code, read.message, literal.span, read.help)
+            return None
+        return cast("int", read.value)
+
+    # --- where a rule is unknown
+
+    def _unknown(
+        self, declared: tree.RuleDeclaration, when: Expression, own: Actions | None,
+        group: tree.GroupDeclaration | None,
+    ) -> Actions | None:  # fmt: skip
+        inherited = self.group_unknown.get(group.name.text) if group else None
+        clause = declared.unknown or (group.unknown if group else None)
+        if not can_be_unknown(when):
+            if declared.unknown is not None:
+                self.typer.error(
+                    "TG412", f"rule `{declared.name.text}` is never unknown, so this says nothing",
+                    declared.unknown.span, "delete `if unknown`",
+                )  # fmt: skip
+            return None
+        if clause is None:
+            self.typer.error(
+                "TG411", f"rule `{declared.name.text}` does not say what happens where it is unknown",
+                when.span, f"{_why_unknown(when)}; add `if unknown then skip` or an action",
+            )  # fmt: skip
+            return NO_ACTIONS
+        actions = own if declared.unknown is not None else inherited
+        if actions is not None and relaxes(actions):
+            self.typer.error("TG413", "`if unknown` never relaxes", clause.span)
+        return actions or NO_ACTIONS
+
+    # --- what a rule may combine
+
+    def _restrictions(
+        self, rule: Rule, declared: tree.RuleDeclaration, group: tree.GroupDeclaration | None
+    ) -> None:
+        if rule.relaxes:
+            self._relaxing(rule, declared)
+        if rule.mandatory:
+            self._mandatory(rule, declared)
+        if rule.reads_points and (rule.then.points or (rule.unknown or NO_ACTIONS).points):
+            self._refuse(declared, "TG431", "reads `points` and adds to them")
+        if (rule.when.models or rule.reads_points) and not self._relax_lifts(rule):
+            self._then_covers_unknown(rule, declared)
+        if rule.from_us is not None and rule.until_us is not None and rule.from_us >= rule.until_us:
+            self._refuse(declared, "TG406", "ends before it begins")
+
+    def _refuse(self, declared: tree.RuleDeclaration, code: str, what: str, help_text: str = "") -> None:
+        self.typer.error(code, f"rule `{declared.name.text}` {what}", declared.name.span, help_text)
+
+    def _relaxing(self, rule: Rule, declared: tree.RuleDeclaration) -> None:
+        then = rule.then
+        others = then.advice or [a for a in then.asks if not a.exemption]
+        if others or (exempts(then) and then.points):
+            self._refuse(
+                declared, "TG421", "relaxes and asks for something else",
+                "a rule that relaxes does only that, tags aside: write two rules",
+            )  # fmt: skip
+        if rule.exceptions:
+            self._refuse(declared, "TG421", "relaxes and has an exception", "put it into `when`")
+        if rule.reads_points:
+            self._refuse(declared, "TG421", "relaxes and reads `points`")
+        if rule.unknown not in (None, NO_ACTIONS):
+            self._refuse(
+                declared, "TG421", "relaxes, so where it is unknown it does not apply",
+                "write `if unknown then skip`",
+            )  # fmt: skip
+
+    def _mandatory(self, rule: Rule, declared: tree.RuleDeclaration) -> None:
+        faults = (
+            (bool(rule.exceptions), "an `except when` (its own or its group's)"),
+            (rule.shadow, "`shadow`"),
+            (rule.rollout is not None, "a `rollout`"),
+            (bool(rule.from_us or rule.until_us or rule.expires_us), "dates"),
+            (bool(rule.when.models), "a score"),
+            (rule.reads_points, "`points`"),
+            (rule.unknown == NO_ACTIONS, "`if unknown then skip`"),
+            (rule.relaxes, "a relaxing action"),
+        )
+        for wrong, what in faults:
+            if wrong:
+                self._refuse(
+                    declared, "TG422", f"is mandatory and has {what}",
+                    "a mandatory rule holds always and for everybody",
+                )  # fmt: skip
+
+    def _relax_lifts(self, rule: Rule) -> bool:
+        """`relax` of every score it reads lifts the demand; points have no such licence."""
+        if rule.reads_points:
+            return False
+        known = [self.models[m] for m in rule.when.models if m in self.models]
+        return bool(known) and all("relax" in model.may for model in known)
+
+    def _then_covers_unknown(self, rule: Rule, declared: tree.RuleDeclaration) -> None:
+        unknown = rule.unknown
+        if unknown is None:
+            return
+        less = any(highest(rule.then, ladder) < highest(unknown, ladder) for ladder in LADDERS)
+        if less or rule.then.points < unknown.points:
+            self._refuse(
+                declared, "TG423", "reads a score or `points` and asks for more where it is unknown",
+                "`then` asks for at least what `if unknown` does",
+            )  # fmt: skip
+
+    def _authority(self, rule: Rule, declared: tree.RuleDeclaration) -> None:
+        check_authority(self.typer, self.models, rule.when.models, rule.then, rule.when.span)
+        for exception in rule.exceptions:
+            for name in sorted(exception.models):
+                model = self.models.get(name)
+                if model is not None and "relax" not in model.may:
+                    self.typer.error(
+                        "TG505", f"an exception reads the score of model `{name}`, which may not "
+                        "`relax`", exception.span, "drop the score from the exception",
+                        ((model.span, "its authority is declared here"),),
+                    )  # fmt: skip
+
+
+# --- rules against each other ----------------------------------------------------------------------
+
+
+def check_names(typer: Typer, rules: list[Rule]) -> None:
+    """One name is one rule, except a version that replaces another one in a rollout."""
+    by_name: dict[str, list[Rule]] = {}
+    for rule in rules:
+        by_name.setdefault(rule.name, []).append(rule)
+    for name, same in sorted(by_name.items()):
+        versions = [rule.version for rule in same]
+        for rule in same:
+            if rule.replaces is not None and rule.replaces not in versions:
+                typer.error(
+                    "TG405", f"there is no version {rule.replaces} of rule `{name}` to replace",
+                    rule.span, "keep the older version in the folder until the rollout is over",
+                )  # fmt: skip
+            if rule.replaces is not None and rule.replaces >= rule.version:
+                typer.error("TG405", "a rule replaces an older version", rule.span)
+        replaced = {rule.replaces for rule in same}
+        newest = [rule for rule in same if rule.version not in replaced]
+        if len(newest) > 1 or len(set(versions)) < len(versions):
+            first, second = sorted(same, key=lambda r: r.span)[:2]
+            typer.error(
+                "TG201", f"rule `{name}` is declared twice", second.span,
+                "give one of them another name, or let one replace the other in a rollout",
+                ((first.span, "first declared here"),),
+            )  # fmt: skip
+
+
+def check_advice(typer: Typer, rules: list[Rule]) -> None:
+    """Two rules that may fire together must not advise different values of one name."""
+    advising: dict[tuple[str, str], list[Rule]] = {}
+    for rule in rules:
+        for advice in (*rule.then.advice, *(rule.unknown or NO_ACTIONS).advice):
+            advising.setdefault((rule.event, advice.name), []).append(rule)
+    for (_, name), found in sorted(advising.items()):
+        for one, other in combinations(dict.fromkeys(found), 2):
+            if _values(one, name) | _values(other, name) and (
+                len(_values(one, name) | _values(other, name)) > 1
+                and not exclusive(one.when, other.when)
+            ):
+                typer.error(
+                    "TG432", f"rules `{one.name}` and `{other.name}` may fire together and advise "
+                    f"different values of `{name}`", other.span,
+                    "make their conditions exclude each other", ((one.span, "the other one"),),
+                )  # fmt: skip
+
+
+def _values(rule: Rule, name: str) -> set[object]:
+    found = (*rule.then.advice, *(rule.unknown or NO_ACTIONS).advice)
+    return {(a.type, a.value) for a in found if a.name == name}
+
+
+def _reads_points(when: Expression) -> bool:
+    return any(isinstance(node, PointsAtLeast) for node in walk(when))
+
+
+def _owner(declared: tree.RuleDeclaration, group: tree.GroupDeclaration | None) -> str:
+    owner = declared.owner or (group.owner if group else None)
+    return "" if owner is None else owner.text
+
+
+def _why_unknown(when: Expression) -> str:
+    names = []
+    for source in sources(when):
+        if isinstance(source, Input):
+            names.append(f"`{source.name}` may be missing")
+        elif hasattr(source, "list"):
+            names.append(f"list `{source.list}` may be unreadable")
+        else:
+            names.append("a result may be missing (division by zero, overflow or nothing found)")
+    return ", ".join(list(dict.fromkeys(names))[:3])

@@ -1,0 +1,178 @@
+"""Which conditions can be unknown, and because of what.
+
+A condition can be unknown when some combination of missing inputs makes it so. What can be missing
+in the first place are its *sources*: optional inputs, arithmetic that may divide by zero or
+overflow, a text function that may find nothing, a managed list that cannot be read. Each
+combination of present and missing sources is tried (`is present` then holds or does not, which is
+what makes a guard count); atoms over present values may be true or false. Beyond eight sources the
+remaining ones are taken as *maybe*, which can only say "can be unknown" too often.
+
+Scores are taken as present: a masked score makes its atom false, and with it a condition can only
+be less unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Literal
+
+from tidegate.dsl.program import (
+    And,
+    Case,
+    Constant,
+    Expression,
+    Input,
+    IsMissing,
+    LetRef,
+    Not,
+    Or,
+    Otherwise,
+    PointsAtLeast,
+)
+from tidegate.dsl.types import Kind
+
+TRIED_SOURCES = 8
+Presence = Literal["present", "missing", "maybe"]
+Truths = frozenset[bool | None]
+Source = Expression
+_BOTH: Truths = frozenset({True, False})
+_UNKNOWN: Truths = frozenset({None})
+_ANY: Truths = frozenset({True, False, None})
+
+
+def children(expression: Expression) -> tuple[Expression, ...]:
+    """The expressions directly below; a let's meaning is below its reference."""
+    names = ("operand", "left", "right", "body", "default")
+    found = [getattr(expression, n) for n in names if hasattr(expression, n)]
+    found += getattr(expression, "items", ()) or ()
+    found += getattr(expression, "arguments", ()) or ()
+    for condition, value in getattr(expression, "branches", ()) or ():
+        found += [condition, value]
+    return tuple(found)
+
+
+def walk(expression: Expression) -> Iterator[Expression]:
+    """The expression and everything below it."""
+    stack = [expression]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(children(node))
+
+
+def sources(expression: Expression) -> tuple[Source, ...]:
+    """What may be missing in `expression` by itself, most used first."""
+    uses: dict[Source, int] = {}
+    for node in walk(expression):
+        if node.can_fail:
+            uses[node] = uses.get(node, 0) + 1
+    return tuple(sorted(uses, key=lambda s: (-uses[s], s.span)))
+
+
+def can_be_unknown(condition: Expression) -> bool:
+    """Whether some combination of missing sources leaves `condition` unknown."""
+    if not condition.can_be_missing:
+        return False
+    found = sources(condition)
+    tried, rest = found[:TRIED_SOURCES], found[TRIED_SOURCES:]
+    for choice in product(("present", "missing"), repeat=len(tried)):
+        state: dict[Source, Presence] = dict.fromkeys(rest, "maybe")
+        state.update(zip(tried, choice, strict=True))  # type: ignore[arg-type]
+        if None in _truths(condition, state):
+            return True
+    return False
+
+
+def _truths(node: Expression, state: dict[Source, Presence]) -> Truths:
+    """The truth values that flag expression `node` can have when the sources are as `state` says."""
+    match node:
+        case Constant():
+            return frozenset({bool(node.value)})
+        case And():
+            return _fold(node.items, state, absorbing=False)
+        case Or():
+            return _fold(node.items, state, absorbing=True)
+        case Not():
+            return frozenset(None if t is None else not t for t in _truths(node.operand, state))
+        case LetRef():
+            return _truths(node.body, state)
+        case PointsAtLeast():
+            return _BOTH
+        case IsMissing():
+            there = _presence(node.operand, state)
+            return {"present": frozenset({False}), "missing": frozenset({True})}.get(there, _BOTH)
+        case Otherwise():
+            left = _truths(node.left, state)
+            return (left - {None}) | _truths(node.right, state) if None in left else left
+        case Case():
+            return _case(node, state)
+    own = state.get(node, "present")
+    there = _join([own, *(_presence(child, state) for child in children(node))])
+    return {"present": _BOTH, "missing": _UNKNOWN}.get(there, _ANY)
+
+
+def _fold(items: tuple[Expression, ...], state: dict[Source, Presence], *, absorbing: bool) -> Truths:
+    parts = [_truths(item, state) for item in items]
+    found: set[bool | None] = set()
+    if any(absorbing in part for part in parts):
+        found.add(absorbing)
+    if all((not absorbing) in part for part in parts):
+        found.add(not absorbing)
+    if any(None in part for part in parts) and all(part != {absorbing} for part in parts):
+        found.add(None)
+    return frozenset(found)
+
+
+def _case(node: Case, state: dict[Source, Presence]) -> Truths:
+    found: set[bool | None] = set()
+    for condition, value in node.branches:
+        truths = _truths(condition, state)
+        if None in truths:
+            found.add(None)
+        if True in truths:
+            found |= _truths(value, state)
+        if False not in truths:
+            return frozenset(found)
+    return frozenset(found | _truths(node.default, state))
+
+
+def _presence(node: Expression, state: dict[Source, Presence]) -> Presence:
+    if node.type.kind is Kind.FLAG and not isinstance(node, Input):
+        truths = _truths(node, state)
+        return "missing" if truths == {None} else ("maybe" if None in truths else "present")
+    if isinstance(node, LetRef):
+        return _presence(node.body, state)
+    if isinstance(node, Otherwise):
+        left = _presence(node.left, state)
+        if left == "missing":
+            return _presence(node.right, state)
+        return left if left == "present" else (
+            "present" if _presence(node.right, state) == "present" else "maybe"
+        )
+    if isinstance(node, Case):
+        return _case_presence(node, state)
+    own = state.get(node, "present")
+    return _join([own, *(_presence(child, state) for child in children(node))])
+
+
+def _case_presence(node: Case, state: dict[Source, Presence]) -> Presence:
+    found: set[Presence] = set()
+    for condition, value in node.branches:
+        truths = _truths(condition, state)
+        if None in truths:
+            found.add("missing")
+        if True in truths:
+            found.add(_presence(value, state))
+        if False not in truths:
+            break
+    else:
+        found.add(_presence(node.default, state))
+    return found.pop() if len(found) == 1 else "maybe"
+
+
+def _join(parts: list[Presence]) -> Presence:
+    found = set(parts)
+    if "missing" in found:
+        return "missing"
+    return "maybe" if "maybe" in found else "present"

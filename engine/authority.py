@@ -1,0 +1,613 @@
+"""From what the rules say to what is decided, within what each model may cause.
+
+The clamp: on each ladder, for each rung, the rules are evaluated with every model masked whose
+ceiling there is lower, and the outcome is the highest rung whose own evaluation reaches it. A
+model is so never asked "did you cause this?": what it may not cause has to come about without it.
+
+Most decisions need one evaluation. What can be known of an event type beforehand is worked out
+once in an `Authority`; then two tests, each a few ANDs, save the others: clamping changes nothing
+where every rule that reads a clamped score is false (`Clamp.changes`), and where clamping can only
+take asks away, a rung that nobody reaches unmasked needs no second look (`Clamp.only_lowers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tidegate.dsl.program import (
+    LADDERS,
+    RUNGS,
+    Actions,
+    Ask,
+    Authentication,
+    Disposition,
+    EventType,
+    Expression,
+    Ladder,
+    Model,
+    Program,
+    Review,
+    Rule,
+)
+from tidegate.dsl.types import Value
+from tidegate.engine.interpreter import (
+    NOBODY,
+    asks_exempt,
+    evaluate,
+    evaluate_as,
+    reader_of,
+    truth,
+)
+from tidegate.engine.situation import (
+    Capped,
+    Evaluation,
+    Outcome,
+    ScoreStatus,
+    Settled,
+    Situation,
+    Standing,
+)
+from tidegate.engine.standing import Roster, roster
+
+Evaluate = Callable[[Program, Situation, frozenset[str]], Evaluation]
+"""An evaluator: the program, the event and the models to clamp."""
+
+OutsideUse = Callable[[Situation], int]
+"""Bit i: `event.models[i]` is outside its use for this event."""
+
+MAX_REMEMBERED = 16_384
+
+
+def settle(program: Program, situation: Situation, evaluate: Evaluate = evaluate) -> Settled:
+    """The decision for one event. Who decides many keeps an `Authority` instead."""
+    return authority(program, situation.event).settle(situation, evaluate)
+
+
+def clamped(program: Program, event: EventType, ladder: Ladder, rung: int) -> frozenset[str]:
+    """The models masked in the evaluation for this rung: those that may not cause it."""
+    return frozenset(m for m in event.models if program.model(m).ceiling(ladder) < rung)
+
+
+# --- what is known before an event is seen -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Clamp:
+    """A set of models that is masked all at once.
+
+    `readers` are the rules whose `when` loses a score by it, `excepting` those with an exception
+    that does, `payers` (bits of the event's models) those whose abstention adds points.
+    """
+
+    models: frozenset[str]
+    readers: int
+    excepting: int
+    payers: int
+    only_lowers: bool
+
+    def changes(self, unmasked: Evaluation, abstained: int) -> bool:
+        """Whether the evaluation with these models masked may differ from the unmasked one."""
+        heard = unmasked.fired | unmasked.unknown | unmasked.silenced
+        return bool(
+            heard & self.readers | unmasked.silenced & self.excepting | abstained & self.payers
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One rung of a ladder: the clamp it is judged under, and the rules that reach it."""
+
+    ladder: Ladder
+    rung: int
+    name: str
+    clamp: Clamp
+    then: int
+    unknown: int
+
+    def asked(self, evaluation: Evaluation, acting: int) -> bool:
+        """Whether a rule among `acting` asks for this rung or a higher one."""
+        return bool((evaluation.fired & self.then | evaluation.unknown & self.unknown) & acting)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Everything about deciding one event type that does not depend on the event.
+
+    `ladders` holds, in the order of `LADDERS`, the rungs that anybody can ask for, highest first.
+    `advisers` are the rules that advise, `points_readers` those that read points. `quiet` is what
+    comes out where no rule is heard and every model answered. Results that depend on nothing but
+    the unmasked evaluation, the standing and the models' answers are remembered.
+    """
+
+    program: Program
+    event: EventType
+    models: tuple[Model, ...]
+    roster: Roster
+    ladders: tuple[tuple[Rung, ...], ...]
+    unclamped: Clamp
+    advising: Clamp
+    advisers: int
+    points_readers: int
+    use_conditions: tuple[tuple[int, Expression], ...]
+    all_ok: Mapping[str, ScoreStatus]
+    quiet: Settled
+    remembered: dict[tuple[int, ...], Settled] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def settle(
+        self,
+        situation: Situation,
+        evaluate: Evaluate = evaluate,
+        outside_use: OutsideUse | None = None,
+    ) -> Settled:
+        """The decision for one event, by any evaluator of the same meaning."""
+        found = evaluate(self.program, situation, NOBODY)
+        absent = self._absent(situation, outside_use)
+        standing = self.roster.fixed
+        if standing is None:
+            standing = self.roster.standing(situation)
+        elif not (absent or found.fired or found.unknown or found.silenced):
+            return self.quiet
+        key = (
+            found.fired, found.unknown, found.silenced, found.points, found.all_points,
+            absent, standing.live, standing.shadow,
+        )  # fmt: skip
+        known = self.remembered.get(key)
+        if known is not None:
+            return known
+        return self._settle(
+            key,
+            _Settlement(
+                authority=self,
+                situation=situation,
+                evaluate=evaluate,
+                unmasked=found,
+                standing=standing,
+                absent=absent,
+            ),
+        )
+
+    def _settle(self, key: tuple[int, ...], settlement: _Settlement) -> Settled:
+        settled = settlement.settled()
+        if settlement.needs_the_event:
+            return settled
+        if len(self.remembered) >= MAX_REMEMBERED:
+            self.remembered.clear()
+        self.remembered[key] = settled
+        return settled
+
+    def _absent(self, situation: Situation, outside_use: OutsideUse | None) -> int:
+        """Three bit fields of the event's models: outside use, unavailable, abstained."""
+        outside = 0
+        if self.use_conditions:
+            outside = (outside_use or self.outside_use)(situation)
+        if not outside and situation.statuses == self.all_ok:
+            return 0
+        absent, count = outside, len(self.models)
+        for index, model in enumerate(self.models):
+            status = situation.statuses.get(model.name, "unavailable")
+            if status != "ok" and not outside >> index & 1:
+                absent |= 1 << index + (2 * count if status == "abstained" else count)
+        return absent
+
+    def outside_use(self, situation: Situation) -> int:
+        """The models that are not used on this event, by bit."""
+        reader = reader_of(situation)
+        return sum(bit for bit, use_when in self.use_conditions if not truth(use_when, reader))
+
+
+def authority(program: Program, event: EventType) -> Authority:
+    """What deciding `event` needs to know beforehand."""
+    if event.default is None:
+        raise ValueError(f"the event {event.name} is not decided here")
+    models = tuple(program.model(name) for name in event.models)
+    stands = roster(event)
+    adviseless = frozenset(m.name for m in models if "advise" not in m.may)
+    return Authority(
+        program=program,
+        event=event,
+        models=models,
+        roster=stands,
+        ladders=tuple(_rungs(program, event, models, ladder) for ladder in LADDERS),
+        unclamped=_clamp(event, models, NOBODY),
+        advising=_clamp(event, models, adviseless),
+        advisers=_bits(event, lambda r: bool(r.then.advice or (r.unknown and r.unknown.advice))),
+        points_readers=_bits(event, lambda r: r.reads_points),
+        use_conditions=tuple(
+            (1 << i, m.use_when) for i, m in enumerate(models) if m.use_when is not None
+        ),
+        all_ok={m.name: "ok" for m in models},
+        quiet=_quiet(event.default, stands.fixed or Standing(0, 0)),
+    )
+
+
+def _quiet(default: Disposition, standing: Standing) -> Settled:
+    outcome = _outcome(Levels(default, Authentication.NONE, None))
+    return Settled(outcome, Evaluation(0, 0, 0, 0, 0), standing, shadow_word=outcome.word)
+
+
+def _rungs(
+    program: Program, event: EventType, models: tuple[Model, ...], ladder: Ladder
+) -> tuple[Rung, ...]:
+    asked = [ask.rung for actions in _all_actions(event, models) for ask in actions.asks
+             if ask.ladder == ladder]  # fmt: skip
+    # A disposition below the event's default is never compared, and nobody asks for `approve`.
+    lowest = max(event.default or 0, Disposition.HOLD) if ladder == "disposition" else 0
+    return tuple(
+        Rung(
+            ladder=ladder,
+            rung=rung,
+            name=RUNGS[ladder](rung).name.lower(),
+            clamp=_clamp(event, models, clamped(program, event, ladder, rung)),
+            then=_reachers(ladder, rung, [rule.then for rule in event.rules]),
+            unknown=_reachers(ladder, rung, [rule.unknown for rule in event.rules]),
+        )
+        for rung in range(max(asked, default=-1), lowest - 1, -1)
+    )
+
+
+def _all_actions(event: EventType, models: tuple[Model, ...]) -> Iterator[Actions]:
+    for rule in event.rules:
+        yield rule.then
+        if rule.unknown is not None:
+            yield rule.unknown
+    for model in models:
+        yield model.unavailable
+
+
+def _reachers(ladder: Ladder, rung: int, actions: Sequence[Actions | None]) -> int:
+    return sum(1 << i for i, one in enumerate(actions) if _reaches(one, ladder, rung))
+
+
+def _reaches(actions: Actions | None, ladder: Ladder, rung: int) -> bool:
+    return actions is not None and any(
+        ask.ladder == ladder and ask.rung >= rung for ask in actions.asks
+    )
+
+
+def _bits(event: EventType, holds: Callable[[Rule], bool]) -> int:
+    return sum(1 << index for index, rule in enumerate(event.rules) if holds(rule))
+
+
+def _clamp(event: EventType, models: tuple[Model, ...], names: frozenset[str]) -> Clamp:
+    without_relax = names - {m.name for m in models if "relax" in m.may}
+    without_exempt = names - {m.name for m in models if "exempt" in m.may}
+
+    def loses(rule: Rule) -> bool:
+        if rule.then.points < 0:
+            return bool(rule.models & without_relax)
+        return bool(rule.models & (without_exempt if asks_exempt(rule.then) else names))
+
+    def excepts(rule: Rule) -> bool:
+        return any(exception.models & without_relax for exception in rule.exceptions)
+
+    def may_raise(rule: Rule) -> bool:
+        if excepts(rule) or (rule.then.points < 0 and loses(rule)):
+            return True
+        return (loses(rule) or rule.reads_points) and not _covers(rule.then, rule.unknown)
+
+    return Clamp(
+        models=names,
+        readers=_bits(event, loses),
+        excepting=_bits(event, excepts),
+        payers=sum(
+            1 << i for i, m in enumerate(models) if m.name in names and m.unavailable.points
+        ),
+        only_lowers=not any(may_raise(rule) for rule in event.rules),
+    )
+
+
+def _covers(then: Actions, unknown: Actions | None) -> bool:
+    """Whether a rule that is true asks for and adds at least what it does where it is unknown."""
+    if unknown is None:
+        return True
+    asks = all(_reaches(then, ask.ladder, ask.rung) for ask in unknown.asks)
+    return asks and then.points >= unknown.points
+
+
+# --- one event ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Where the three ladders end; `review` is None where nobody asks."""
+
+    disposition: Disposition
+    authentication: Authentication
+    review: Review | None
+
+    @property
+    def raised(self) -> Disposition:
+        """The disposition after the ladders are settled: a review before raises it to hold."""
+        before = self.review is Review.BEFORE
+        return max(self.disposition, Disposition.HOLD) if before else self.disposition
+
+    def name(self, ladder: Ladder) -> str:
+        """The rung on `ladder` in the language's word."""
+        if ladder == "disposition":
+            return self.raised.name.lower()
+        rung = self.authentication if ladder == "authentication" else self.review
+        return "none" if rung is None else rung.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class _Won:
+    """A rung that its own evaluation reached."""
+
+    rung: Rung
+    evaluation: Evaluation
+
+
+_Climb = tuple[_Won | None, ...]
+"""In the order of `LADDERS`, what was won; None where nobody asked with authority."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Settlement:
+    """One decision under way; `needs_the_event` once anything beyond the key was looked at."""
+
+    authority: Authority
+    situation: Situation
+    evaluate: Evaluate
+    unmasked: Evaluation
+    standing: Standing
+    absent: int
+    needs_the_event: bool = False
+    clamped: dict[frozenset[str], Evaluation] = field(default_factory=dict)
+
+    @property
+    def abstained(self) -> int:
+        """The models that abstained, by bit; `absent` holds three such fields."""
+        return self.absent >> 2 * len(self.authority.models)
+
+    @property
+    def unavailable(self) -> int:
+        """The models that are used here and gave no answer."""
+        count = len(self.authority.models)
+        return self.absent >> count & (1 << count) - 1
+
+    @property
+    def outside(self) -> int:
+        """The models that are not used on this event."""
+        return self.absent & (1 << len(self.authority.models)) - 1
+
+    def settled(self) -> Settled:
+        live = self.standing.live
+        climb = self.climb(live, self.evaluation)
+        levels = self._levels(climb)
+        winners = {won.rung.ladder: self._winners(won, live) for won in climb if won is not None}
+        outcome = _outcome(
+            levels,
+            {ladder: asks for ladder, (_, asks) in winners.items()},
+            self._step_up_ranks(),
+            tags=self._tags(live),
+            advice=self._advice(live),
+            points=self.unmasked.points,
+        )
+        return Settled(
+            outcome=outcome,
+            evaluation=self.unmasked,
+            standing=self.standing,
+            masked=self._names(self.outside | self.unavailable | self.abstained),
+            capped=tuple(self._capped(climb, levels, live)),
+            winners=tuple((ladder, bits) for ladder, (bits, _) in winners.items()),
+            shadow_word=self._shadow_word(outcome.word),
+        )
+
+    # evaluations
+
+    def evaluation(self, clamp: Clamp) -> Evaluation:
+        """The evaluation that clamps these models."""
+        if not clamp.changes(self.unmasked, self.abstained):
+            return self.unmasked
+        self.needs_the_event = True
+        if clamp.models not in self.clamped:
+            found = self.evaluate(self.authority.program, self.situation, clamp.models)
+            self.clamped[clamp.models] = found
+        return self.clamped[clamp.models]
+
+    def evaluation_all_live(self, clamp: Clamp) -> Evaluation:
+        """The same, had every shadow rule been live: then all rules read all points."""
+        found = self.evaluation(clamp)
+        if found.points == found.all_points or not self.authority.points_readers:
+            return found
+        self.needs_the_event = True
+        everyone = Standing(self.standing.live | self.standing.shadow, 0)
+        return evaluate_as(self.authority.program, self.situation, clamp.models, everyone)
+
+    # ladders
+
+    def climb(self, acting: int, evaluation_of: Callable[[Clamp], Evaluation]) -> _Climb:
+        """The highest rung on each ladder that its own evaluation reaches."""
+        unmasked = evaluation_of(self.authority.unclamped)
+        return tuple(
+            self._highest(rungs, acting, unmasked, evaluation_of)
+            for rungs in self.authority.ladders
+        )
+
+    def _highest(
+        self,
+        rungs: tuple[Rung, ...],
+        acting: int,
+        unmasked: Evaluation,
+        evaluation_of: Callable[[Clamp], Evaluation],
+    ) -> _Won | None:
+        for rung in rungs:
+            if rung.clamp.only_lowers and not self._asked(rung, unmasked, acting):
+                continue
+            evaluation = evaluation_of(rung.clamp)
+            if self._asked(rung, evaluation, acting):
+                return _Won(rung, evaluation)
+        return None
+
+    def _asked(self, rung: Rung, evaluation: Evaluation, acting: int) -> bool:
+        return rung.asked(evaluation, acting) or any(
+            ask.rung >= rung.rung for ask in self._model_asks(rung.ladder)
+        )
+
+    def _levels(self, climb: _Climb) -> Levels:
+        disposition, authentication, review = climb
+        default = self.authority.event.default or Disposition.APPROVE
+        return Levels(
+            Disposition(disposition.rung.rung) if disposition else default,
+            Authentication(authentication.rung.rung) if authentication else Authentication.NONE,
+            Review(review.rung.rung) if review else None,
+        )
+
+    def _capped(self, climb: _Climb, levels: Levels, live: int) -> Iterator[Capped]:
+        for rungs, won in zip(self.authority.ladders, climb, strict=True):
+            top = next((rung for rung in rungs if self._wanted(rung, live)), None)
+            if top is None or (won is not None and won.rung.rung >= top.rung):
+                continue
+            if levels.name(top.ladder) != top.name:
+                heard = ~(self.outside | self.unavailable)
+                models = (m for i, m in enumerate(self.authority.models) if heard >> i & 1)
+                names = (m.name for m in models if m.ceiling(top.ladder) < top.rung)
+                yield Capped(top.ladder, top.name, tuple(names))
+
+    def _wanted(self, rung: Rung, live: int) -> bool:
+        """Whether somebody asks for the rung or a higher one, authority aside."""
+        return rung.asked(self.unmasked, live) or any(
+            ask.rung >= rung.rung for ask in self._model_asks(rung.ladder, capped=False)
+        )
+
+    # actions
+
+    def _model_asks(self, ladder: Ladder, capped: bool = True) -> Iterator[Ask]:
+        """What absent models' `if unavailable` asks; an abstention only within its ceiling."""
+        for model, abstained in self._absent_models():
+            for ask in model.unavailable.asks:
+                allowed = not (abstained and capped) or ask.rung <= model.ceiling(ladder)
+                if ask.ladder == ladder and allowed:
+                    yield ask
+
+    def _absent_models(self) -> Iterator[tuple[Model, bool]]:
+        for index, model in enumerate(self.authority.models):
+            if (self.unavailable | self.abstained) >> index & 1:
+                yield model, bool(self.abstained >> index & 1)
+
+    def _acts(self, evaluation: Evaluation, acting: int) -> Iterator[tuple[int, Actions]]:
+        """The bit and the actions of every acting rule that is true or unknown, in order."""
+        bits = (evaluation.fired | evaluation.unknown) & acting
+        while bits:
+            bit = bits & -bits
+            bits ^= bit
+            rule = self.authority.event.rules[bit.bit_length() - 1]
+            actions = rule.then if evaluation.fired & bit else rule.unknown
+            if actions is not None:
+                yield bit, actions
+
+    def _winners(self, won: _Won, live: int) -> tuple[int, tuple[Ask, ...]]:
+        """Who asks for the rung that was won: the rules' bits, and all asks.
+
+        Where authority cut an ask down to this rung and nobody asks for exactly it, the asks
+        above it are the ones that won it.
+        """
+        ladder, rung = won.rung.ladder, won.rung.rung
+        asks = [
+            (bit, ask)
+            for bit, actions in self._acts(won.evaluation, live)
+            for ask in actions.asks
+            if ask.ladder == ladder and ask.rung >= rung
+        ]
+        asks += [(0, ask) for ask in self._model_asks(ladder) if ask.rung >= rung]
+        exact = [(bit, ask) for bit, ask in asks if ask.rung == rung] or asks
+        bits = 0
+        for bit, _ in exact:
+            bits |= bit
+        return bits, tuple(ask for _, ask in exact)
+
+    def _tags(self, live: int) -> tuple[str, ...]:
+        tags = {tag for _, actions in self._acts(self.unmasked, live) for tag in actions.tags}
+        tags.update(tag for model, _ in self._absent_models() for tag in model.unavailable.tags)
+        return tuple(sorted(tags))
+
+    def _advice(self, live: int) -> tuple[tuple[str, Value], ...]:
+        advice = [
+            one
+            for _, actions in self._acts(self._advising_evaluation(), live)
+            for one in actions.advice
+        ]
+        for model, abstained in self._absent_models():
+            if not abstained or "advise" in model.may:
+                advice += model.unavailable.advice
+        return tuple(sorted({one.name: one.value for one in reversed(advice)}.items()))
+
+    def _advising_evaluation(self) -> Evaluation:
+        clamp, heard = self.authority.advising, self.unmasked.fired | self.unmasked.unknown
+        if clamp.only_lowers and not heard & self.authority.advisers:
+            return self.unmasked
+        return self.evaluation(clamp)
+
+    # words
+
+    def _shadow_word(self, word: str) -> str:
+        shadow = self.standing.shadow
+        seen = (self.unmasked, *self.clamped.values())
+        if not any(shadow & (found.fired | found.unknown) for found in seen):
+            return word
+        climb = self.climb(self.standing.live | shadow, self.evaluation_all_live)
+        return _outcome(self._levels(climb)).word
+
+    def _step_up_ranks(self) -> Mapping[str, int]:
+        return {step_up.name: step_up.rank for step_up in self.authority.program.step_ups}
+
+    def _names(self, bits: int) -> tuple[str, ...]:
+        return tuple(m.name for i, m in enumerate(self.authority.models) if bits >> i & 1)
+
+
+# --- the outcome -------------------------------------------------------------------------------
+
+_NO_ASKS: Mapping[Ladder, tuple[Ask, ...]] = {}
+_NO_RANKS: Mapping[str, int] = {}
+
+
+def _outcome(
+    levels: Levels,
+    asks: Mapping[Ladder, tuple[Ask, ...]] = _NO_ASKS,
+    ranks: Mapping[str, int] = _NO_RANKS,
+    *,
+    tags: tuple[str, ...] = (),
+    advice: tuple[tuple[str, Value], ...] = (),
+    points: int = 0,
+) -> Outcome:
+    """The outcome in the language's words, from where the ladders end and who asked for that."""
+    authentication = asks.get("authentication", ())
+    return Outcome(
+        word=_word(levels),
+        disposition=levels.name("disposition"),
+        authentication=levels.name("authentication"),
+        review=levels.name("review"),
+        step_up=_step_up(authentication, ranks),
+        exemption=min((ask.exemption for ask in authentication if ask.exemption), default=""),
+        reasons=_reasons(levels, asks),
+        tags=tags,
+        advice=advice,
+        points=points,
+    )
+
+
+def _word(levels: Levels) -> Literal["approve", "review", "step_up", "decline"]:
+    if levels.raised is Disposition.DECLINE:
+        return "decline"
+    if levels.authentication >= Authentication.PREFERRED:
+        return "step_up"
+    return "review" if levels.raised is Disposition.HOLD else "approve"
+
+
+def _step_up(asks: tuple[Ask, ...], ranks: Mapping[str, int]) -> str:
+    """The step_up that serves: the highest rank, of equal ones the first by name."""
+    names = {ask.step_up for ask in asks if ask.step_up}
+    return min(names, key=lambda name: (-ranks.get(name, 0), name), default="")
+
+
+def _reasons(levels: Levels, asks: Mapping[Ladder, tuple[Ask, ...]]) -> tuple[str, ...]:
+    order: tuple[Ladder, ...] = LADDERS
+    if levels.raised is not levels.disposition:
+        # The review holds the payment, so its reasons are the disposition's.
+        order = ("review", "authentication")
+    reasons = (ask.reason for ladder in order for ask in asks.get(ladder, ()) if ask.reason)
+    return tuple(dict.fromkeys(reasons))

@@ -1,0 +1,268 @@
+"""From the formulas of many rules to branching code that tests as little as it can.
+
+Written one after the other, fifty rules cost fifty tests at least. Here a test that several rules
+cannot do without is made once, around all of them: `if tries >= 3:` holds every rule that asks for
+three tries or more, `if channel == "ecom":` those about shops on the web. Whether an optional input
+is there is decided once for the rules that read it, with simpler code on either side. Conditions
+have no effects and cannot raise where their needs hold, so no order of tests changes what they say.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from tidegate.engine.formulas import (
+    NO_FACTS,
+    Among,
+    AtLeast,
+    Facts,
+    Formula,
+    Literal,
+    Some,
+    Test,
+    conjuncts,
+    render,
+    simplify,
+)
+
+MAX_DEPTH = 24
+"""Blocks in blocks; CPython's tokenizer gives up at 100 levels of indentation."""
+MAX_SPLITS = 3
+"""A split writes its rules twice, so splits in splits multiply them."""
+MAX_ELIF = 40
+"""CPython's compiler recurses along a chain of `elif`."""
+SPLIT_GAIN = 0.4
+"""What deciding once whether an input is there saves each rule, in tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What code does where a rule fires: bits to set and points to add, by variable."""
+
+    bits: tuple[tuple[str, int], ...] = ()
+    points: tuple[tuple[str, int], ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One rule: `possible` is not false, of these `sure` is true; `excepted` silences."""
+
+    sure: Formula
+    possible: Formula
+    excepted: Formula
+    fired: Effect
+    unknown: Effect
+    silenced: Effect
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """Why rules stand in one block: a literal all need, a threshold of one input, a split."""
+
+    subject: object
+    sort: str
+
+    def gain(self, literals: list[Literal]) -> float:
+        """How many tests one block for all is expected to save."""
+        if self.sort == "split":
+            return len(literals) * SPLIT_GAIN - 1
+        # The weakest threshold is passed most often, and the block is entered for it.
+        share = max(_share(literal) for literal in literals)
+        return len(literals) * (1 - share) - 1
+
+
+def _share(literal: Literal) -> float:
+    return literal.test.share if literal.positive else 1 - literal.test.share
+
+
+@dataclass(slots=True)
+class Branches:
+    """Writes jobs as lines of Python."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def write(self, jobs: Iterable[Job], facts: Facts = NO_FACTS, depth: int = 0) -> None:
+        """Write all jobs, in whatever order is cheapest, knowing `facts`."""
+        self._write(list(jobs), facts, depth, 0)
+
+    def _write(self, jobs: list[Job], facts: Facts, depth: int, splits: int) -> None:
+        jobs = [job for job in (_known(job, facts) for job in jobs) if job.possible is not False]
+        always = [job for job in jobs if _is_certain(job)]
+        self._effect([job.fired if job.sure is True else job.unknown for job in always], depth)
+        rest = [job for job in jobs if not _is_certain(job)]
+        groups, alone = _grouped(rest, facts, splits < MAX_SPLITS and depth < MAX_DEPTH)
+        self._groups(groups, facts, depth, splits)
+        for job in alone:
+            self._job(job, facts, depth)
+
+    def _groups(
+        self, groups: list[tuple[_Key, list[tuple[Literal, Job]]]], facts: Facts, depth: int,
+        splits: int,
+    ) -> None:  # fmt: skip
+        chained: dict[object, int] = {}
+        for key, members in groups:
+            guard = _weakest(literal for literal, _ in members)
+            inner = [job for _, job in members]
+            chain = self._chain(key, guard, chained)
+            self._line(depth, f"{chain} {_bare(guard.text)}:")
+            is_split = key.sort == "split"
+            self._block(inner, facts.and_also(guard), depth + 1, splits + is_split)
+            if is_split:
+                self._line(depth, "else:")
+                self._block(inner, facts.and_also(guard.opposite), depth + 1, splits + 1)
+
+    def _chain(self, key: _Key, guard: Literal, chained: dict[object, int]) -> str:
+        """`elif` after a block for another value of the same input."""
+        meaning = guard.test.meaning
+        if not (guard.positive and isinstance(meaning, Among) and len(meaning.values) == 1):
+            chained.clear()
+            return "if"
+        seen = chained.get(meaning.subject, 0)
+        chained.clear()
+        chained[meaning.subject] = (seen + 1) % MAX_ELIF
+        return "elif" if seen else "if"
+
+    def _block(self, jobs: list[Job], facts: Facts, depth: int, splits: int) -> None:
+        start = len(self.lines)
+        self._write(jobs, facts, depth, splits)
+        if len(self.lines) == start:
+            self._line(depth, "pass")
+
+    def _job(self, job: Job, facts: Facts, depth: int) -> None:
+        if job.possible is not True:
+            self._line(depth, f"if {_bare(render(job.possible))}:")
+            depth += 1
+            given = [c for c in conjuncts(job.possible) if isinstance(c, Literal)]
+            facts = facts.and_also(*given)
+        sure = True if job.sure == job.possible else simplify(job.sure, facts)
+        excepted = simplify(job.excepted, facts)
+        cases = ((excepted, job.silenced), (sure, job.fired), (True, job.unknown))
+        word = "if"
+        for condition, effect in cases:
+            if condition is False:
+                continue
+            if condition is True:
+                if word != "if":
+                    self._line(depth, "else:")
+                self._effect([effect], depth + (word != "if"))
+                return
+            self._line(depth, f"{word} {_bare(render(condition))}:")
+            self._effect([effect], depth + 1)
+            word = "elif"
+
+    def _effect(self, effects: list[Effect], depth: int) -> None:
+        bits: dict[str, int] = defaultdict(int)
+        points: dict[str, int] = defaultdict(int)
+        for effect in effects:
+            for name, mask in effect.bits:
+                bits[name] |= mask
+            for name, count in effect.points:
+                points[name] += count
+        for name, mask in bits.items():
+            self._line(depth, f"{name} |= {mask}")
+        for name, count in points.items():
+            self._line(depth, f"{name} += {count}")
+        for effect in effects:
+            for line in effect.lines:
+                self._line(depth, line)
+
+    def _line(self, depth: int, text: str) -> None:
+        self.lines.append(f"{' ' * depth}{text}")
+
+
+def _known(job: Job, facts: Facts) -> Job:
+    possible = simplify(job.possible, facts)
+    sure = possible if job.sure == job.possible else simplify(job.sure, facts)
+    return Job(
+        sure, possible, simplify(job.excepted, facts), job.fired, job.unknown, job.silenced
+    )
+
+
+def _is_certain(job: Job) -> bool:
+    return job.possible is True and isinstance(job.sure, bool) and job.excepted is False
+
+
+def _grouped(
+    jobs: list[Job], facts: Facts, may_split: bool
+) -> tuple[list[tuple[_Key, list[tuple[Literal, Job]]]], list[Job]]:
+    """Blocks of several jobs, and the jobs that stand alone: the greatest gain first."""
+    members: dict[_Key, dict[int, Literal]] = defaultdict(dict)
+    keys_of: list[list[_Key]] = []
+    for index, job in enumerate(jobs):
+        keys = dict(_keys(job, facts, may_split))
+        keys_of.append(list(keys))
+        for key, literal in keys.items():
+            members[key][index] = literal
+    gains = {key: key.gain(list(group.values())) for key, group in members.items()}
+    groups, left = [], set(range(len(jobs)))
+    while gains:
+        best = max(gains, key=gains.__getitem__)
+        if gains.pop(best) <= 0:
+            break
+        chosen = members.pop(best)
+        groups.append((best, [(literal, jobs[index]) for index, literal in chosen.items()]))
+        left -= chosen.keys()
+        touched = {key for index in chosen for key in keys_of[index] if key in gains}
+        for key in touched:
+            for index in chosen:
+                members[key].pop(index, None)
+            group = members[key]
+            gains[key] = key.gain(list(group.values())) if group else -1
+    groups.sort(key=lambda group: _order(group[0], group[1][0][0]))
+    return groups, [jobs[index] for index in sorted(left)]
+
+
+def _order(key: _Key, guard: Literal) -> tuple[bool, str]:
+    """Blocks for values of one input stand together, so that they can be one chain."""
+    meaning = guard.test.meaning
+    return key.sort == "split", meaning.subject if meaning is not None else guard.text
+
+
+def _keys(job: Job, facts: Facts, may_split: bool) -> Iterator[tuple[_Key, Literal]]:
+    for item in conjuncts(job.possible):
+        if isinstance(item, Literal):
+            if facts.allow(item.test):
+                yield _key(item), item
+        elif may_split and isinstance(item, Some):
+            for test in _missing(item):
+                if facts.allow(test):
+                    yield _Key(test, "split"), test.yes
+
+
+def _missing(item: Some) -> Iterator[Test]:
+    for part in item.items:
+        if isinstance(part, Literal) and part.test.is_split:
+            yield part.test
+
+
+def _key(literal: Literal) -> _Key:
+    meaning = literal.test.meaning
+    if isinstance(meaning, AtLeast):
+        return _Key(meaning.subject, "above" if literal.positive else "below")
+    return _Key(literal, "literal")
+
+
+def _weakest(literals: Iterable[Literal]) -> Literal:
+    """The literal that every other one implies."""
+
+    def reach(literal: Literal) -> int:
+        meaning = literal.test.meaning
+        least = meaning.least if isinstance(meaning, AtLeast) else 0
+        return -least if literal.positive else least
+
+    return max(literals, key=reach)
+
+
+def _bare(text: str) -> str:
+    """Without the one pair of parentheses around it all."""
+    if not text.startswith("("):
+        return text
+    depth = 0
+    for index, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return text[1:-1] if index == len(text) - 1 else text
+    return text

@@ -1,0 +1,470 @@
+"""Why a decision fell, from its record and the program of its policy.
+
+For the analyst: each determining rule with every condition, the value it read and how far that
+lay from the threshold, what was capped, masked, unknown or silenced, and what shadow rules would
+have done. For the customer: at most four messages of the reasons, and whether to try again; never
+a threshold, a rule's name, a score or a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, overload
+
+from tidegate.dsl.diagnostics import nearest
+from tidegate.dsl.program import (
+    LADDERS,
+    NO_ACTIONS,
+    RUNGS,
+    Actions,
+    And,
+    Compare,
+    Constant,
+    EventType,
+    Expression,
+    InList,
+    InNetworks,
+    InSet,
+    IsMissing,
+    Ladder,
+    LetRef,
+    Not,
+    Or,
+    PointsAtLeast,
+    Program,
+    Reason,
+    Rule,
+    TextTest,
+)
+from tidegate.dsl.types import DURATION, INTEGER_KINDS, Kind, Type
+from tidegate.engine.authority import clamped
+from tidegate.engine.expression_text import show_actions, show_expression, show_value
+from tidegate.engine.interpreter import (
+    NOBODY,
+    Missing,
+    explain_value,
+    masks,
+    reader_of,
+    truth,
+)
+from tidegate.engine.interpreter import evaluate as interpret
+from tidegate.engine.record import Record
+from tidegate.engine.replay import situation_of
+from tidegate.engine.situation import Capped, Situation
+
+Audience = Literal["analyst", "customer"]
+AtomState = Literal["true", "false", "unknown", "masked"]
+RuleState = Literal["fired", "unknown", "silenced", "not_fired", "inactive"]
+
+CUSTOMER_MESSAGES_MAX = 4
+"""More than four reasons help nobody."""
+
+
+class UnknownRuleError(LookupError):
+    """The event has no such rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A value that a condition read: `text` is None where it was missing, then `reason` says why."""
+
+    name: str
+    text: str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AtomExplanation:
+    """One comparison. `met` is whether it came out as the rule needs it (under `not`: false).
+
+    `threshold` is what was compared with, where that is a constant; `distance` how far the value
+    lay from it, in the unit of their type, `side` on which side of it.
+    """
+
+    condition: str
+    state: AtomState
+    met: bool
+    readings: tuple[Reading, ...]
+    threshold: str = ""
+    distance: str = ""
+    side: Literal["", "above", "below", "equal"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionExplanation:
+    """One `except when` with what came of it."""
+
+    condition: str
+    state: AtomState
+    atoms: tuple[AtomExplanation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleExplanation:
+    """Why one rule fired or did not.
+
+    `actions` is what it did, or for a rule in the shadow would have done. `masked` are the models
+    whose score it was not allowed to read there, `capped` the rungs it asked for in vain.
+    """
+
+    rule: str
+    text: str
+    state: RuleState
+    live: bool
+    condition: str
+    atoms: tuple[AtomExplanation, ...]
+    exceptions: tuple[ExceptionExplanation, ...]
+    actions: tuple[str, ...]
+    masked: tuple[str, ...]
+    capped: tuple[Capped, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LadderExplanation:
+    """What led to the rung on one ladder; `alone` names the rules that decided it alone."""
+
+    ladder: str
+    rung: str
+    rules: tuple[RuleExplanation, ...]
+    adders: tuple[RuleExplanation, ...]
+    models: tuple[str, ...]
+    alone: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalystExplanation:
+    """Everything about one decision. `missing` pairs inputs with the reason for their absence."""
+
+    word: str
+    event: str
+    key: str
+    reasons: tuple[tuple[str, str], ...]
+    ladders: tuple[LadderExplanation, ...]
+    points: int
+    capped: tuple[Capped, ...]
+    masked: tuple[tuple[str, str], ...]
+    missing: tuple[tuple[str, str], ...]
+    unknown: tuple[RuleExplanation, ...]
+    silenced: tuple[RuleExplanation, ...]
+    shadow: tuple[RuleExplanation, ...]
+    shadow_word: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerExplanation:
+    """What a customer may know. `retry` is the policy's word for trying again, or empty."""
+
+    messages: tuple[str, ...]
+    retry: str
+
+
+Explanation = AnalystExplanation | CustomerExplanation
+
+
+@overload
+def explain(
+    program: Program, record: Record, audience: Literal["analyst"]
+) -> AnalystExplanation: ...
+@overload
+def explain(
+    program: Program, record: Record, audience: Literal["customer"]
+) -> CustomerExplanation: ...
+def explain(program: Program, record: Record, audience: Audience) -> Explanation:
+    """Explain a recorded decision of this program's policy."""
+    if audience == "customer":
+        return _for_customer(program, record)
+    return _Explainer(program, record).whole()
+
+
+def explain_rule(program: Program, record: Record, rule: str) -> RuleExplanation:
+    """Why a rule, named with or without its version, fired or did not; the live one of several."""
+    return _Explainer(program, record).named(rule)
+
+
+# --- the analyst -------------------------------------------------------------------------------
+
+
+class _Explainer:
+    """Explains one record; lives for one call."""
+
+    def __init__(self, program: Program, record: Record) -> None:
+        self.program = program
+        self.record = record
+        self.event: EventType = program.event(record.event.type)
+        self.situation: Situation = situation_of(program, self.event, record)
+        self.by_id = {rule.id: rule for rule in self.event.rules}
+
+    def whole(self) -> AnalystExplanation:
+        record, rules = self.record, self.record.rules
+        reasons = {reason.name: reason for reason in self.program.reasons}
+        heard = (*rules.fired, *rules.unknown)
+        return AnalystExplanation(
+            word=record.outcome.word,
+            event=record.event.type,
+            key=record.event.key,
+            reasons=tuple((n, reasons[n].text) for n in record.outcome.reasons if n in reasons),
+            ladders=tuple(self._ladder(ladder) for ladder in LADDERS
+                          if ladder in record.determining),
+            points=record.outcome.points,
+            capped=record.capped,
+            masked=tuple((model, self._why_masked(model)) for model in record.masked),
+            missing=tuple(sorted(record.missing.items())),
+            unknown=self._of(r for r in rules.unknown if r not in rules.shadow),
+            silenced=self._of(rules.silenced),
+            shadow=self._of(r for r in heard if r in rules.shadow),
+            shadow_word=record.shadow_word,
+        )  # fmt: skip
+
+    def named(self, name: str) -> RuleExplanation:
+        candidates = [r for r in self.event.rules if name in (r.name, r.id)]
+        if not candidates:
+            near = nearest(name, (rule.name for rule in self.event.rules))
+            known = f"`{self.event.name}` has no rule `{name}`"
+            raise UnknownRuleError(f"{known}; {near}" if near else known)
+        return self._rule(max(candidates, key=self._standing_order))
+
+    def _standing_order(self, rule: Rule) -> tuple[bool, bool, int]:
+        inactive = rule.id in self.record.rules.inactive
+        return self._is_live(rule), not inactive, rule.version
+
+    def _is_live(self, rule: Rule) -> bool:
+        rules = self.record.rules
+        return rule.id not in rules.shadow and rule.id not in rules.inactive
+
+    def _why_masked(self, model: str) -> str:
+        status = self.record.scores.get(model, "unavailable")
+        return "outside_use" if status == "ok" else status
+
+    def _of(self, ids: Iterable[str]) -> tuple[RuleExplanation, ...]:
+        return tuple(self._rule(self.by_id[rule]) for rule in ids)
+
+    def _ladder(self, ladder: Ladder) -> LadderExplanation:
+        found = self.record.determining[ladder]
+        rung = getattr(self.record.outcome, ladder)
+        clamp = self._winning_clamp(ladder)
+        return LadderExplanation(
+            ladder=ladder,
+            rung=rung,
+            rules=tuple(self._rule(self.by_id[rule], clamp) for rule in found.rules),
+            adders=tuple(self._rule(self.by_id[rule], clamp) for rule in found.adders),
+            models=found.models,
+            alone=found.alone,
+        )
+
+    def _winning_clamp(self, ladder: Ladder) -> frozenset[str]:
+        """The models masked in the evaluation that won this ladder's rung."""
+        asked_on: Ladder = "review" if self._is_raised(ladder) else ladder
+        rung = RUNGS[asked_on][getattr(self.record.outcome, asked_on).upper()]
+        return clamped(self.program, self.event, asked_on, int(rung))
+
+    def _is_raised(self, ladder: Ladder) -> bool:
+        """Whether the disposition is a hold only because a review comes before the payment."""
+        found, outcome = self.record.determining[ladder], self.record.outcome
+        if ladder != "disposition" or outcome.disposition != "hold" or outcome.review != "before":
+            return False
+        models = (self.program.model(name).unavailable for name in found.models)
+        return not any(
+            ask.ladder == ladder
+            for actions in (*(self._acted(self.by_id[rule]) for rule in found.rules), *models)
+            for ask in actions.asks
+        )
+
+    def _acted(self, rule: Rule) -> Actions:
+        actions = rule.unknown if rule.id in self.record.rules.unknown else rule.then
+        return actions or NO_ACTIONS
+
+    def _rule(self, rule: Rule, clamp: frozenset[str] = NOBODY) -> RuleExplanation:
+        hidden = masks(self.program, self.situation, clamp)
+        read = hidden.for_rule(rule)
+        points = self._points(rule, clamp)
+        state = self._state(rule, clamp)
+        actions = rule.unknown if state == "unknown" else rule.then
+        return RuleExplanation(
+            rule=rule.id,
+            text=rule.text,
+            state=state,
+            live=self._is_live(rule),
+            condition=self._show(rule.when),
+            atoms=tuple(self._atoms(rule.when, read, points)),
+            exceptions=tuple(self._exception(e, hidden.relaxing) for e in rule.exceptions),
+            actions=show_actions(actions, self.program.currency) if actions else (),
+            masked=tuple(sorted(rule.models & read)),
+            capped=tuple(self._capped(rule)) if state in ("fired", "unknown") else (),
+        )
+
+    def _points(self, rule: Rule, clamp: frozenset[str]) -> int:
+        if not rule.reads_points:
+            return 0
+        found = interpret(self.program, self.situation, clamp)
+        return found.points if self._is_live(rule) else found.all_points
+
+    def _state(self, rule: Rule, clamp: frozenset[str]) -> RuleState:
+        if rule.id in self.record.rules.inactive:
+            return "inactive"
+        found = interpret(self.program, self.situation, clamp)
+        bit = 1 << self.event.rules.index(rule)
+        if found.fired & bit:
+            return "fired"
+        if found.unknown & bit:
+            return "unknown"
+        return "silenced" if found.silenced & bit else "not_fired"
+
+    def _capped(self, rule: Rule) -> Iterator[Capped]:
+        for capped in self.record.capped:
+            rungs = RUNGS[capped.ladder]  # type: ignore[index]
+            rung = int(rungs[capped.rung.upper()])
+            actions = (rule.then, rule.unknown) if rule.unknown else (rule.then,)
+            asks = (ask for action in actions for ask in action.asks)
+            if any(ask.ladder == capped.ladder and ask.rung >= rung for ask in asks):
+                yield capped
+
+    def _exception(self, condition: Expression, masked: frozenset[str]) -> ExceptionExplanation:
+        holds = truth(condition, reader_of(self.situation), masked)
+        return ExceptionExplanation(
+            condition=self._show(condition),
+            state=_as_state(holds),
+            atoms=tuple(self._atoms(condition, masked, 0)),
+        )
+
+    # atoms
+
+    def _show(self, expression: Expression) -> str:
+        return show_expression(expression, self.program.currency)
+
+    def _atoms(
+        self, condition: Expression, masked: frozenset[str], points: int, positive: bool = True
+    ) -> Iterator[AtomExplanation]:
+        match condition:
+            case And(items=items) | Or(items=items):
+                for item in items:
+                    yield from self._atoms(item, masked, points, positive)
+            case Not(operand=operand):
+                yield from self._atoms(operand, masked, points, not positive)
+            case LetRef(body=body):
+                yield from self._atoms(body, masked, points, positive)
+            case _:
+                yield self._atom(condition, masked, points, positive)
+
+    def _atom(
+        self, atom: Expression, masked: frozenset[str], points: int, positive: bool
+    ) -> AtomExplanation:
+        shown = self._show(atom) if positive else f"not ({self._show(atom)})"
+        if atom.models & masked:
+            return AtomExplanation(shown, "masked", False, self._readings(atom))
+        value = explain_value(atom, self.situation, points)
+        state = "unknown" if isinstance(value, Missing) else _as_state(bool(value))
+        met = not isinstance(value, Missing) and bool(value) == positive
+        if isinstance(atom, PointsAtLeast):
+            return self._points_atom(atom, shown, state, met, points)
+        threshold, distance, side = self._threshold(atom)
+        return AtomExplanation(shown, state, met, self._readings(atom), threshold, distance, side)
+
+    def _points_atom(
+        self, atom: PointsAtLeast, shown: str, state: AtomState, met: bool, points: int
+    ) -> AtomExplanation:
+        side, away = _side(points, atom.threshold), str(abs(points - atom.threshold))
+        reading = (Reading("points", str(points)),)
+        return AtomExplanation(shown, state, met, reading, str(atom.threshold), away, side)
+
+    def _readings(self, atom: Expression) -> tuple[Reading, ...]:
+        parts = (part for part in _operands(atom) if not isinstance(part, Constant))
+        return tuple(self._reading(part) for part in dict.fromkeys(parts))
+
+    def _reading(self, part: Expression) -> Reading:
+        value = explain_value(part, self.situation)
+        name = self._show(part)
+        if isinstance(value, Missing):
+            return Reading(name, None, value.reason)
+        return Reading(name, show_value(value, part.type, self.program.currency))
+
+    def _threshold(
+        self, atom: Expression
+    ) -> tuple[str, str, Literal["", "above", "below", "equal"]]:
+        match atom:
+            case Compare(left=left, right=Constant(value=int() as limit)):
+                measured = left
+            case Compare(left=Constant(value=int() as limit), right=right):
+                measured = right
+            case _:
+                return "", "", ""
+        value = explain_value(measured, self.situation)
+        if measured.type.kind not in INTEGER_KINDS:
+            return "", "", ""
+        shown = show_value(limit, measured.type, self.program.currency)
+        if isinstance(value, Missing) or isinstance(value, str):
+            return shown, "", ""
+        away = show_value(
+            abs(value - limit), _distance_type(measured.type), self.program.currency
+        )
+        return shown, away, _side(value, limit)
+
+
+def _as_state(holds: bool | None) -> AtomState:
+    return "unknown" if holds is None else "true" if holds else "false"
+
+
+def _side(value: int, limit: int) -> Literal["above", "below", "equal"]:
+    return "equal" if value == limit else "above" if value > limit else "below"
+
+
+def _distance_type(of: Type) -> Type:
+    return DURATION if of.kind is Kind.TIME else of
+
+
+def _operands(atom: Expression) -> tuple[Expression, ...]:
+    match atom:
+        case Compare(left=left, right=right):
+            return left, right
+        case InSet() | InList() | InNetworks() | TextTest() | IsMissing():
+            return (atom.operand,)
+        case PointsAtLeast():
+            return ()
+    return (atom,)
+
+
+# --- the customer ------------------------------------------------------------------------------
+
+
+def _for_customer(program: Program, record: Record) -> CustomerExplanation:
+    # An approved payment needs no words: a review after it is nobody's business but ours.
+    if record.outcome.word == "approve":
+        return CustomerExplanation((), "")
+    reasons = tuple(_shown_reasons(program, record))
+    messages = tuple(dict.fromkeys(reason.message for reason in reasons if reason.message))
+    return CustomerExplanation(messages[:CUSTOMER_MESSAGES_MAX], _retry(reasons))
+
+
+def _shown_reasons(program: Program, record: Record) -> Iterator[Reason]:
+    hidden = set[str]()
+    if record.outcome.review == "after":
+        shown = _reasons_of(program, record, ("disposition", "authentication"))
+        hidden = _reasons_of(program, record, ("review",)) - shown
+    by_name = {reason.name: reason for reason in program.reasons}
+    for name in record.outcome.reasons:
+        if name in by_name and name not in hidden:
+            yield by_name[name]
+
+
+def _reasons_of(program: Program, record: Record, ladders: tuple[Ladder, ...]) -> set[str]:
+    """The reasons that determining rules and absent models give on these ladders."""
+    rules = {rule.id: rule for rule in program.event(record.event.type).rules}
+    return {
+        ask.reason
+        for ladder in ladders
+        if (found := record.determining.get(ladder)) is not None
+        for actions in (
+            *(rules[rule].then for rule in found.rules),
+            *(rules[rule].unknown for rule in found.rules),
+            *(program.model(model).unavailable for model in found.models),
+        )
+        if actions is not None
+        for ask in actions.asks
+        if ask.ladder == ladder
+    }
+
+
+def _retry(reasons: tuple[Reason, ...]) -> str:
+    """`never` where one reason says so, else what the first one says."""
+    advice = [reason.retry for reason in reasons if reason.retry]
+    return "never" if "never" in advice else next(iter(advice), "")

@@ -1,0 +1,193 @@
+"""Writes down a decision: from a situation and what was settled to its record.
+
+What does not change from event to event (which lists are tested where, of which type an advice
+is) is worked out once for an event type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+
+from tidegate import __version__
+from tidegate.dsl.program import Actions, EventType, Expression, InList, Model, Program
+from tidegate.dsl.types import TIME, Type, Value
+from tidegate.dsl.zones import ZONE_DATA_VERSION
+from tidegate.engine.authority import Authority, Evaluate
+from tidegate.engine.determining import determining, indices
+from tidegate.engine.interpreter import reader_of, value_of
+from tidegate.engine.record import (
+    SCHEMA,
+    EventFacts,
+    ListFacts,
+    PolicyFacts,
+    RatesFacts,
+    Record,
+    RecordedOutcome,
+    RuleFacts,
+)
+from tidegate.engine.situation import Outcome, Settled, Situation
+from tidegate.engine.values import format_value
+
+ABSENT = "absent"
+"""Why an input is missing that simply was not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What a record holds beyond what an evaluation reads."""
+
+    policy_hash: str
+    key: str
+    rates: RatesFacts
+    list_hashes: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Writes the records of one event type.
+
+    `tests` pairs each list with an operand that is tested against it, `tested_lists` names them.
+    """
+
+    authority: Authority
+    tests: tuple[InList, ...]
+    tested_lists: tuple[str, ...]
+    advice_types: Mapping[str, Type]
+
+    def record(
+        self, situation: Situation, settled: Settled, provenance: Provenance, evaluate: Evaluate
+    ) -> Record:
+        """The record of one decision."""
+        program, event = self.authority.program, self.authority.event
+        return Record(
+            schema=SCHEMA,
+            engine=__version__,
+            language=program.language,
+            zone_data=ZONE_DATA_VERSION,
+            policy=PolicyFacts(program.name, provenance.policy_hash),
+            event=EventFacts(event.name, provenance.key, self._at(situation)),
+            inputs=self._inputs(situation),
+            missing=_missing(situation),
+            scores={m: situation.statuses.get(m, "unavailable") for m in event.models},
+            models={m.name: m.version for m in self.authority.models},
+            lists=self._lists(situation, provenance.list_hashes),
+            rates=provenance.rates,
+            rules=_rules(event, settled),
+            masked=settled.masked,
+            capped=settled.capped,
+            determining=determining(self.authority, situation, settled, evaluate),
+            outcome=self._outcome(settled.outcome),
+            shadow_word=settled.shadow_word,
+        )
+
+    def _text(self, value: Value, type_: Type) -> str:
+        return format_value(value, type_, self.authority.program.currency)
+
+    def _at(self, situation: Situation) -> str:
+        names = [entry.name for entry in situation.event.inputs]
+        at = situation.values[names.index(situation.event.at)]
+        assert at is not None
+        return self._text(at, TIME)
+
+    def _inputs(self, situation: Situation) -> dict[str, str | None]:
+        pairs = zip(situation.event.inputs, situation.values, strict=True)
+        return {i.name: None if v is None else self._text(v, i.type) for i, v in pairs}
+
+    def _lists(
+        self, situation: Situation, hashes: Mapping[str, str | None]
+    ) -> dict[str, ListFacts]:
+        members: dict[str, set[str]] = {name: set() for name in self.tested_lists}
+        reader = reader_of(situation) if self.tests else None
+        for test in self.tests:
+            content = situation.lists.get(test.list)
+            value = None if reader is None else value_of(test.operand, reader)
+            if content is not None and value is not None and value in content:
+                members[test.list].add(self._text(value, test.operand.type))
+        return {n: ListFacts(hashes.get(n), tuple(sorted(members[n]))) for n in self.tested_lists}
+
+    def _outcome(self, outcome: Outcome) -> RecordedOutcome:
+        return RecordedOutcome(
+            word=outcome.word,
+            disposition=outcome.disposition,
+            authentication=outcome.authentication,
+            review=outcome.review,
+            step_up=outcome.step_up,
+            exemption=outcome.exemption,
+            reasons=outcome.reasons,
+            tags=outcome.tags,
+            advice={name: self._text(v, self.advice_types[name]) for name, v in outcome.advice},
+            points=outcome.points,
+        )
+
+
+def recorder(authority: Authority) -> Recorder:
+    """The recorder of the authority's event type."""
+    tests = dict.fromkeys(_list_tests(authority.event, authority.models))
+    return Recorder(
+        authority=authority,
+        tests=tuple(tests),
+        tested_lists=tuple(sorted({test.list for test in tests})),
+        advice_types={
+            one.name: one.type
+            for actions in _all_actions(authority.program, authority.event)
+            for one in actions.advice
+        },
+    )
+
+
+def _missing(situation: Situation) -> dict[str, str]:
+    pairs = zip(situation.event.inputs, situation.values, strict=True)
+    names = (entry.name for entry, value in pairs if value is None)
+    return {name: situation.reasons.get(name, ABSENT) for name in names}
+
+
+def _rules(event: EventType, settled: Settled) -> RuleFacts:
+    rules, found, standing = event.rules, settled.evaluation, settled.standing
+    inactive = ((1 << len(rules)) - 1) & ~(standing.live | standing.shadow)
+
+    def ids(bits: int) -> tuple[str, ...]:
+        return tuple(rules[i].id for i in indices(bits))
+
+    return RuleFacts(
+        fired=ids(found.fired),
+        unknown=ids(found.unknown),
+        silenced=ids(found.silenced),
+        shadow=ids(standing.shadow),
+        inactive=ids(inactive),
+        meanings={rules[i].id: rules[i].meaning for i in indices(found.fired | found.unknown)},
+    )
+
+
+def _all_actions(program: Program, event: EventType) -> Iterator[Actions]:
+    for rule in event.rules:
+        yield rule.then
+        if rule.unknown is not None:
+            yield rule.unknown
+    for name in event.models:
+        yield program.model(name).unavailable
+
+
+def _list_tests(event: EventType, models: Iterable[Model]) -> Iterator[InList]:
+    for rule in event.rules:
+        for condition in (rule.when, *rule.exceptions):
+            yield from list_tests(condition)
+    for model in models:
+        if model.use_when is not None:
+            yield from list_tests(model.use_when)
+
+
+def list_tests(expression: Expression) -> Iterator[InList]:
+    """The tests of list membership within an expression, lets looked into."""
+    if isinstance(expression, InList):
+        yield expression
+    for part in fields(expression):
+        yield from _within(getattr(expression, part.name))
+
+
+def _within(part: object) -> Iterator[InList]:
+    if isinstance(part, Expression):
+        yield from list_tests(part)
+    elif isinstance(part, tuple):
+        for item in part:
+            yield from _within(item)

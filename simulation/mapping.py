@@ -1,0 +1,236 @@
+"""How a history is mapped: which file holds which event, and what its columns mean.
+
+    end: 2018-10-01
+    sources:
+      - event: card_payment
+        file: payments.parquet
+        zone: UTC
+        fields:
+          id: TRANSACTION_ID
+          at: TX_DATETIME
+          amount: {column: TX_AMOUNT_CENTS, unit: minor, currency: EUR}
+          channel: {constant: ecom}
+        labels:
+          fraud: {column: TX_FRAUD, true_values: [1]}
+
+Every scalar is read as text, so that `NO` stays Norway and `007` keeps its zeros. Nothing is
+guessed: a unit, a currency or a zone that the data need and the file does not name is an error.
+All errors come at once. `checked_mapping.py` holds a mapping against a policy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from tidegate.dsl.diagnostics import nearest
+
+Word = Literal["approve", "review", "step_up", "decline"]
+WORDS: tuple[Word, ...] = ("approve", "review", "step_up", "decline")
+Format = Literal["parquet", "csv"]
+Status = Literal["ok", "unavailable", "abstained"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnMapping(_Part):
+    """Where a value comes from: a column, or one constant for every row.
+
+    `missing` are texts that stand for no value and `values` renames texts, both before the value
+    is read. `currency_column` names the currency of each row, `currency` that of all.
+    """
+
+    column: str = ""
+    constant: str | None = None
+    unit: str = ""
+    currency: str = ""
+    currency_column: str = ""
+    zone: str = ""
+    values: dict[str, str] = {}
+    missing: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_a_bare_name(cls, data: Any) -> Any:
+        return {"column": data} if isinstance(data, str) else data
+
+    @model_validator(mode="after")
+    def _have_one_origin(self) -> ColumnMapping:
+        if bool(self.column) == (self.constant is not None):
+            raise ValueError("give either `column` or `constant`")
+        return self
+
+
+class StatusMapping(_Part):
+    """How a model answered: `values` gives for each text of the column its status."""
+
+    column: str
+    values: dict[str, Status] = {"ok": "ok", "unavailable": "unavailable", "abstained": "abstained"}
+
+
+class ScoreMapping(ColumnMapping):
+    """A recorded score. Without `status`, a row that has no score counts as an outage."""
+
+    status: StatusMapping | None = None
+
+
+class LabelMapping(_Part):
+    """A label as a column: true where it holds one of `true_values`.
+
+    `reported` is the column with the time at which it became known as true.
+    """
+
+    column: str
+    true_values: tuple[str, ...]
+    reported: ColumnMapping | None = None
+
+
+class OutcomeMapping(_Part):
+    """The outcome taken at the time: `values` gives for each text of the column its word."""
+
+    column: str
+    values: dict[str, Word] = {word: word for word in WORDS}
+
+
+class SourceMapping(_Part):
+    """One file, or several by a pattern, of one type of event.
+
+    `zone` and `currency` hold where a column names none. `money` is the field that is summed,
+    `order` a column of whole numbers that settles which of two events of one time came first.
+    """
+
+    event: str
+    file: str
+    format: Format | None = None
+    zone: str = ""
+    currency: str = ""
+    money: str = ""
+    fields: dict[str, ColumnMapping]
+    labels: dict[str, LabelMapping] = {}
+    received: ColumnMapping | None = None
+    order: str = ""
+    outcome: OutcomeMapping | None = None
+    scores: dict[str, ScoreMapping] = {}
+    features: dict[str, ColumnMapping] = {}
+
+
+class HistoryMapping(_Part):
+    """The whole file. `end` is the time up to which the history is complete; `label` measures."""
+
+    history: str = ""
+    end: str = ""
+    label: str = ""
+    sources: tuple[SourceMapping, ...]
+
+
+# --- what is wrong with it ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: in `file` at `key`, with a way out in `help`."""
+
+    file: str
+    key: str
+    message: str
+    help: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}: {self.key}" if self.key else self.file
+        return f"{place}: {self.message}" + (f"\n  help: {self.help}" if self.help else "")
+
+
+class MappingError(ValueError):
+    """A mapping, or a history that does not fit it; `problems` are all there are."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+# --- reading -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MappingText:
+    """A mapping as it was read, with the path it was read from and the SHA-256 of its bytes."""
+
+    path: Path
+    hash: str
+    content: HistoryMapping
+
+
+def read_mapping(path: Path) -> MappingText:
+    """The mapping in the file at `path`; MappingError names everything that is wrong with it."""
+    try:
+        data = path.read_bytes()
+        tree = yaml.load(data, _Loader)  # noqa: S506 - it makes texts, lists and dictionaries only
+        content = HistoryMapping.model_validate(tree)
+    except OSError as error:
+        raise MappingError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None
+    except yaml.YAMLError as error:
+        raise MappingError([Problem(str(path), "", _yaml_message(error))]) from None
+    except ValidationError as error:
+        raise MappingError(_problems(str(path), error)) from None
+    return MappingText(path, hashlib.sha256(data).hexdigest(), content)
+
+
+class _Loader(yaml.BaseLoader):
+    """Texts, lists and dictionaries; a key that comes twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"`{key.value}` comes twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _yaml_message(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or "is not YAML"
+    return f"line {mark.line + 1}, column {mark.column + 1}: {what}" if mark else str(what)
+
+
+def _problems(file: str, error: ValidationError) -> list[Problem]:
+    return [
+        Problem(file, ".".join(map(str, found["loc"])), *_said(found["type"], found))
+        for found in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def _said(kind: str, found: Any) -> tuple[str, str]:
+    """What pydantic found, in our own words."""
+    if kind == "extra_forbidden":
+        key = str(found["loc"][-1])
+        return "is no key of a mapping here", nearest(key, _KEYS)
+    if kind == "missing":
+        return "is missing", ""
+    if kind == "literal_error":
+        return f"has to be {found['ctx']['expected']}", ""
+    if kind == "value_error":
+        return str(found["ctx"]["error"]), ""
+    return {
+        "string_type": ("has to be a text", ""),
+        "dict_type": ("has to be a block of keys", ""),
+        "model_type": ("has to be a block of keys", ""),
+        "tuple_type": ("has to be a list", "write it as [a, b]"),
+    }.get(kind, (str(found["msg"]), ""))
+
+
+_KEYS = frozenset(
+    key
+    for part in (HistoryMapping, SourceMapping, ScoreMapping, LabelMapping)
+    for key in part.model_fields
+)
