@@ -14,13 +14,12 @@ from tidegate.dsl.types import (
     COUNT,
     INTEGER_KINDS,
     MONEY,
-    NATURAL_BOUNDS,
     NUMBER,
     TEXT,
     TIME,
     TIME_MAX_US,
+    TIME_MIN_US,
     Bounds,
-    Kind,
 )
 from tidegate.dsl.words import FUNCTIONS
 from tidegate.dsl.zones import DAY_US, load_zone
@@ -67,7 +66,7 @@ def _calendar(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     result = TIME if name == "date" else COUNT
     return Call(
         function=name, arguments=(moment,), zone=zone, type=result, span=node.span,  # type: ignore[arg-type]
-        models=moment.models, bounds=_CALENDAR.get(name, NATURAL_BOUNDS[Kind.TIME]),
+        models=moment.models, bounds=_CALENDAR.get(name, Bounds(TIME_MIN_US, TIME_MAX_US)),
         can_be_missing=moment.can_be_missing,
     )  # fmt: skip
 
@@ -97,7 +96,7 @@ def _days_since(typer: Typer, node: tree.Apply, event: str) -> Expression | None
         return None
     if moment.type != TIME:
         return _wrong(typer, node, "days_since(TIME)")
-    days = TIME_MAX_US // DAY_US + 1
+    days = (TIME_MAX_US - TIME_MIN_US) // DAY_US + 1
     return Call(
         function="days_since", arguments=(moment, now), type=COUNT, span=node.span,
         models=moment.models, bounds=Bounds(-days, days), can_be_missing=moment.can_be_missing,

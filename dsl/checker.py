@@ -52,6 +52,7 @@ LANGUAGE_VERSION = 1
 EXPIRY_WARNING_US = 30 * DAY_US
 
 D = TypeVar("D")
+_SOURCES = ("field", "feature", "score", "label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,7 @@ def _with_rules(event: EventType, rules: Iterable[Rule], models: dict[str, Model
     own_fields = {f.name: _field_input(f.name, inputs, event) for f in event.fields}
     rest = sorted(
         (i for i in inputs.values() if i.name not in own_fields),
-        key=lambda i: (("field", "feature", "score").index(i.source), i.name),
+        key=lambda i: (_SOURCES.index(i.source), i.name),
     )
     return replace(
         event, rules=own, inputs=(*own_fields.values(), *rest), lets=lets,

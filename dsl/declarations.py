@@ -109,6 +109,8 @@ def _check_key(typer: Typer, event: tree.EventDeclaration) -> None:
 def _field(typer: Typer, declared: tree.FieldDeclaration, kind: Type) -> Field:
     minimum = _limit(typer, declared.minimum, kind)
     maximum = _limit(typer, declared.maximum, kind)
+    if minimum is None and maximum is not None and maximum > 0 and kind != TIME:
+        minimum = -maximum  # `max` alone bounds the size, so that the overflow proofs go through
     if minimum is not None and maximum is not None and minimum > maximum:
         typer.error("TG212", "`min` is larger than `max`", declared.span)
     _check_modifiers(typer, declared, kind)
@@ -346,16 +348,23 @@ def _own_fields_only(typer: Typer, node: Expression, place: str) -> None:
         if isinstance(part, Input) and part.source != "field":
             typer.error(
                 "TG605", f"{place} reads the event's own fields only; `{part.name}` is a "
-                f"{part.source}", part.span,
+                f"{part.source}", within(part.span, node.span),
             )  # fmt: skip
 
 
-def no_labels(typer: Typer, node: Expression, place: Span) -> None:
+def within(span: Span, place: Span) -> Span:
+    """`span` where it lies inside `place`, else `place`: a let's body stands elsewhere."""
+    inside = span.path == place.path and place.start <= span.start and span.end <= place.end
+    return span if inside else place
+
+
+def no_labels(typer: Typer, node: Expression) -> None:
     """Report labels in an expression that decides: they are not known yet."""
     for part in walk(node):
         if isinstance(part, Input) and part.source == "label":
             typer.error(
-                "TG606", f"label `{part.name}` is not known when a payment is decided", part.span,
+                "TG606", f"label `{part.name}` is not known when a payment is decided",
+                within(part.span, node.span),
                 "count it in a feature that is delayed by the time the label takes",
             )  # fmt: skip
 
@@ -452,7 +461,7 @@ def check_guarantee(
     when = typer.condition(declared.when, event)
     if when is None:
         return None
-    no_labels(typer, when, declared.span)
+    no_labels(typer, when)
     words = tuple(sorted(w.text for w in declared.at_least))
     return Guarantee(
         declared.name.text, event, when, words, declared.name.span, text_of(declared.text)

@@ -56,6 +56,8 @@ from tidegate.dsl.types import (
     NUMBER_SCALE,
     TEXT,
     TIME,
+    TIME_MAX_US,
+    TIME_MIN_US,
     Bounds,
     Kind,
     Type,
@@ -68,7 +70,7 @@ MAX_SIZE = 10_000
 """How many nodes an expression may have once its lets are written out."""
 MAX_SET = 1_000
 _SCORE_BOUNDS = Bounds(0, NUMBER_SCALE)
-_TIME_BOUNDS = NATURAL_BOUNDS[Kind.TIME]
+_TIME_BOUNDS = Bounds(TIME_MIN_US, TIME_MAX_US)
 
 
 class Typer:
@@ -524,7 +526,7 @@ class Typer:
                 text = f"{call.function.text}({argument.name})"
                 help_text = (
                     f"for {node.low.spelling} to {node.high.spelling} write "
-                    f"`{text} >= {node.low.spelling} or {text} <= {node.high.spelling}`"
+                    f"`{text} >= {node.low.spelling} or {text} < {node.high.spelling}`"
                 )
         self.error("TG316", "nothing lies between these ends", node.span, help_text)
 

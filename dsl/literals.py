@@ -22,8 +22,8 @@ from tidegate.dsl.types import (
     NUMBER_SCALE,
     TEXT,
     TIME,
-    TIME_MAX_US,
-    TIME_MIN_US,
+    CLOCK_MAX_US,
+    CLOCK_MIN_US,
     Kind,
     Type,
     Value,
@@ -158,7 +158,7 @@ def _instant(spelling: str) -> Read | Wrong:
 
 
 def _moment(value: int, spelling: str) -> Read | Wrong:
-    if TIME_MIN_US <= value < TIME_MAX_US:
+    if CLOCK_MIN_US <= value < CLOCK_MAX_US:
         return Read(TIME, value)
     return Wrong("TG301", f"`{spelling}` lies outside 1970 to 2100")
 

@@ -104,14 +104,14 @@ def _until(typer: Typer, declared: tree.ModelDeclaration) -> int | None:
 def _read(typer: Typer, name: tree.Name, event: str) -> Expression | None:
     typed = typer.value(tree.Reference(name.span, name.text), event)
     if typed is not None:
-        no_labels(typer, typed, name.span)
+        no_labels(typer, typed)
         if typed.models:
             typer.error("TG503", f"a model reads no score, and `{name.text}` does", name.span)
     return typed
 
 
 def _check_use(typer: Typer, condition: Expression) -> None:
-    no_labels(typer, condition, condition.span)
+    no_labels(typer, condition)
     if condition.models or any(isinstance(n, PointsAtLeast) for n in walk(condition)):
         typer.error("TG503", "where a model is used does not depend on a score", condition.span)
     elif can_be_unknown(condition):

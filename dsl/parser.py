@@ -216,6 +216,12 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
             )  # fmt: skip
         return tree.Name(self._span(meta), text)
 
+    def function(self, meta: Meta, children: _Children) -> tree.Name:
+        return tree.Name(self._span(meta), str(children[0]))
+
+    def part(self, meta: Meta, children: _Children) -> tree.Name:
+        return self.function(meta, children)
+
     def relation(self, meta: Meta, children: _Children) -> str:
         return str(children[0])
 

@@ -64,7 +64,7 @@ class RuleChecker:
         exceptions = self._exceptions(declared, group, event)
         if when is None or then is None or exceptions is None:
             return None
-        no_labels(typer, when, declared.span)
+        no_labels(typer, when)
         rule = Rule(
             name=declared.name.text, version=declared.version or 0, event=event, when=when,
             then=then, span=declared.name.span, text=text_of(declared.text),
@@ -129,7 +129,7 @@ class RuleChecker:
             return None
         found = cast("list[Expression]", typed)
         for exception in found:
-            no_labels(self.typer, exception, exception.span)
+            no_labels(self.typer, exception)
         return tuple(found)
 
     def _rollout(self, declared: tree.RuleDeclaration, event: str) -> Rollout | None:

@@ -15,9 +15,14 @@ Value = int | bool | str
 NUMBER_SCALE = 10**6
 INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
-TIME_MIN_US = 0
-TIME_MAX_US = 4_102_444_800 * 10**6
-"""Times run from 1970-01-01 to 2100-01-01, the span of the compiled zone tables."""
+CLOCK_MIN_US = 0
+CLOCK_MAX_US = 4_102_444_800 * 10**6
+"""Times that come in run from 1970-01-01 to 2100-01-01, the span of the zone tables."""
+
+TIME_MIN_US = -2_208_988_800 * 10**6
+TIME_MAX_US = 7_258_118_400 * 10**6
+"""Times that are worked out run from 1900-01-01 to 2200-01-01, so that a day more or less than a
+time that came in never overflows."""
 
 MAX_EVENTS_IN_WINDOW = 2**31
 """What the overflow proofs assume a window holds at most; windows refuse more."""
@@ -87,6 +92,6 @@ NATURAL_BOUNDS: dict[Kind, Bounds] = {
     Kind.COUNT: ANY_INT64,
     Kind.NUMBER: ANY_INT64,
     Kind.MONEY: ANY_INT64,
-    Kind.TIME: Bounds(TIME_MIN_US, TIME_MAX_US),
+    Kind.TIME: Bounds(CLOCK_MIN_US, CLOCK_MAX_US),
     Kind.DURATION: ANY_INT64,
 }

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import tzdata
 
-from tidegate.dsl.types import TIME_MAX_US
+from tidegate.dsl.types import CLOCK_MAX_US
 
 SECOND_US = 10**6
 DAY_US = 86_400 * SECOND_US
@@ -67,7 +67,7 @@ def _table(info: ZoneInfo) -> tuple[tuple[int, ...], tuple[int, ...]]:
     # No zone has ever kept an offset for less than a week and gone back: the tests compare with
     # daily samples.
     step = 7 * DAY_US
-    for time_us in range(step, TIME_MAX_US + step, step):
+    for time_us in range(step, CLOCK_MAX_US + step, step):
         offset = _offset_us(info, time_us)
         if offset != offsets[-1]:
             starts.append(_change(info, time_us - step, time_us, offsets[-1]))

@@ -117,8 +117,11 @@ class Authority:
 
     `ladders` holds, in the order of `LADDERS`, the rungs that anybody can ask for, highest first.
     `advisers` are the rules that advise, `points_readers` those that read points. `quiet` is what
-    comes out where no rule is heard and every model answered. Results that depend on nothing but
-    the unmasked evaluation, the standing and the models' answers are remembered.
+    comes out where no rule is heard and every model answered.
+
+    Results are remembered by what they depend on: the unmasked evaluation, the models' answers,
+    the standing. Where that does not settle it, the entry names the models to clamp next, and
+    what that evaluation finds is appended to the key.
     """
 
     program: Program
@@ -133,7 +136,7 @@ class Authority:
     use_conditions: tuple[tuple[int, Expression], ...]
     all_ok: Mapping[str, ScoreStatus]
     quiet: Settled
-    remembered: dict[tuple[int, ...], Settled] = field(
+    remembered: dict[tuple[int, ...], Settled | frozenset[str]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -156,28 +159,39 @@ class Authority:
             absent, standing.live, standing.shadow,
         )  # fmt: skip
         known = self.remembered.get(key)
+        if isinstance(known, Settled):
+            return known
+        clamped: dict[frozenset[str], Evaluation] = {}
+        longer = key
+        while isinstance(known, frozenset):
+            clamped[known] = evaluate(self.program, situation, known)
+            longer = _extended(longer, clamped[known])
+            known = self.remembered.get(longer)
         if known is not None:
             return known
-        return self._settle(
-            key,
-            _Settlement(
-                authority=self,
-                situation=situation,
-                evaluate=evaluate,
-                unmasked=found,
-                standing=standing,
-                absent=absent,
-            ),
+        settlement = _Settlement(
+            authority=self,
+            situation=situation,
+            evaluate=evaluate,
+            unmasked=found,
+            standing=standing,
+            absent=absent,
+            clamped=clamped,
         )
-
-    def _settle(self, key: tuple[int, ...], settlement: _Settlement) -> Settled:
         settled = settlement.settled()
-        if settlement.needs_the_event:
-            return settled
+        if not settlement.is_singular:
+            self._remember(key, clamped, settled)
+        return settled
+
+    def _remember(
+        self, key: tuple[int, ...], clamped: Mapping[frozenset[str], Evaluation], settled: Settled
+    ) -> None:
         if len(self.remembered) >= MAX_REMEMBERED:
             self.remembered.clear()
+        for models, found in clamped.items():
+            self.remembered[key] = models
+            key = _extended(key, found)
         self.remembered[key] = settled
-        return settled
 
     def _absent(self, situation: Situation, outside_use: OutsideUse | None) -> int:
         """Three bit fields of the event's models: outside use, unavailable, abstained."""
@@ -197,6 +211,10 @@ class Authority:
         """The models that are not used on this event, by bit."""
         reader = reader_of(situation)
         return sum(bit for bit, use_when in self.use_conditions if not truth(use_when, reader))
+
+
+def _extended(key: tuple[int, ...], found: Evaluation) -> tuple[int, ...]:
+    return *key, found.fired, found.unknown, found.silenced, found.points, found.all_points
 
 
 def authority(program: Program, event: EventType) -> Authority:
@@ -347,7 +365,11 @@ _Climb = tuple[_Won | None, ...]
 
 @dataclass(slots=True, kw_only=True)
 class _Settlement:
-    """One decision under way; `needs_the_event` once anything beyond the key was looked at."""
+    """One decision under way.
+
+    `clamped` keeps the evaluations that were needed, in that order; `is_singular` once the event
+    itself was looked at, so that the result holds for it alone.
+    """
 
     authority: Authority
     situation: Situation
@@ -355,8 +377,8 @@ class _Settlement:
     unmasked: Evaluation
     standing: Standing
     absent: int
-    needs_the_event: bool = False
-    clamped: dict[frozenset[str], Evaluation] = field(default_factory=dict)
+    clamped: dict[frozenset[str], Evaluation]
+    is_singular: bool = False
 
     @property
     def abstained(self) -> int:
@@ -403,7 +425,6 @@ class _Settlement:
         """The evaluation that clamps these models."""
         if not clamp.changes(self.unmasked, self.abstained):
             return self.unmasked
-        self.needs_the_event = True
         if clamp.models not in self.clamped:
             found = self.evaluate(self.authority.program, self.situation, clamp.models)
             self.clamped[clamp.models] = found
@@ -414,7 +435,7 @@ class _Settlement:
         found = self.evaluation(clamp)
         if found.points == found.all_points or not self.authority.points_readers:
             return found
-        self.needs_the_event = True
+        self.is_singular = True
         everyone = Standing(self.standing.live | self.standing.shadow, 0)
         return evaluate_as(self.authority.program, self.situation, clamp.models, everyone)
 

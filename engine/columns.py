@@ -270,10 +270,10 @@ class ChunkEvaluation:
             return self.unmasked.rule(index)
         if plan.when.points:
             return None
-        found = self.unmasked.rule(index)
+        found, none = self.unmasked.rule(index), self.chunk.none
         # Masking only takes rows away from a condition: what is false everywhere stays so.
-        heard = found.fired.any() or found.unknown.any() or found.silenced.any()
-        return None if heard else found
+        quiet = found.fired is none and found.unknown is none and found.silenced is none
+        return found if quiet else None
 
     def _evaluate(self, index: int) -> RuleRows:
         plan, none = self.plan.rules[index], self.chunk.none
@@ -282,7 +282,9 @@ class ChunkEvaluation:
         if active is not self.chunk.full:
             sure, possible = sure & active, possible & active
         unknown = none if sure is possible else sure ^ possible
-        if not plan.exceptions or not possible.any():
+        if not possible.any():
+            return RuleRows(none, none, none)
+        if not plan.exceptions:
             return RuleRows(sure, unknown, none)
         excepted = none
         for exception in plan.exceptions:
@@ -458,10 +460,10 @@ class ColumnEvaluator:
         self, batch: Batch, clamped: frozenset[str] = NOBODY, chunk_rows: int = CHUNK_ROWS
     ) -> RuleMasks:
         """What every rule says of every row while the scores of `clamped` are masked."""
-        masks = _empty_masks(self.plan, batch.rows)
+        masks = empty_masks(self.plan, batch.rows)
         for chunk in Binding(batch).chunks(chunk_rows):
             standing = standing_rows(self.plan, chunk)
-            _store(masks, ChunkEvaluation(self.plan, chunk, standing, clamped))
+            store_masks(masks, ChunkEvaluation(self.plan, chunk, standing, clamped))
         return masks
 
 
@@ -470,14 +472,16 @@ def compile_columns(program: Program, event: EventType) -> ColumnEvaluator:
     return ColumnEvaluator(EventPlan(program, event))
 
 
-def _empty_masks(plan: EventPlan, rows: int) -> RuleMasks:
+def empty_masks(plan: EventPlan, rows: int) -> RuleMasks:
+    """Masks for a batch of so many rows."""
     shape = len(plan.rules), (rows + 7) // 8
     fired, unknown, silenced = (np.zeros(shape, np.uint8) for _ in range(3))
     points, all_points = (np.zeros(rows, plan.points_type) for _ in range(2))
     return RuleMasks(rows, fired, unknown, silenced, points, all_points)
 
 
-def _store(masks: RuleMasks, evaluation: ChunkEvaluation) -> None:
+def store_masks(masks: RuleMasks, evaluation: ChunkEvaluation) -> None:
+    """Writes what an evaluation found into the masks of its batch."""
     chunk = evaluation.chunk
     for index in range(len(evaluation.plan.rules)):
         found = evaluation.rule(index)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.diagnostics import nearest, visible
 from tidegate.dsl.program import EventType, Field, Program
 from tidegate.dsl.rates import Rates
@@ -17,7 +18,7 @@ from tidegate.dsl.zones import DAY_US
 from tidegate.engine.card_numbers import Finding, find_card_numbers
 from tidegate.engine.functions import zone_named
 from tidegate.engine.rates import Amount, Conversion, convert
-from tidegate.engine.values import coarsened, format_value
+from tidegate.engine.values import NUMBER_DIGITS, coarsened, format_value
 from tidegate.engine.wire import UnreadableError, read_amount, read_value
 
 HashToken = Callable[[str, str], str]
@@ -41,8 +42,8 @@ class Refusal:
 class Admitted:
     """An event that may be decided: values by input name, None where missing.
 
-    Besides its fields `values` holds `amount.original` (minor units) and `amount.currency` for
-    every money field. `reasons` says why, where a value is not simply absent.
+    Besides its fields `values` holds `amount.original` (a number of whole units, as it was sent)
+    and `amount.currency` for every money field. `reasons` says why, where a value is not simply absent.
     """
 
     event: EventType
@@ -242,8 +243,16 @@ class _Admission:
         )
 
     def _set_original(self, name: str, amount: Amount | None) -> None:
-        self.values[f"{name}.original"] = None if amount is None else amount.minor
+        self.values[f"{name}.original"] = None if amount is None else _whole_units(amount)
         self.values[f"{name}.currency"] = None if amount is None else amount.currency
 
     def _refuse(self, name: str, code: str, what: str, help_: str) -> None:
         self.refusals[name] = Refusal(code, name, f"`{name}` {what}", help_)
+
+
+def _whole_units(amount: Amount) -> int:
+    """The amount as a number; `UnreadableError` where a number cannot hold it."""
+    number = amount.minor * 10 ** (NUMBER_DIGITS - MINOR_DIGITS[amount.currency])
+    if not INT64_MIN <= number <= INT64_MAX:
+        raise UnreadableError("above_maximum", "is too high", "")
+    return number

@@ -5,22 +5,373 @@ values into locals and branches over them (`lowering` makes the tests, `branches
 answers three bit masks and the points. Nothing in it can raise: a value that may be missing is
 tested before it is used.
 
-There are up to four functions for an event, each made when it is first needed: with every score
-there or with some masked, with a standing that no event changes or with one that is given.
+An event has several such functions, each made when it is first needed: with every score there or
+with some masked, with a standing that no event changes or with one that is given, and one that
+goes on to the decision.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast
 
-from tidegate.dsl.lists import ListContent, Lists
-from tidegate.dsl.program import EventType, Program, Rule
+from tidegate.dsl.lists import Lists
+from tidegate.dsl.program import Actions, EventType, Program, Rule
 from tidegate.dsl.types import Value
-from tidegate.engine.authority import Authority, authority
+from tidegate.engine.authority import MAX_REMEMBERED, Authority, authority
 from tidegate.engine.branches import Branches, Effect, Job
-from tidegate.engine.formulas import NO_FACTS, render, simplify, some_of
-from tidegate.engine.interpreter import asks_exempt, evaluate_as
-from tidegate.engine.lowering import Context, Lowering, Truth, container, unset
+from tidegate.engine.formulas import NO_FACTS, negate, render, simplify, some_of
+from tidegate.engine.interpreter import NOBODY, asks_exempt
+from tidegate.engine.lowering import Context, Lowering, container, unset
 from tidegate.engine.situation import Evaluation, ScoreStatus, Settled, Situation, Standing
+
+Values = tuple[Value | None, ...]
+Found = tuple[int, int, int, int, int]
+"""Fired, unknown and silenced rules, the points of live rules and of all rules."""
+
+_INPUT_NAMES = re.compile(r"\bv(\d+)\b")
+Decide = Callable[[Values, Lists, Mapping[str, ScoreStatus]], Settled]
+
+
+def compile_event(program: Program, event: EventType, lists: Lists) -> CompiledEvent:
+    """The evaluator of `event`. `lists` are the contents of lists that come from files."""
+    return CompiledEvent(program, event, lists, authority(program, event))
+
+
+@dataclass(frozen=True)
+class CompiledEvent:
+    """One event type of a program, ready to be evaluated and decided many times."""
+
+    program: Program
+    event: EventType
+    lists: Lists
+    authority: Authority
+    _functions: dict[tuple[bool, Standing | None], _Generated] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def evaluate(self, situation: Situation, clamped: frozenset[str] = NOBODY) -> Evaluation:
+        """What all rules say while the scores of `clamped` are masked."""
+        return self.evaluate_as(situation, clamped, self.authority.roster.standing(situation))
+
+    def evaluate_as(
+        self, situation: Situation, clamped: frozenset[str], stand: Standing
+    ) -> Evaluation:
+        """The same for rules that stand as given, whatever their status clauses say."""
+        fixed = self.authority.roster.fixed
+        is_fixed = fixed is not None and stand == fixed
+        outside = self.outside_use(situation)
+        masked = outside | self._unanswered(situation)
+        generated = self._generated(bool(masked or clamped), fixed if is_fixed else None)
+        arguments: list[object] = [situation.values, generated.containers(situation.lists)]
+        if not is_fixed:
+            arguments += [stand.live, stand.live | stand.shadow]
+        if masked or clamped:
+            arguments += self._masks(situation, clamped, masked, outside)
+        return Evaluation(*generated.run(*arguments))
+
+    def decide(self, situation: Situation) -> Settled:
+        """The decision for one event."""
+        return self.authority.settle(situation, self._evaluate, self.outside_use)
+
+    @cached_property
+    def decide_values(self) -> Decide:
+        """The hot path: values, managed lists and statuses of models in, the decision out.
+
+        The generated function itself answers where no rule is heard, and looks up what it found
+        where the same was found before; `decide` does the rest.
+        """
+        if self.authority.roster.fixed is None:
+            return self._decide_at_length
+        return _decider(self)
+
+    def _decide_at_length(
+        self, values: Values, lists: Lists, statuses: Mapping[str, ScoreStatus]
+    ) -> Settled:
+        return self.decide(Situation(self.event, values, lists, statuses))
+
+    def outside_use(self, situation: Situation) -> int:
+        """Bit i: `event.models[i]` is outside its use for this event."""
+        if not self.authority.use_conditions:
+            return 0
+        generated = self._use
+        return cast(int, generated.run(situation.values, generated.containers(situation.lists)))
+
+    @cached_property
+    def _use(self) -> _Generated:
+        return _use_function(self)
+
+    def _generated(self, masking: bool, fixed: Standing | None) -> _Generated:
+        key = masking, fixed
+        if key not in self._functions:
+            self._functions[key] = _rules_function(self, masking, fixed)
+        return self._functions[key]
+
+    def _evaluate(
+        self, _: Program, situation: Situation, clamped: frozenset[str]
+    ) -> Evaluation:
+        return self.evaluate(situation, clamped)
+
+    def _unanswered(self, situation: Situation) -> int:
+        bits = 0
+        for index, name in enumerate(self.event.models):
+            if situation.statuses.get(name) != "ok":
+                bits |= 1 << index
+        return bits
+
+    def _masks(
+        self, situation: Situation, clamped: frozenset[str], masked: int, outside: int
+    ) -> Iterator[object]:
+        """The points that absent models add, then for each context which models are read."""
+        yield sum(
+            model.unavailable.points
+            for index, model in enumerate(self.authority.models)
+            if (masked & ~outside) >> index & 1
+            and not (model.name in clamped and situation.statuses.get(model.name) == "abstained")
+        )
+        for word in ("", "relax", "exempt"):
+            yield tuple(
+                not masked >> index & 1 and (model.name not in clamped or word in model.may)
+                for index, model in enumerate(self.authority.models)
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Generated:
+    """A generated function and the lists it wants at each call."""
+
+    run: Callable[..., Any]
+    list_names: tuple[str, ...]
+    source: str
+
+    def containers(self, lists: Lists) -> tuple[object, ...]:
+        """What the function looks into; None for a list that cannot be read."""
+        if not self.list_names:
+            return ()
+        contents = (lists.get(name) for name in self.list_names)
+        return tuple(None if content is None else container(content) for content in contents)
+
+
+# --- the functions -----------------------------------------------------------------------------
+
+
+def _rules_function(compiled: CompiledEvent, masking: bool, fixed: Standing | None) -> _Generated:
+    body = _Body(compiled, masking, fixed)
+    body.write_rules()
+    parameters = ["values", "lists"]
+    if fixed is None:
+        parameters += ["L", "A"]
+    if masking:
+        parameters += ["base", "ordinary", "relaxing", "exempting"]
+    return body.function(parameters, [f"return {', '.join(body.answers)}"])
+
+
+def _use_function(compiled: CompiledEvent) -> _Generated:
+    body = _Body(compiled, masking=False, fixed=None)
+    body.write_use("o")
+    return body.function(["values", "lists"], ["return o"])
+
+
+def _decider(compiled: CompiledEvent) -> Decide:
+    """The function behind `decide_values`, for an event whose rules always stand alike."""
+    body = _Body(compiled, masking=False, fixed=compiled.authority.roster.fixed)
+    bind = body.lowering.names.bind
+    memory = _Memory(compiled)
+    settle = bind(memory.settle)
+    if compiled.event.models:
+        all_ok = bind(compiled.authority.all_ok)
+        body.before.append(f"if statuses is not {all_ok} and statuses != {all_ok}:")
+        body.before.append(f" return {settle}(values, lists, statuses)")
+    if compiled.authority.use_conditions:
+        body.write_use("o")
+        body.branches.lines.append(f"if o: return {settle}(values, lists, statuses)")
+    body.write_rules()
+    found = [name for name in body.answers[:4] if name != "0"]
+    heard = [name for name in body.answers[:3] if name != "0"]
+    if not heard:
+        return body.function(_DECIDER, [f"return {bind(compiled.authority.quiet)}"]).run
+    key = f"({', '.join(found)},)"
+    after = [
+        f"if not ({' or '.join(heard)}): return {bind(compiled.authority.quiet)}",
+        f"try: return {bind(memory.settled)}[{key}]",
+        f"except KeyError: return {settle}(values, lists, statuses, {key})",
+    ]
+    return body.function(_DECIDER, after, wants_containers=True).run
+
+
+_DECIDER = ["values", "lists", "statuses"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """Decisions that follow from what the rules found alone, by what they found."""
+
+    compiled: CompiledEvent
+    settled: dict[tuple[int, ...], Settled] = field(default_factory=dict)
+
+    def settle(
+        self,
+        values: Values,
+        lists: Lists,
+        statuses: Mapping[str, ScoreStatus],
+        key: tuple[int, ...] | None = None,
+    ) -> Settled:
+        """The decision at length, remembered where nothing but `key` matters."""
+        compiled = self.compiled
+        settled = compiled.decide(Situation(compiled.event, values, lists, statuses))
+        if key is not None and settled is self._remembered(settled):
+            if len(self.settled) >= MAX_REMEMBERED:
+                self.settled.clear()
+            self.settled[key] = settled
+        return settled
+
+    def _remembered(self, settled: Settled) -> Settled | None:
+        """What the authority remembers for the same finding: nothing where the event mattered."""
+        found, stand = settled.evaluation, settled.standing
+        return self.compiled.authority.remembered.get((
+            found.fired, found.unknown, found.silenced, found.points, found.all_points,
+            0, stand.live, stand.shadow,
+        ))  # fmt: skip
+
+
+class _Body:
+    """The body of one generated function while it is written."""
+
+    def __init__(self, compiled: CompiledEvent, masking: bool, fixed: Standing | None) -> None:
+        self.event = compiled.event
+        self.authority = compiled.authority
+        self.masking = masking
+        self.fixed = fixed
+        self.lowering = Lowering(compiled.program, compiled.event, compiled.lists, masking)
+        self.branches = Branches()
+        self.before: list[str] = []
+        self.answers = ["0", "0", "0", "0", "0"]
+
+    # --- rules ---
+
+    def write_rules(self) -> None:
+        """The rules that may add points, then those that read them."""
+        self.branches.write(self._jobs(reading=False))
+        self._keep_active()
+        readers = list(self._jobs(reading=True))
+        if readers:
+            self.branches.lines.append("r = p + q")
+            self.branches.write(readers)
+            self._keep_active()
+        self._answer()
+
+    def _keep_active(self) -> None:
+        if self.fixed is None:
+            self.branches.lines += ["m &= A", "u &= A", "s &= A"]
+
+    def _answer(self) -> None:
+        text = "\n".join(self.branches.lines)
+        for index, name in enumerate("mus"):
+            if f"{name} |= " in text:
+                self.answers[index] = name
+        if self.masking or "p += " in text or "q += " in text:
+            self.answers[3:] = ["p", "p + q"] if "q += " in text else ["p", "p"]
+
+    def _jobs(self, reading: bool) -> Iterator[Job]:
+        for index, rule in enumerate(self.event.rules):
+            if rule.reads_points == reading and self._may_act(1 << index):
+                yield self._job(rule, 1 << index)
+
+    def _may_act(self, bit: int) -> bool:
+        return self.fixed is None or bool((self.fixed.live | self.fixed.shadow) & bit)
+
+    def _job(self, rule: Rule, bit: int) -> Job:
+        self.lowering.points = self._points_read(bit)
+        when = self.lowering.condition(rule.when, True, _context(rule))
+        excepted = some_of(self.lowering.condition(e, True, "b").sure for e in rule.exceptions)
+        return Job(
+            sure=simplify(when.sure, NO_FACTS),
+            possible=simplify(when.possible, NO_FACTS),
+            excepted=excepted,
+            fired=self._effect("m", bit, rule, rule.then),
+            unknown=self._effect("u", bit, rule, rule.unknown),
+            silenced=Effect(bits=(("s", bit),)),
+        )
+
+    def _points_read(self, bit: int) -> str:
+        if self.fixed is None:
+            return f"(p if L & {bit} else r)"
+        return "p" if self.fixed.live & bit else "r"
+
+    def _effect(self, mask: str, bit: int, rule: Rule, actions: Actions | None) -> Effect:
+        points = 0 if actions is None or rule.reads_points else actions.points
+        if not points:
+            return Effect(bits=((mask, bit),))
+        if self.fixed is not None:
+            counter = "p" if self.fixed.live & bit else "q"
+            return Effect(bits=((mask, bit),), points=((counter, points),))
+        lines = f"if L & {bit}: p += {points}", f"elif A & {bit}: q += {points}"
+        return Effect(bits=((mask, bit),), lines=lines)
+
+    # --- models ---
+
+    def write_use(self, name: str) -> None:
+        """Collect in `name` the models that are outside their use."""
+        self.branches.lines.append(f"{name} = 0")
+        for bit, use_when in self.authority.use_conditions:
+            used = simplify(self.lowering.condition(use_when, True, "a").sure, NO_FACTS)
+            self.branches.lines.append(f"if {render(negate(used))}: {name} |= {bit}")
+
+    # --- source ---
+
+    def function(
+        self, parameters: list[str], after: list[str], wants_containers: bool = False
+    ) -> _Generated:
+        """The function, compiled. Its text holds no name and no text that an author wrote."""
+        list_names = tuple(self.lowering.list_names)
+        lines = [*self.before, *self._first(list_names, wants_containers)]
+        lines += [*self.branches.lines, *after]
+        body = "\n".join(f" {line}" for line in lines)
+        helpers = "".join(self.lowering.names.sources)
+        source = f"{helpers}def run({', '.join(parameters)}):\n{body}\n"
+        values: dict[str, Any] = {"__builtins__": {}, **self.lowering.names.values}
+        exec(compile(source, "<generated from rules>", "exec"), values)  # noqa: S102
+        return _Generated(values["run"], list_names, source)
+
+    def _first(self, list_names: tuple[str, ...], wants_containers: bool) -> Iterator[str]:
+        text = "\n".join(self.branches.lines)
+        yield from _unpacked(text, len(self.event.inputs))
+        if list_names:
+            lists = "lists"
+            if wants_containers:
+                bind = self.lowering.names.bind
+                lists = f"{bind(_containers)}({bind(list_names)}, lists)"
+            yield f"{', '.join(f'l{i}' for i in range(len(list_names)))}, = {lists}"
+        if self.masking:
+            for prefix, flags in (("a", "ordinary"), ("b", "relaxing"), ("e", "exempting")):
+                yield f"{', '.join(f'{prefix}{i}' for i in range(len(self.event.models)))}, = {flags}"
+        yield f"m = u = s = q = {'0' if self.masking else 'p = 0'}"
+        if self.masking:
+            yield "p = base"
+        yield from unset(text)
+
+
+def _containers(names: tuple[str, ...], lists: Lists) -> tuple[object, ...]:
+    contents = (lists.get(name) for name in names)
+    return tuple(None if content is None else container(content) for content in contents)
+
+
+def _context(rule: Rule) -> Context:
+    if rule.then.points < 0:
+        return "b"
+    return "e" if asks_exempt(rule.then) else "a"
+
+
+def _unpacked(text: str, count: int) -> Iterator[str]:
+    """Statements that put the values that are read into locals."""
+    read = {int(name) for name in _INPUT_NAMES.findall(text)}
+    if not read:
+        return
+    if len(read) * 4 < count:
+        yield from (f"v{slot} = values[{slot}]" for slot in sorted(read))
+    else:
+        names = (f"v{slot}" if slot in read else "_" for slot in range(count))
+        yield f"{', '.join(names)}, = values"

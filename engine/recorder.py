@@ -7,11 +7,12 @@ is) is worked out once for an event type.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from tidegate import __version__
 from tidegate.dsl.program import Actions, EventType, Expression, InList, Model, Program
 from tidegate.dsl.types import TIME, Type, Value
+from tidegate.dsl.unknowns import children
 from tidegate.dsl.zones import ZONE_DATA_VERSION
 from tidegate.engine.authority import Authority, Evaluate
 from tidegate.engine.determining import determining, indices
@@ -181,13 +182,5 @@ def list_tests(expression: Expression) -> Iterator[InList]:
     """The tests of list membership within an expression, lets looked into."""
     if isinstance(expression, InList):
         yield expression
-    for part in fields(expression):
-        yield from _within(getattr(expression, part.name))
-
-
-def _within(part: object) -> Iterator[InList]:
-    if isinstance(part, Expression):
+    for part in children(expression):
         yield from list_tests(part)
-    elif isinstance(part, tuple):
-        for item in part:
-            yield from _within(item)

@@ -15,8 +15,8 @@ from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.types import (
     INT64_MAX,
     INT64_MIN,
-    TIME_MAX_US,
-    TIME_MIN_US,
+    CLOCK_MAX_US,
+    CLOCK_MIN_US,
     Kind,
     Type,
     Value,
@@ -177,7 +177,7 @@ def parse_time(text: str) -> int:
         raise NotHeldError("finer than a microsecond")
     time_us = _instant_us(f"{day}T{clock}") + int(decimals.ljust(6, "0"))
     time_us -= _offset_us(sign or "+", int(hours or 0), int(minutes or 0))
-    if not TIME_MIN_US <= time_us <= TIME_MAX_US:
+    if not CLOCK_MIN_US <= time_us <= CLOCK_MAX_US:
         raise NotHeldError("outside 1970 to 2100")
     return time_us
 

@@ -18,8 +18,9 @@ decisions repeated later) are rare; they are found in columns and answered by `w
 one by one, in time of their key's contributions.
 
 A window over n contributions and q decisions takes O((n + q) log q) time and, apart from its input,
-at most 10 int64 arrays of length n + q (7 were measured). Decisions may come in chunks against the same sorted
-contributions: then q is the chunk's length, and each chunk takes O(n) again.
+at most 10 int64 arrays of length n + q (7 were measured), however long the window. Decisions may
+come in chunks against the same sorted contributions: then q is the chunk's length, and each chunk
+takes O(n) again.
 
 Columns are int64: keys and event ids as codes from 0 (-1: missing key, or a deciding event of
 another type than the counted one), times in microseconds. The order of use is `sort_by_key` (one

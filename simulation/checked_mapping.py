@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
 
 from tidegate.dsl.currencies import MINOR_DIGITS
@@ -132,9 +131,8 @@ class CheckedMapping:
     @property
     def events(self) -> tuple[EventType, ...]:
         """The types of event that the history holds, by name."""
-        return tuple(
-            {s.event.name: s.event for s in sorted(self.sources, key=_event_name)}.values()
-        )
+        found = {source.event.name: source.event for source in self.sources}
+        return tuple(found[name] for name in sorted(found))
 
     def sources_of(self, event: str) -> tuple[CheckedSource, ...]:
         """The sources of one type of event."""
@@ -250,7 +248,7 @@ class _SourceCheck:
 
     def _files(self) -> tuple[Path, ...]:
         path = self.check.text.path.parent / self.source.file
-        found = tuple(map(Path, sorted(glob(str(path))))) or ((path,) if path.is_file() else ())
+        found = (path,) if path.is_file() else tuple(sorted(path.parent.glob(path.name)))
         if not found:
             self.say("file", f"there is no file `{path}`")
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -91,7 +92,7 @@ RATIO = arithmetic("/", TRIES, TRIES)
 EMPTY = policy()
 
 
-def explained(expression: Expression, **values: Value | float | None) -> Value | Missing:
+def explained(expression: Expression, **values: Any) -> Value | Missing:
     """The value in an event with these inputs."""
     return explain_value(expression, situation_of(EMPTY, **values))
 
@@ -271,7 +272,7 @@ def test_states_of_atoms() -> None:
 # --- rules -------------------------------------------------------------------------------------
 
 
-def found(program: Program, **values: Value | float | None) -> Evaluation:
+def found(program: Program, **values: Any) -> Evaluation:
     """The unmasked evaluation of one payment."""
     return evaluate(program, situation_of(program, **values))
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
 from tests.engine.builders import ALWAYS, AT_US, bits_of, does, hold, policy, rule, situation_of
 from tidegate.dsl.program import Program, Rollout, Rule
-from tidegate.dsl.types import Value
 from tidegate.engine.situation import Standing
 from tidegate.engine.standing import in_share, roster, standing
 
 
-def plain(name: str = "r", **rest: object) -> Rule:
+def plain(name: str = "r", **rest: Any) -> Rule:
     """A rule that always holds."""
     return rule(name, ALWAYS, does(hold()), **rest)
 
 
-def stands(program: Program, **values: Value) -> Standing:
+def stands(program: Program, **values: Any) -> Standing:
     """The standing of the program's rules for one payment."""
     return standing(program.events[0], situation_of(program, **values))
 
@@ -93,7 +93,7 @@ def test_an_expired_rule_still_acts() -> None:
     ],
 )
 def test_a_live_version_shadows_the_one_it_replaces(
-    newer: dict[str, object], live: str, shadow: str
+    newer: dict[str, Any], live: str, shadow: str
 ) -> None:
     """Both versions would act, or neither."""
     program = policy(plain(), plain(version=2, replaces=1, **newer))
