@@ -96,13 +96,16 @@ def _ask(typer: Typer, action: tree.Action, reason: str) -> list[Ask]:
 
 def _points(typer: Typer, action: tree.Action) -> int:
     assert action.value is not None
+    if not _constant(typer, action.value):
+        typer.error(
+            "TG402", "points are a whole number or a param of type count", action.value.span
+        )
+        return 0
     typed = typer.value(action.value, "", COUNT)
     if typed is None:
         return 0
     if not isinstance(typed, Constant) or typed.type.kind is not Kind.COUNT:
-        typer.error(
-            "TG402", "points are a whole number or a param of type count", action.value.span
-        )
+        typer.error("TG402", f"points are a whole number, not a {typed.type}", action.value.span)
         return 0
     value = cast("int", typed.value)
     if typed.param and typed.bounds and typed.bounds.low < 0 < typed.bounds.high:
@@ -117,13 +120,20 @@ def _points(typer: Typer, action: tree.Action) -> int:
 
 def _advice(typer: Typer, action: tree.Action, reason: str) -> list[Advice]:
     assert action.value is not None and action.name is not None
-    typed = typer.value(action.value, "")
-    if typed is None:
-        return []
-    if not isinstance(typed, Constant):
+    if not _constant(typer, action.value):
         typer.error("TG403", "advice is a literal or a param", action.value.span)
         return []
+    typed = typer.value(action.value, "")
+    if not isinstance(typed, Constant):
+        return []
     return [Advice(action.name.text, typed.value, typed.type, reason)]
+
+
+def _constant(typer: Typer, value: tree.Expr) -> bool:
+    """Whether this is a literal or the name of a param."""
+    if isinstance(value, tree.Reference):
+        return value.name in typer.params
+    return isinstance(value, tree.Literal)
 
 
 def highest(actions: Actions, ladder: Ladder) -> int:

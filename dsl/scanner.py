@@ -122,7 +122,8 @@ def _opens(tokens: list[Token], index: int) -> bool:
         return following[1] in ("rank", "try", "within") or following[1].startswith('"')
     # A word of the language in the place of a name: `reason text?` inside an event. It is left in
     # its declaration, where the parser says what to call it instead.
-    if following[0] in TYPE_WORDS or following[0:2] == ["one", "of"]:
+    named = following[1].startswith('"') or following[1] in ("=", "of", "on", "version", "rank")
+    if not named and (following[0] in TYPE_WORDS or following[0:2] == ["one", "of"]):
         return False
     return before not in ("because", "owner", ",")
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from tidegate.dsl.program import (
     LADDERS,
@@ -40,10 +39,10 @@ from tidegate.engine.interpreter import (
     reader_of,
     truth,
 )
+from tidegate.engine.outcome import Levels, outcome_of
 from tidegate.engine.situation import (
     Capped,
     Evaluation,
-    Outcome,
     ScoreStatus,
     Settled,
     Situation,
@@ -154,7 +153,7 @@ class Authority:
             standing = self.roster.standing(situation)
         elif not (absent or found.fired or found.unknown or found.silenced):
             return self.quiet
-        key = (
+        key: tuple[int, ...] = (
             found.fired, found.unknown, found.silenced, found.points, found.all_points,
             absent, standing.live, standing.shadow,
         )  # fmt: skip
@@ -243,7 +242,7 @@ def authority(program: Program, event: EventType) -> Authority:
 
 
 def _quiet(default: Disposition, standing: Standing) -> Settled:
-    outcome = _outcome(Levels(default, Authentication.NONE, None))
+    outcome = outcome_of(Levels(default, Authentication.NONE, None))
     return Settled(outcome, Evaluation(0, 0, 0, 0, 0), standing, shadow_word=outcome.word)
 
 
@@ -330,28 +329,6 @@ def _covers(then: Actions, unknown: Actions | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
-    """Where the three ladders end; `review` is None where nobody asks."""
-
-    disposition: Disposition
-    authentication: Authentication
-    review: Review | None
-
-    @property
-    def raised(self) -> Disposition:
-        """The disposition after the ladders are settled: a review before raises it to hold."""
-        before = self.review is Review.BEFORE
-        return max(self.disposition, Disposition.HOLD) if before else self.disposition
-
-    def name(self, ladder: Ladder) -> str:
-        """The rung on `ladder` in the language's word."""
-        if ladder == "disposition":
-            return self.raised.name.lower()
-        rung = self.authentication if ladder == "authentication" else self.review
-        return "none" if rung is None else rung.name.lower()
-
-
-@dataclass(frozen=True, slots=True)
 class _Won:
     """A rung that its own evaluation reached."""
 
@@ -401,7 +378,7 @@ class _Settlement:
         climb = self.climb(live, self.evaluation)
         levels = self._levels(climb)
         winners = {won.rung.ladder: self._winners(won, live) for won in climb if won is not None}
-        outcome = _outcome(
+        outcome = outcome_of(
             levels,
             {ladder: asks for ladder, (_, asks) in winners.items()},
             self._step_up_ranks(),
@@ -571,64 +548,10 @@ class _Settlement:
         if not any(shadow & (found.fired | found.unknown) for found in seen):
             return word
         climb = self.climb(self.standing.live | shadow, self.evaluation_all_live)
-        return _outcome(self._levels(climb)).word
+        return outcome_of(self._levels(climb)).word
 
     def _step_up_ranks(self) -> Mapping[str, int]:
         return {step_up.name: step_up.rank for step_up in self.authority.program.step_ups}
 
     def _names(self, bits: int) -> tuple[str, ...]:
         return tuple(m.name for i, m in enumerate(self.authority.models) if bits >> i & 1)
-
-
-# --- the outcome -------------------------------------------------------------------------------
-
-_NO_ASKS: Mapping[Ladder, tuple[Ask, ...]] = {}
-_NO_RANKS: Mapping[str, int] = {}
-
-
-def _outcome(
-    levels: Levels,
-    asks: Mapping[Ladder, tuple[Ask, ...]] = _NO_ASKS,
-    ranks: Mapping[str, int] = _NO_RANKS,
-    *,
-    tags: tuple[str, ...] = (),
-    advice: tuple[tuple[str, Value], ...] = (),
-    points: int = 0,
-) -> Outcome:
-    """The outcome in the language's words, from where the ladders end and who asked for that."""
-    authentication = asks.get("authentication", ())
-    return Outcome(
-        word=_word(levels),
-        disposition=levels.name("disposition"),
-        authentication=levels.name("authentication"),
-        review=levels.name("review"),
-        step_up=_step_up(authentication, ranks),
-        exemption=min((ask.exemption for ask in authentication if ask.exemption), default=""),
-        reasons=_reasons(levels, asks),
-        tags=tags,
-        advice=advice,
-        points=points,
-    )
-
-
-def _word(levels: Levels) -> Literal["approve", "review", "step_up", "decline"]:
-    if levels.raised is Disposition.DECLINE:
-        return "decline"
-    if levels.authentication >= Authentication.PREFERRED:
-        return "step_up"
-    return "review" if levels.raised is Disposition.HOLD else "approve"
-
-
-def _step_up(asks: tuple[Ask, ...], ranks: Mapping[str, int]) -> str:
-    """The step_up that serves: the highest rank, of equal ones the first by name."""
-    names = {ask.step_up for ask in asks if ask.step_up}
-    return min(names, key=lambda name: (-ranks.get(name, 0), name), default="")
-
-
-def _reasons(levels: Levels, asks: Mapping[Ladder, tuple[Ask, ...]]) -> tuple[str, ...]:
-    order: tuple[Ladder, ...] = LADDERS
-    if levels.raised is not levels.disposition:
-        # The review holds the payment, so its reasons are the disposition's.
-        order = ("review", "authentication")
-    reasons = (ask.reason for ladder in order for ask in asks.get(ladder, ()) if ask.reason)
-    return tuple(dict.fromkeys(reasons))

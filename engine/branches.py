@@ -22,6 +22,7 @@ from tidegate.engine.formulas import (
     Literal,
     Some,
     Test,
+    all_of,
     conjuncts,
     render,
     simplify,
@@ -111,8 +112,7 @@ class Branches:
             is_split = key.sort == "split"
             self._block(inner, facts.and_also(guard), depth + 1, splits + is_split)
             if is_split:
-                self._line(depth, "else:")
-                self._block(inner, facts.and_also(guard.opposite), depth + 1, splits + 1)
+                self._else(inner, facts.and_also(guard.opposite), depth, splits + 1)
 
     def _chain(self, key: _Key, guard: Literal, chained: dict[object, int]) -> str:
         """`elif` after a block for another value of the same input."""
@@ -124,6 +124,13 @@ class Branches:
         chained.clear()
         chained[meaning.subject] = (seen + 1) % MAX_ELIF
         return "elif" if seen else "if"
+
+    def _else(self, jobs: list[Job], facts: Facts, depth: int, splits: int) -> None:
+        start = len(self.lines)
+        self._line(depth, "else:")
+        self._write(jobs, facts, depth + 1, splits)
+        if len(self.lines) == start + 1:
+            self.lines.pop()
 
     def _block(self, jobs: list[Job], facts: Facts, depth: int, splits: int) -> None:
         start = len(self.lines)
@@ -137,7 +144,7 @@ class Branches:
             depth += 1
             given = [c for c in conjuncts(job.possible) if isinstance(c, Literal)]
             facts = facts.and_also(*given)
-        sure = True if job.sure == job.possible else simplify(job.sure, facts)
+        sure = _sure_where_possible(job, facts)
         excepted = simplify(job.excepted, facts)
         cases = ((excepted, job.silenced), (sure, job.fired), (True, job.unknown))
         word = "if"
@@ -179,6 +186,26 @@ def _known(job: Job, facts: Facts) -> Job:
     return Job(
         sure, possible, simplify(job.excepted, facts), job.fired, job.unknown, job.silenced
     )
+
+
+def _sure_where_possible(job: Job, facts: Facts) -> Formula:
+    """What is left of `sure` where the job is possible.
+
+    Where `x is None or x > 5` holds, `x is not None and x > 5` is no more than `x is not None`.
+    """
+    if job.sure == job.possible:
+        return True
+    sure = simplify(job.sure, facts)
+    there = set(conjuncts(sure))
+    implied: set[Formula] = set()
+    for item in conjuncts(job.possible):
+        if not isinstance(item, Some):
+            continue
+        rest = [part for part in item.items
+                if not (isinstance(part, Literal) and part.opposite in there)]  # fmt: skip
+        if len(rest) == 1 and len(item.items) > 1:
+            implied.update(conjuncts(rest[0]))
+    return all_of(item for item in conjuncts(sure) if item not in implied)
 
 
 def _is_certain(job: Job) -> bool:

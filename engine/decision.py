@@ -16,6 +16,8 @@ from tidegate.dsl.lists import Lists
 from tidegate.dsl.program import EventType, Input, Model, Program
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.types import Kind, Value
+from tidegate.dsl.unknowns import walk
+from tidegate.engine.authority import Authority
 from tidegate.engine.evaluator import Evaluator, EvaluatorKind, evaluator_of
 from tidegate.engine.event import Admitted, HashToken, Refusal, admit, keep_token
 from tidegate.engine.explanation import (
@@ -187,7 +189,7 @@ class Engine:
         lists: Lists | None = None,
     ) -> Decision:
         """Decide an event that was admitted, with features as windows give them."""
-        return self._judge(admitted).decide(admitted, features, scores, lists)
+        return self._judge(admitted).decide(_Given(admitted, features, scores), lists)
 
     def replay(self, record: Record) -> ReplayResult:
         """Decide again what a record tells of, from the record alone and by the definition."""
@@ -209,6 +211,15 @@ class Engine:
         return judge
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """All that comes with one event."""
+
+    admitted: Admitted
+    features: Mapping[str, FeatureValue]
+    scores: Mapping[str, str]
+
+
 class _Judge:
     """Decides one event type."""
 
@@ -220,19 +231,14 @@ class _Judge:
         self.recorder: Recorder = recorder(evaluator.authority)
         self.models: dict[str, Model] = {m.score: m for m in evaluator.authority.models}
         self.features = {i.name: i for i in self.event.inputs if i.source == "feature"}
+        self.needed = tuple(sorted(_never_missing(evaluator.authority)))
 
-    def decide(
-        self,
-        admitted: Admitted,
-        features: Mapping[str, FeatureValue],
-        scores: Mapping[str, str],
-        lists: Lists | None,
-    ) -> Decision:
+    def decide(self, given: _Given, lists: Lists | None) -> Decision:
         contents = self.policy.lists if lists is None else {**lists, **self.file_lists}
-        situation = self._situation(admitted, features, scores, contents)
+        situation = self._situation(given, contents)
         settled = self.evaluator.settle(situation)
         record = self.recorder.record(
-            situation, settled, self._provenance(admitted, contents), self.evaluator.evaluate
+            situation, settled, self._provenance(given.admitted, contents), self.evaluator.evaluate
         )
         return Decision(settled.outcome, record, record.to_bytes(), self.evaluator.program)
 
@@ -245,61 +251,45 @@ class _Judge:
             list_hashes={n: None if c is None else c.hash for n, c in contents.items()},
         )
 
-    def _situation(
-        self,
-        admitted: Admitted,
-        features: Mapping[str, FeatureValue],
-        scores: Mapping[str, str],
-        lists: Lists,
-    ) -> Situation:
-        _refuse_unknown("score", scores, self.models)
-        reasons = dict(admitted.reasons)
-        statuses: dict[str, ScoreStatus] = {}
-        for model in self.models.values():
-            self._hear(model, admitted.at_us, scores, statuses, reasons)
-        values = tuple(
-            self._value(entry, admitted, features, scores, statuses, reasons)
-            for entry in self.event.inputs
-        )
+    def _situation(self, given: _Given, lists: Lists) -> Situation:
+        _refuse_unknown("score", given.scores, self.models)
+        self._refuse_missing(given.features)
+        reasons = dict(given.admitted.reasons)
+        statuses = {m.name: self._status(m, given, reasons) for m in self.models.values()}
+        values = tuple(self._value(i, given, statuses, reasons) for i in self.event.inputs)
         return Situation(self.event, values, lists, statuses, reasons)
 
-    def _hear(
-        self,
-        model: Model,
-        at_us: int,
-        scores: Mapping[str, str],
-        statuses: dict[str, ScoreStatus],
-        reasons: dict[str, str],
-    ) -> None:
-        """Whether the model gave a score, and if not, why."""
-        said = scores.get(model.score, NOT_GIVEN)
-        if model.until_us is not None and at_us >= model.until_us:
+    def _refuse_missing(self, features: Mapping[str, FeatureValue]) -> None:
+        absent = (n for n in self.needed if features.get(n, _NOT_GIVEN)[0] is None)
+        refusals = tuple(map(_needed, absent))
+        if refusals:
+            raise EventRefused(refusals)
+
+    def _status(self, model: Model, given: _Given, reasons: dict[str, str]) -> ScoreStatus:
+        """Whether the model gave a score; if not, the reason is noted."""
+        said = given.scores.get(model.score, NOT_GIVEN)
+        if model.until_us is not None and given.admitted.at_us >= model.until_us:
             said = EXPIRED
         elif said not in _SILENT:
             if _score(said) is not None:
-                statuses[model.name] = "ok"
-                return
+                return "ok"
             said = BAD_SCORE
-        statuses[model.name] = "abstained" if said == "abstained" else "unavailable"
         reasons[model.score] = said
+        return "abstained" if said == "abstained" else "unavailable"
 
     def _value(
         self,
         entry: Input,
-        admitted: Admitted,
-        features: Mapping[str, FeatureValue],
-        scores: Mapping[str, str],
+        given: _Given,
         statuses: Mapping[str, ScoreStatus],
         reasons: dict[str, str],
     ) -> Value | None:
         if entry.source == "field":
-            return admitted.values.get(entry.name)
+            return given.admitted.values.get(entry.name)
         if entry.source == "score":
             heard = statuses[self.models[entry.name].name] == "ok"
-            return _score(scores[entry.name]) if heard else None
-        value, reason = features.get(entry.name, _NOT_GIVEN)
-        if value is None and not entry.can_be_missing:
-            raise EventRefused((_needed(entry.name),))
+            return _score(given.scores[entry.name]) if heard else None
+        value, reason = given.features.get(entry.name, _NOT_GIVEN)
         if value is None and reason is not None:
             reasons[entry.name] = reason
         return value
@@ -307,6 +297,19 @@ class _Judge:
 
 _SILENT = frozenset({"unavailable", "abstained", NOT_GIVEN})
 _NOT_GIVEN: FeatureValue = (None, NOT_GIVEN)
+
+
+def _never_missing(authority: Authority) -> set[str]:
+    """The features that conditions read and the checker knows to be always there."""
+    rules = authority.event.rules
+    conditions = [part for rule in rules for part in (rule.when, *rule.exceptions)]
+    conditions += [m.use_when for m in authority.models if m.use_when is not None]
+    return {
+        node.name
+        for condition in conditions
+        for node in walk(condition)
+        if isinstance(node, Input) and node.source == "feature" and not node.can_be_missing
+    }
 
 
 def _needed(feature: str) -> Refusal:
@@ -329,9 +332,7 @@ def _score(text: str) -> int | None:
     return score if 0 <= score <= 10**6 else None
 
 
-def _refuse_unknown(
-    what: str, given: Mapping[str, object], known: Mapping[str, object]
-) -> None:
+def _refuse_unknown(what: str, given: Mapping[str, object], known: Mapping[str, object]) -> None:
     refusals = tuple(
         Refusal(f"unknown_{what}", name, f"no {what} is called `{name}`", nearest(name, known))
         for name in sorted(given.keys() - known.keys())

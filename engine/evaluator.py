@@ -82,9 +82,7 @@ class Compiled:
 
     def settle(self, situation: Situation) -> Settled:
         """The decision for one event."""
-        return self.compiled.decide_values(
-            situation.values, situation.lists, situation.statuses
-        )
+        return self.compiled.decide_values(situation.values, situation.lists, situation.statuses)
 
 
 def evaluator_of(

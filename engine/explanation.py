@@ -47,6 +47,7 @@ from tidegate.engine.interpreter import (
     masks,
     reader_of,
     truth,
+    used_here,
 )
 from tidegate.engine.interpreter import evaluate as interpret
 from tidegate.engine.record import Record
@@ -233,8 +234,9 @@ class _Explainer:
         return rule.id not in rules.shadow and rule.id not in rules.inactive
 
     def _why_masked(self, model: str) -> str:
-        status = self.record.scores.get(model, "unavailable")
-        return "outside_use" if status == "ok" else status
+        if model not in {used.name for used in used_here(self.program, self.situation)}:
+            return "outside_use"
+        return self.record.scores[model]
 
     def _of(self, ids: Iterable[str]) -> tuple[RuleExplanation, ...]:
         return tuple(self._rule(self.by_id[rule]) for rule in ids)
@@ -394,9 +396,7 @@ class _Explainer:
         shown = show_value(limit, measured.type, self.program.currency)
         if isinstance(value, Missing) or isinstance(value, str):
             return shown, "", ""
-        away = show_value(
-            abs(value - limit), _distance_type(measured.type), self.program.currency
-        )
+        away = show_value(abs(value - limit), _distance_type(measured.type), self.program.currency)
         return shown, away, _side(value, limit)
 
 

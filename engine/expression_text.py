@@ -129,7 +129,7 @@ class _Writer:
     def _negation(self, operand: Expression) -> tuple[str, int]:
         match operand:
             case IsMissing(operand=inner):
-                return f"{self.write(inner, _OTHERWISE)} is present", _COMPARISON
+                return f"{self.write(inner, _SUM)} is present", _COMPARISON
             case InSet() | InList() | InNetworks():
                 return self._comparison(operand, "not in"), _COMPARISON
         return f"not {self.write(operand, _NOT)}", _NOT
@@ -137,18 +137,18 @@ class _Writer:
     def _comparison(self, expression: Expression, within: str = "in") -> str:
         match expression:
             case Compare(op=op, left=left, right=right):
-                return f"{self.write(left, _OTHERWISE)} {op} {self.write(right, _OTHERWISE)}"
+                return f"{self.write(left, _SUM)} {op} {self.write(right, _SUM)}"
             case InSet(operand=operand, values=values):
-                return f"{self.write(operand, _OTHERWISE)} {within} {self._set(operand, values)}"
+                return f"{self.write(operand, _SUM)} {within} {self._set(operand, values)}"
             case InList(operand=operand, list=name):
-                return f"{self.write(operand, _OTHERWISE)} {within} {name}"
+                return f"{self.write(operand, _SUM)} {within} {name}"
             case InNetworks(operand=operand, ranges=ranges):
                 shown = _shortened([self._range(low, high) for low, high in ranges])
-                return f"{self.write(operand, _OTHERWISE)} {within} {shown}"
+                return f"{self.write(operand, _SUM)} {within} {shown}"
             case TextTest(op=op, operand=operand, pattern=pattern):
-                return f'{self.write(operand, _OTHERWISE)} {op} "{pattern}"'
+                return f'{self.write(operand, _SUM)} {op} "{pattern}"'
             case IsMissing(operand=operand):
-                return f"{self.write(operand, _OTHERWISE)} is missing"
+                return f"{self.write(operand, _SUM)} is missing"
         raise TypeError(f"no words for {type(expression).__name__}")
 
     def _computed(self, expression: Expression) -> tuple[str, int]:

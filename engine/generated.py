@@ -33,6 +33,7 @@ Found = tuple[int, int, int, int, int]
 """Fired, unknown and silenced rules, the points of live rules and of all rules."""
 
 _INPUT_NAMES = re.compile(r"\bv(\d+)\b")
+_ALL_POINTS = re.compile(r"\br\b")
 Decide = Callable[[Values, Lists, Mapping[str, ScoreStatus]], Settled]
 
 
@@ -196,8 +197,9 @@ def _decider(compiled: CompiledEvent) -> Decide:
     key = f"({', '.join(found)},)"
     after = [
         f"if not ({' or '.join(heard)}): return {bind(compiled.authority.quiet)}",
-        f"try: return {bind(memory.settled)}[{key}]",
-        f"except KeyError: return {settle}(values, lists, statuses, {key})",
+        f"f = {key}",
+        f"d = {bind(memory.settled.get)}(f)",
+        f"return {settle}(values, lists, statuses, f) if d is None else d",
     ]
     return body.function(_DECIDER, after, wants_containers=True).run
 
@@ -228,7 +230,7 @@ class _Memory:
             self.settled[key] = settled
         return settled
 
-    def _remembered(self, settled: Settled) -> Settled | None:
+    def _remembered(self, settled: Settled) -> Settled | frozenset[str] | None:
         """What the authority remembers for the same finding: nothing where the event mattered."""
         found, stand = settled.evaluation, settled.standing
         return self.compiled.authority.remembered.get((
@@ -258,8 +260,10 @@ class _Body:
         self._keep_active()
         readers = list(self._jobs(reading=True))
         if readers:
-            self.branches.lines.append("r = p + q")
+            start = len(self.branches.lines)
             self.branches.write(readers)
+            if any(_ALL_POINTS.search(line) for line in self.branches.lines[start:]):
+                self.branches.lines.insert(start, "r = p + q")
             self._keep_active()
         self._answer()
 

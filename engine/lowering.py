@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Literal as Word
 
@@ -232,7 +232,7 @@ class Lowering:
             of,
             code.presence,
             AtLeast(code.text, least),
-            _share_above(of),
+            _share_above(of, least),
         )
 
     def _name(self, shared: bool) -> str:
@@ -329,8 +329,8 @@ class Lowering:
             text = self._half_even(_scaled(left.text, expression.up), right.text)
             cost += 5
         elif expression.down != 1:
-            text = self._half_even(f"{left.text} * {right.text}", str(expression.down))
-            cost += 5
+            text = self._half_even_by(f"{left.text} * {right.text}", expression.down)
+            cost += 3
         else:
             text = f"({left.text} {expression.op} {right.text})"
         return self._fitted(Code(text, presence, cost), _result_bounds(expression), expression)
@@ -345,6 +345,16 @@ class Lowering:
 
     def _half_even(self, dividend: str, divisor: str) -> str:
         return f"{self.names.bind(divide_half_even)}({dividend}, {divisor})"
+
+    def _half_even_by(self, dividend: str, divisor: int) -> str:
+        """The dividend over a known divisor, rounded half to even without a call."""
+        half = divisor // 2
+        if divisor % 2:
+            return f"(({dividend} + {half}) // {divisor})"
+        # A tie goes up from an odd quotient: then the sum reaches the next multiple.
+        name = self._name(False)
+        whole = f"({name} := {dividend})"
+        return f"(({whole} + ({name} // {divisor} & 1) + {half - 1}) // {divisor})"
 
     def _fitted(self, code: Code, result: Bounds, of: Expression) -> Code:
         span = _TIME_SPAN if of.type.kind is Kind.TIME else ANY_INT64
@@ -678,7 +688,20 @@ class Lowering:
             undone = self._undone(body, least)
             if undone is not None:
                 return undone
+            test = self._at_least(self.value(expression), least, expression)
+            return all_of((*self._needed(body, least), test))
         return self._at_least(self.value(expression), least, expression)
+
+    def _needed(self, body: Arithmetic, least: int) -> Iterator[Formula]:
+        """What each operand must reach whatever the other is: a cheap test that often decides."""
+        left, right = _bounds(body.left), _bounds(body.right)
+        if body.op == "+":
+            if _is_selective(least - right.high, left):
+                yield self._above(body.left, least - right.high)
+            if _is_selective(least - left.high, right):
+                yield self._above(body.right, least - left.high)
+        elif body.op == "-" and _is_selective(least + right.low, left):
+            yield self._above(body.left, least + right.low)
 
     def _undone(self, body: Arithmetic, least: int) -> Formula | None:
         left, right = body.left, body.right
@@ -877,10 +900,19 @@ def _least_integer(divisor: int, least: int, factor: int) -> int:
     return quotient if rest == 0 and least % 2 == 0 else quotient + 1
 
 
-def _share_above(of: Expression) -> float:
+def _is_selective(least: int, bounds: Bounds) -> bool:
+    """Whether a good part of the values within `bounds` lies below `least`."""
+    return 5 * (least - bounds.low) > bounds.high - bounds.low
+
+
+def _share_above(of: Expression, least: int) -> float:
+    """A guess how often `of` reaches `least`."""
     body = _meaning(of)
     if isinstance(body, PointsAtLeast):
         return 0.05
+    if _is_calendar(body):
+        bounds = _bounds(body)
+        return (bounds.high - least + 1) / (bounds.high - bounds.low + 1)
     return 0.4 if isinstance(body, Input) and body.source == "field" else 0.25
 
 

@@ -167,17 +167,20 @@ def parse_record(content: bytes) -> Record:
 
 
 def canonical_bytes(value: object) -> bytes:
-    """Canonical JSON of dataclasses, mappings, tuples, texts, integers, flags and None."""
-    text = json.dumps(
-        _encoded(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    """Canonical JSON of dataclasses, dictionaries, tuples, texts, integers, flags and None."""
+    text = _ENCODER.encode(_encoded(value))
     # Nothing composes with the quotes and commas between texts, so one look serves for all.
-    if not is_normalized("NFC", text):
+    if not (text.isascii() or is_normalized("NFC", text)):
         raise RecordError("a text is not in the normal form NFC")
     try:
         return text.encode()
     except UnicodeEncodeError:
         raise RecordError("a text holds half of a character") from None
+
+
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+)
 
 
 def plain(record: Record) -> Mapping[str, Any]:
@@ -191,22 +194,18 @@ def _encoded(value: object) -> object:
     kind = type(value)
     if kind in _PLAIN:
         return value
+    if isinstance(value, dict):
+        if not all(type(key) is str for key in value):
+            raise RecordError("a record's keys are texts")
+        return {k: v if type(v) in _PLAIN else _encoded(v) for k, v in value.items()}
     if isinstance(value, tuple):
-        return [_encoded(item) for item in value]
-    if isinstance(value, Mapping):
-        return {_key(key): _encoded(item) for key, item in value.items()}
+        return [item if type(item) in _PLAIN else _encoded(item) for item in value]
     if is_dataclass(kind):
         return {name: _encoded(getattr(value, name)) for name in _names(kind)}
     raise RecordError(f"a record cannot hold a {kind.__name__}")
 
 
 _PLAIN = frozenset({str, int, bool, NoneType})
-
-
-def _key(key: object) -> str:
-    if type(key) is not str:
-        raise RecordError("a record's keys are texts")
-    return key
 
 
 @lru_cache(maxsize=64)

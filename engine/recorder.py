@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tidegate import __version__
 from tidegate.dsl.program import Actions, EventType, Expression, InList, Model, Program
-from tidegate.dsl.types import TIME, Type, Value
+from tidegate.dsl.types import TEXT_KINDS, TIME, Type, Value
 from tidegate.dsl.unknowns import children
 from tidegate.dsl.zones import ZONE_DATA_VERSION
 from tidegate.engine.authority import Authority, Evaluate
@@ -48,13 +48,16 @@ class Provenance:
 class Recorder:
     """Writes the records of one event type.
 
-    `tests` pairs each list with an operand that is tested against it, `tested_lists` names them.
+    `tests` are the tests of membership in `tested_lists`; `at_slot` is the slot of the event's
+    time; `plain_slots` are those whose values are texts already.
     """
 
     authority: Authority
     tests: tuple[InList, ...]
     tested_lists: tuple[str, ...]
     advice_types: Mapping[str, Type]
+    at_slot: int
+    plain_slots: frozenset[int]
 
     def record(
         self, situation: Situation, settled: Settled, provenance: Provenance, evaluate: Evaluate
@@ -86,14 +89,19 @@ class Recorder:
         return format_value(value, type_, self.authority.program.currency)
 
     def _at(self, situation: Situation) -> str:
-        names = [entry.name for entry in situation.event.inputs]
-        at = situation.values[names.index(situation.event.at)]
+        at = situation.values[self.at_slot]
         assert at is not None
         return self._text(at, TIME)
 
     def _inputs(self, situation: Situation) -> dict[str, str | None]:
-        pairs = zip(situation.event.inputs, situation.values, strict=True)
-        return {i.name: None if v is None else self._text(v, i.type) for i, v in pairs}
+        texts: dict[str, str | None] = {}
+        for slot, entry in enumerate(situation.event.inputs):
+            value = situation.values[slot]
+            if value is None or (slot in self.plain_slots and isinstance(value, str)):
+                texts[entry.name] = value
+            else:
+                texts[entry.name] = self._text(value, entry.type)
+        return texts
 
     def _lists(
         self, situation: Situation, hashes: Mapping[str, str | None]
@@ -129,6 +137,12 @@ def recorder(authority: Authority) -> Recorder:
         authority=authority,
         tests=tuple(tests),
         tested_lists=tuple(sorted({test.list for test in tests})),
+        at_slot=[entry.name for entry in authority.event.inputs].index(authority.event.at),
+        plain_slots=frozenset(
+            slot
+            for slot, entry in enumerate(authority.event.inputs)
+            if entry.type.kind in TEXT_KINDS
+        ),
         advice_types={
             one.name: one.type
             for actions in _all_actions(authority.program, authority.event)

@@ -7,7 +7,8 @@ The record keeps inputs in this form, and people read it: `12.34 EUR`, `0.85`, `
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from unicodedata import normalize
 
@@ -46,6 +47,7 @@ _TIME = re.compile(
     re.ASCII,
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_ORDINAL = _EPOCH.toordinal()
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -161,9 +163,15 @@ def parse_duration(text: str) -> int:
 
 def format_time(time_us: int) -> str:
     """An instant as RFC 3339 in UTC, with decimals of a second only where there are any."""
-    moment = _EPOCH + timedelta(microseconds=time_us)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{moment.microsecond:06}".rstrip("0") + "Z" if moment.microsecond else f"{text}Z"
+    seconds, fraction = divmod(time_us, UNITS_US["s"])
+    days, rest = divmod(seconds, 86_400)
+    day, decimals = _day_text(days), f".{fraction:06}".rstrip("0") if fraction else ""
+    return f"{day}T{rest // 3600:02}:{rest // 60 % 60:02}:{rest % 60:02}{decimals}Z"
+
+
+@lru_cache(maxsize=1024)
+def _day_text(days: int) -> str:
+    return date.fromordinal(_EPOCH_ORDINAL + days).isoformat()
 
 
 def parse_time(text: str) -> int:

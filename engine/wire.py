@@ -127,7 +127,10 @@ def _text(raw: object) -> str:
 
 
 def _read_text(raw: object) -> str:
-    text = unicodedata.normalize("NFC", _text(raw))
+    text = _text(raw)
+    if text.isascii() and text.isprintable():
+        return text
+    text = unicodedata.normalize("NFC", text)
     # Lone surrogates come from broken escapes and have no bytes in UTF-8.
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
         raise UnreadableError(

@@ -6,6 +6,7 @@ its values are read, with zone, unit and currency settled. Only `check_mapping` 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,7 @@ class CheckedSource:
     scores: tuple[ScoreColumn, ...] = ()
     features: tuple[Column, ...] = ()
     money: str = ""
+    delimiter: str = ","
 
     def column_of(self, name: str) -> Column:
         """The column of the field `name`; KeyError where it has none."""
@@ -134,9 +136,9 @@ class CheckedMapping:
         found = {source.event.name: source.event for source in self.sources}
         return tuple(found[name] for name in sorted(found))
 
-    def sources_of(self, event: str) -> tuple[CheckedSource, ...]:
-        """The sources of one type of event."""
-        return tuple(source for source in self.sources if source.event.name == event)
+    def source_of(self, event: str) -> CheckedSource | None:
+        """The source of one type of event; None where the history has none."""
+        return next((source for source in self.sources if source.event.name == event), None)
 
 
 def load_mapping(path: Path, program: Program) -> CheckedMapping:
@@ -171,6 +173,10 @@ class _Check:
             for index, source in enumerate(content.sources)
             if (checked := _SourceCheck(self, f"sources.{index}", source).run()) is not None
         ]
+        for name, number in Counter(source.event for source in content.sources).items():
+            if number > 1:
+                help_ = "name all its files by one pattern, such as payments_*.parquet"
+                self.say("sources", f"`{name}` has {number} sources", help_)
         end_us = self._end_us(content.end)
         label = self._label(content.label, sources)
         if self.problems:
@@ -242,6 +248,7 @@ class _SourceCheck:
             scores=tuple(self._scores(event)),
             features=tuple(self._features(event)),
             money=self._money(event),
+            delimiter=self._delimiter(),
         )
 
     # files
@@ -262,6 +269,11 @@ class _SourceCheck:
         self.say("format", "has to be given: parquet or csv")
         return "csv"
 
+    def _delimiter(self) -> str:
+        if len(self.source.delimiter) != 1:
+            self.say("delimiter", "has to be one character")
+        return self.source.delimiter
+
     # columns
 
     def _fields(self, event: EventType) -> Iterator[Column]:
@@ -280,6 +292,8 @@ class _SourceCheck:
     def _column(self, key: str, field: Field, origin: ColumnMapping) -> Column:
         kind = field.type.kind
         units = UNITS.get(kind, ())
+        if origin.constant is not None and origin.currency_column:
+            self.say(f"{key}.currency_column", "a constant has one currency", "write `currency`")
         if origin.unit and origin.unit not in units:
             help_ = f"one of {', '.join(units)}" if units else "leave `unit` out"
             self.say(f"{key}.unit", f"a {kind.value} is not counted in `{origin.unit}`", help_)

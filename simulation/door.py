@@ -10,8 +10,10 @@ No message here holds a value.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +53,15 @@ _NUMBER_DIGITS = {"": 6, "one": 6, "percent": 4, "basis_point": 2}
 
 
 @dataclass(frozen=True, eq=False)
+class Originals:
+    """Money as it was sent: numbers of whole units, with codes into the currencies."""
+
+    amounts: Int64s
+    codes: Int64s
+    currencies: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Cells:
     """One column as it was read: values, or codes into `dictionary`, and what is wrong where.
 
@@ -62,6 +73,20 @@ class Cells:
     dictionary: tuple[Value, ...] | None
     faults: Codes
     codes: tuple[str, ...]
+    money: Originals | None = None
+
+    @property
+    def invalid(self) -> Flags:
+        """Rows whose bad value counts as missing."""
+        return self.faults == _LENIENT
+
+    def originals(self, name: str, rows: Int64s) -> Iterator[tuple[str, EngineColumn]]:
+        """For money, the columns `name.original` and `name.currency`."""
+        if self.money is not None:
+            fine = self.faults[rows] == FINE
+            codes = np.where(fine, self.money.codes[rows], -1)
+            yield f"{name}.original", IntegerColumn.of(self.money.amounts[rows], fine)
+            yield f"{name}.currency", CodedColumn(narrow(codes), self.money.currencies)
 
     @property
     def refused(self) -> Flags:
@@ -132,20 +157,28 @@ class ColumnReader:
         else:
             raw = frame[self.origin.column]
             values, faults = self._read(raw)
+        money = None
         if self.field.type.kind is Kind.MONEY:
-            values, faults = self._in_policy_currency(frame, values, faults, at_us)
+            groups = self._by_currency(frame)
+            if self.origin.currency_column:
+                values, faults = self._read_each(frame, groups)
+            money = _originals(values, groups)
+            self._convert_all(groups, values, faults, at_us)
+            large = np.abs(values) > INT64_MAX // 10**NUMBER_DIGITS
+            faults[large & (faults == FINE)] = self._fault("above_maximum")
         self._judge_bounds(values, faults)
-        return self._cells(values, self._judge_absence(faults))
+        self._judge_absence(faults)
+        dictionary = tuple(self._entries) if self.coded else None
+        return Cells(values, dictionary, faults, tuple(self._fault_codes), money)
 
     # what may be missing
 
-    def _judge_absence(self, faults: Codes) -> Codes:
+    def _judge_absence(self, faults: Codes) -> None:
         if not self.field.optional:
             faults[faults == MISSING] = self._fault(MISSING_FIELD)
         elif self.field.lenient:
             bad = (faults > _LENIENT) & (faults != self._fault(CARD_NUMBER))
             faults[bad] = _LENIENT
-        return faults
 
     def _judge_bounds(self, values: Int64s, faults: Codes) -> None:
         if self.coded:
@@ -155,10 +188,6 @@ class ColumnReader:
             faults[fine & (values > self.field.maximum)] = self._fault("above_maximum")
         if self.field.minimum is not None:
             faults[fine & (values < self.field.minimum)] = self._fault("below_minimum")
-
-    def _cells(self, values: Int64s, faults: Codes) -> Cells:
-        dictionary = tuple(self._entries) if self.coded else None
-        return Cells(values, dictionary, faults, tuple(self._fault_codes))
 
     def _fault(self, code: str) -> int:
         return self._fault_codes.setdefault(code, len(self._fault_codes))
@@ -256,7 +285,7 @@ class ColumnReader:
 
     def _judge(self, raw: object) -> tuple[int, int]:
         if self.origin.values or self.origin.missing:
-            text = _text_of(raw)
+            text = text_of(raw)
             raw = None if text in self.origin.missing else self.origin.values.get(text or "", raw)
         if raw is None:
             return 0, MISSING
@@ -292,7 +321,7 @@ class ColumnReader:
         return self._text(raw)
 
     def _text(self, raw: object) -> Value:
-        text = _text_of(raw)
+        text = text_of(raw)
         value = read_value(raw if text is None else text, self.field.type)
         if self.is_key and value == "":
             raise UnreadableError("empty_key", "is empty", "")
@@ -335,23 +364,6 @@ class ColumnReader:
 
     # money in other currencies
 
-    def _in_policy_currency(
-        self, frame: pl.DataFrame, values: Int64s, faults: Codes, at_us: Int64s | None
-    ) -> tuple[Int64s, Codes]:
-        if not self.origin.currency_column and self.currency == self.program.currency:
-            return values, faults
-        values, faults = values.copy(), faults.copy()
-        for currency, rows in self._by_currency(frame):
-            if currency not in MINOR_DIGITS:
-                bad = "unknown_currency" if currency else MISSING_FIELD
-                faults[rows] = np.where(faults[rows] == MISSING, MISSING, self._fault(bad))
-                continue
-            if self.origin.currency_column:
-                values[rows], faults[rows] = self._read_in(currency, frame, rows)
-            if currency != self.program.currency:
-                self._convert(currency, rows, values, faults, at_us)
-        return values, faults
-
     def _by_currency(self, frame: pl.DataFrame) -> list[tuple[str, Int64s]]:
         if not self.origin.currency_column:
             return [(self.currency, np.arange(frame.height))]
@@ -360,14 +372,38 @@ class ColumnReader:
         places = _places(texts, distinct)
         return [(name, np.flatnonzero(places == i)) for i, name in enumerate(distinct.to_list())]
 
-    def _read_in(self, currency: str, frame: pl.DataFrame, rows: Int64s) -> tuple[Int64s, Codes]:
-        self.currency = currency
-        return self._read(frame[self.origin.column][rows])
+    def _read_each(
+        self, frame: pl.DataFrame, groups: list[tuple[str, Int64s]]
+    ) -> tuple[Int64s, Codes]:
+        """Each row by the decimals of its own currency."""
+        values, faults = np.zeros(frame.height, np.int64), np.zeros(frame.height, np.uint8)
+        raw = frame[self.origin.column]
+        for currency, rows in groups:
+            known = currency in MINOR_DIGITS
+            self.currency = currency if known else self.program.currency
+            values[rows], faults[rows] = self._read(raw[rows])
+            if not known:
+                bad = self._fault("unknown_currency" if currency else MISSING_FIELD)
+                faults[rows] = np.where(faults[rows] == FINE, bad, faults[rows])
+        return values, faults
+
+    def _convert_all(
+        self,
+        groups: list[tuple[str, Int64s]],
+        values: Int64s,
+        faults: Codes,
+        at_us: Int64s | None,
+    ) -> None:
+        for currency, rows in groups:
+            if currency != self.program.currency:
+                self._convert(currency, rows, values, faults, at_us)
 
     def _convert(
         self, currency: str, rows: Int64s, values: Int64s, faults: Codes, at_us: Int64s | None
     ) -> None:
         fine = rows[faults[rows] == FINE]
+        if not len(fine):
+            return
         if at_us is None or self.rates is None:
             faults[fine] = self._fault("no_rate")
             return
@@ -386,6 +422,15 @@ class ColumnReader:
         return None if found is None or abs(found.minor) > INT64_MAX else found.minor
 
 
+def _originals(values: Int64s, groups: list[tuple[str, Int64s]]) -> Originals:
+    amounts, codes = np.zeros(len(values), np.int64), np.full(len(values), -1, np.int64)
+    for code, (currency, rows) in enumerate(groups):
+        factor = 10 ** (NUMBER_DIGITS - MINOR_DIGITS.get(currency, 0))
+        # Where this wraps, the door refuses the amount; it does not get to an evaluator.
+        amounts[rows], codes[rows] = values[rows] * factor, code
+    return Originals(amounts, codes, tuple(currency for currency, _ in groups))
+
+
 # --- raw values --------------------------------------------------------------------------------
 
 
@@ -395,7 +440,14 @@ def _places(raw: pl.Series, distinct: pl.Series) -> Int64s:
     return raw.replace_strict(distinct, places, return_dtype=pl.Int64).to_numpy()
 
 
-def _text_of(raw: object) -> str | None:
+def by_distinct(series: pl.Series, make: Callable[[Any], Any]) -> pl.Series:
+    """What `make` gives for each row's value; it is asked once for each distinct one."""
+    distinct = series.unique(maintain_order=True)
+    made = pl.Series([make(value) for value in distinct.to_list()])
+    return made[_places(series, distinct)] if len(series) else made
+
+
+def text_of(raw: object) -> str | None:
     """The text by which a mapping speaks of a raw value; None where it has none."""
     if isinstance(raw, bool):
         return "true" if raw else "false"

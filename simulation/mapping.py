@@ -110,6 +110,7 @@ class SourceMapping(_Part):
     event: str
     file: str
     format: Format | None = None
+    delimiter: str = ","
     zone: str = ""
     currency: str = ""
     money: str = ""

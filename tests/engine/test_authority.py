@@ -492,6 +492,40 @@ def test_the_quiet_case_is_one_constant() -> None:
     assert decide.settle(situation_of(program, {"m": "unavailable"})).outcome.word == "decline"
 
 
+def settled_by_one_authority(program: Program, *payments: dict[str, Any]) -> list[Settled]:
+    """Each payment twice, by the same authority, checked against the book."""
+    decide = authority(program, program.events[0]).settle
+    situations = [situation_of(program, **values) for values in payments]
+    results = [decide(situation) for situation in situations * 2]
+    assert results == [settle_by_the_book(program, situation) for situation in situations] * 2
+    return results[: len(payments)]
+
+
+def test_payments_that_differ_only_inside_the_clamp_are_kept_apart() -> None:
+    """A payment that a score alone declines would get the decline of one that rules decline."""
+    either_way = either(score_above("m"), many_tries())
+    program = policy(
+        rule("r", either_way, does(decline("risk")), unknown=does(review_before("unsure"))),
+        models=[model("m")],
+    )
+    payments: list[dict[str, Any]] = [{"m": 0.9, "tries": tries} for tries in (9, None, 0)]
+    results = settled_by_one_authority(program, *payments)
+    assert len({result.evaluation for result in results}) == 1
+    assert [result.outcome.word for result in results] == ["decline", "review", "approve"]
+
+
+def test_payments_that_differ_only_in_the_shadow_are_kept_apart() -> None:
+    """The trial of a rule would be reported with the result of another payment."""
+    program = policy(
+        rule("adds", ALWAYS, does(points=50)),
+        rule("adds_more", ALWAYS, does(points=50), shadow=True),
+        rule("reads", both(points_at_least(80), dear()), does(decline("unusual"))),
+    )
+    results = settled_by_one_authority(program, {"amount": 50_000}, {"amount": 50})
+    assert len({result.evaluation for result in results}) == 1
+    assert [result.shadow_word for result in results] == ["decline", "approve"]
+
+
 def test_the_models_outside_use_can_be_told_by_the_compiled_engine() -> None:
     """The compiled engine would walk the tree of `use` for every payment."""
     used = model("m", "decline", use_when=dear(), unavailable=DOWN)
@@ -511,7 +545,7 @@ def test_an_event_that_is_not_decided_has_no_authority() -> None:
         authority(program, event)
 
 
-@pytest.mark.parametrize("block", range(6))
+@pytest.mark.parametrize("block", range(4))
 def test_settling_is_that_of_the_book(block: int) -> None:
     """A saving would change a decision in some corner of the language.
 
@@ -651,7 +685,7 @@ def test_no_set_of_models_causes_a_rung_above_its_ceiling(may_relax: bool) -> No
     An engine without the clamp breaks this often on the same cases, so the test can fail.
     """
     unclamped = 0
-    for program, situation in random_cases(range(150), may_relax):
+    for program, situation in random_cases(range(100), may_relax):
         assert breaches(program, situation, settle(program, situation).outcome) == 0
         naive = settle_by_the_book(program, situation, clamping=False).outcome
         unclamped += breaches(program, situation, naive) > 0
@@ -661,7 +695,7 @@ def test_no_set_of_models_causes_a_rung_above_its_ceiling(may_relax: bool) -> No
 def test_no_model_without_relax_or_exempt_lowers_an_outcome() -> None:
     """A score would talk the engine out of what the rules ask for."""
     raised = 0
-    for program, situation in random_cases(range(150), may_relax=False):
+    for program, situation in random_cases(range(100), may_relax=False):
         present = levels(settle(program, situation).outcome)
         for names in (("a",), ("b", "c"), NAMES):
             absent = levels(without(program, situation, names))
@@ -672,7 +706,7 @@ def test_no_model_without_relax_or_exempt_lowers_an_outcome() -> None:
 
 def test_the_order_of_models_never_matters() -> None:
     """Renaming a model would change a decision."""
-    for seed in range(150):
+    for seed in range(100):
         outcomes = []
         for names in (NAMES, ("c", "a", "b")):
             rng = Random(seed)

@@ -1,0 +1,395 @@
+"""Rows of a source that pass the door, as columns, and an account of those that do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from tidegate.dsl.program import EventType, Program
+from tidegate.dsl.types import Kind
+from tidegate.engine.card_numbers import holds_card_number
+from tidegate.engine.column_batch import (
+    CODED_KINDS,
+    STATUSES,
+    CodedColumn,
+    Column,
+    IntegerColumn,
+)
+from tidegate.engine.window_columns import NEVER_US
+from tidegate.simulation import checked_mapping
+from tidegate.simulation.checked_mapping import CheckedSource, LabelColumn
+from tidegate.simulation.door import Cells, ColumnReader, by_distinct, text_of
+from tidegate.simulation.files import BROKEN_CODES, RawFrame, SourceFiles
+from tidegate.simulation.mapping import WORDS
+from tidegate.simulation.times import Flags, Int64s
+
+NAMED_BAD_ROWS = 20
+UNKNOWN_WORD = "unknown_word"
+_NOT_SAID, _UNKNOWN = -1, -2
+
+Small = npt.NDArray[np.int8]
+MakeReader = Callable[..., ColumnReader]
+
+
+class Fault(NamedTuple):
+    """Why a row was refused: the field (empty for the row as a whole) and the door's code."""
+
+    field: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """One refused row by its file, number (from 1) and key, with everything that is wrong.
+
+    The key is empty where it may not be shown: a token, or what looks like a card number.
+    """
+
+    file: str
+    row: int
+    key: str
+    faults: tuple[Fault, ...]
+
+
+@dataclass(slots=True)
+class Intake:
+    """What became of the rows of one source; grows while the history is read.
+
+    `copies` are later rows with a key that was there before, `ties` rows that share their time
+    with another. `invalid` counts, by field, bad values that a lenient field let pass as missing.
+    """
+
+    rows: int = 0
+    bad: int = 0
+    copies: int = 0
+    ties: int = 0
+    faults: Counter[Fault] = field(default_factory=Counter)
+    invalid: Counter[str] = field(default_factory=Counter)
+    named: list[BadRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Events of one type that passed the door, in order of time.
+
+    `reported_us` gives for each label that the source holds the time since when it is known as
+    true, `NEVER_US` where it is not. `past` holds positions in `WORDS`, -1 where the history does
+    not say. `keys` are the events' keys.
+    """
+
+    event: EventType
+    at_us: Int64s
+    received_us: Int64s | None
+    columns: Mapping[str, Column]
+    statuses: Mapping[str, Small]
+    reported_us: Mapping[str, Int64s]
+    past: Small | None
+    keys: pl.Series
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.at_us)
+
+
+class RowReader:
+    """Reads the rows of one source; `intake` tells what became of them."""
+
+    def __init__(
+        self, source: CheckedSource, files: SourceFiles, program: Program, make: MakeReader
+    ) -> None:
+        self.source = source
+        self.files = files
+        self.event = source.event
+        self.intake = Intake()
+        self.later_copies: Int64s = np.empty(0, np.int64)
+        self._models = tuple(program.model(name) for name in source.event.models)
+        self._readers = {
+            column.field.name: make(
+                column, source.event, is_key=column.field.name == self.event.key
+            )
+            for column in source.fields
+        }
+        self._features = {c.field.name: make(c, self.event, rounds=True) for c in source.features}
+        self._scores = {s.model: make(s.column, self.event, rounds=True) for s in source.scores}
+        self._received = make(source.received, self.event) if source.received else None
+        self._order = make(source.order, self.event) if source.order else None
+        self._reported = {
+            label.name: make(label.reported, self.event)
+            for label in source.labels
+            if label.reported
+        }
+
+    # times and keys alone
+
+    @property
+    def scanned_columns(self) -> tuple[str, ...]:
+        """The file's columns that times and keys come from."""
+        columns = [self.source.column_of(self.event.at), self.source.column_of(self.event.key)]
+        columns += filter(None, [self.source.received])
+        columns += [label.reported for label in self.source.labels if label.reported]
+        return tuple(name for column in columns for name in column.names)
+
+    def at_of(self, raw: RawFrame) -> Int64s:
+        """The rows' times, -1 where there is none."""
+        cells = self._readers[self.event.at].read(raw.frame)
+        return np.where(cells.refused | (raw.broken != 0), -1, cells.values)
+
+    def last_known_us(self, raw: RawFrame) -> int:
+        """The latest time at which something in these rows was received or reported."""
+        readers = [*self._reported.values(), *([self._received] if self._received else [])]
+        return max((int(r.read(raw.frame).values.max(initial=0)) for r in readers), default=0)
+
+    def keys_of(self, raw: RawFrame) -> pl.Series:
+        """The rows' keys; null where there is none."""
+        return texts_of(raw.frame, self.source.column_of(self.event.key))
+
+    def arrivals(self, raw: RawFrame) -> pl.DataFrame:
+        """Key, time of arrival, order and number of the rows that pass the door."""
+        read = self._read(raw)
+        fine = np.flatnonzero(~read.refused)
+        received = read.at_us if read.received_us is None else read.received_us
+        return pl.DataFrame(
+            {
+                "key": self.keys_of(raw)[fine],
+                "received": received[fine],
+                "order": read.order[fine],
+                "row": raw.rows[fine],
+            }
+        )
+
+    # everything
+
+    def take(self, raw: RawFrame) -> Rows:
+        """The rows that pass, in order of time; the others go into the intake."""
+        read = self._read(raw)
+        self.intake.rows += len(raw.rows)
+        self._note(raw, read)
+        copies = ~read.refused & np.isin(raw.rows, self.later_copies)
+        self.intake.copies += int(copies.sum())
+        rows = np.flatnonzero(~read.refused & ~copies)
+        rows = rows[np.lexsort((read.order[rows], read.at_us[rows]))]
+        self.intake.ties += _ties(read.at_us[rows])
+        return self._rows(raw, read, rows)
+
+    def _read(self, raw: RawFrame) -> _Read:
+        frame = raw.frame
+        at = self._readers[self.event.at].read(frame)
+        cells = {
+            name: at if name == self.event.at else reader.read(frame, at.values)
+            for name, reader in self._readers.items()
+        }
+        cells |= {name: reader.read(frame) for name, reader in self._features.items()}
+        cells |= {_score(name): reader.read(frame) for name, reader in self._scores.items()}
+        cells |= {_label(name): reader.read(frame) for name, reader in self._reported.items()}
+        if self._received is not None:
+            cells[_RECEIVED] = self._received.read(frame)
+        if self._order is not None:
+            cells[_ORDER] = self._order.read(frame)
+        return _Read(raw, at.values, cells, self._words(frame), self._given_statuses(frame))
+
+    def _words(self, frame: pl.DataFrame) -> Small | None:
+        outcome = self.source.outcome
+        if outcome is None:
+            return None
+        codes = {text: WORDS.index(word) for text, word in outcome.values.items()}
+        return _codes(frame[outcome.column], codes)
+
+    def _given_statuses(self, frame: pl.DataFrame) -> dict[str, Small]:
+        return {
+            score.model: _codes(
+                frame[score.status.column],
+                {text: STATUSES.index(status) for text, status in score.status.values.items()},
+            )
+            for score in self.source.scores
+            if score.status is not None
+        }
+
+    def _note(self, raw: RawFrame, read: _Read) -> None:
+        refused = np.flatnonzero(read.refused)
+        self.intake.bad += len(refused)
+        for fault, flags in read.faults():
+            self.intake.faults[fault] += int(flags.sum())
+        for name, cells in read.cells.items():
+            self.intake.invalid[name] += int((cells.invalid & ~read.refused).sum())
+        rows = refused[: max(NAMED_BAD_ROWS - len(self.intake.named), 0)]
+        if not len(rows):
+            return
+        keys = self.keys_of(raw)
+        for row in rows.tolist():
+            file, number = self.files.place(int(raw.rows[row]))
+            faults = tuple(fault for fault, flags in read.faults() if flags[row])
+            self.intake.named.append(BadRow(file, number, self._shown(keys[row]), faults))
+
+    def _shown(self, key: str | None) -> str:
+        secret = self.event.field(self.event.key).type.kind is Kind.TOKEN
+        return "" if key is None or secret or holds_card_number(key) else key
+
+    # from cells to columns
+
+    def _rows(self, raw: RawFrame, read: _Read, rows: Int64s) -> Rows:
+        at_us = read.at_us[rows]
+        columns = dict(self._columns(read, rows))
+        statuses = dict(self._statuses(columns, read, rows, at_us))
+        return Rows(
+            event=self.event,
+            at_us=at_us,
+            received_us=None if read.received_us is None else read.received_us[rows],
+            columns=columns,
+            statuses=statuses,
+            reported_us={
+                label.name: self._label(label, raw.frame, read)[rows]
+                for label in self.source.labels
+            },
+            past=None if read.past is None else read.past[rows],
+            keys=self.keys_of(raw)[rows],
+        )
+
+    def _columns(self, read: _Read, rows: Int64s) -> Iterator[tuple[str, Column]]:
+        for name in (*self._readers, *self._features):
+            yield name, read.cells[name].column(rows)
+            yield from read.cells[name].originals(name, rows)
+        for declared in self.event.fields:
+            if declared.name not in self._readers:
+                kind = declared.type.kind
+                yield declared.name, nothing(kind, len(rows))
+                if kind is Kind.MONEY:
+                    yield f"{declared.name}.original", nothing(Kind.NUMBER, len(rows))
+                    yield f"{declared.name}.currency", nothing(Kind.TEXT, len(rows))
+
+    def _statuses(
+        self, columns: dict[str, Column], read: _Read, rows: Int64s, at_us: Int64s
+    ) -> Iterator[tuple[str, Small]]:
+        """How each model answered; the columns get its scores, where it did."""
+        ok, unavailable = STATUSES.index("ok"), STATUSES.index("unavailable")
+        for model in self._models:
+            if model.name not in self._scores:
+                columns[model.score] = nothing(Kind.NUMBER, len(rows))
+                yield model.name, np.full(len(rows), unavailable, np.int8)
+                continue
+            column = read.cells[_score(model.name)].column(rows)
+            assert isinstance(column, IntegerColumn)
+            given = np.ones(len(rows), np.bool_) if column.valid is None else column.valid
+            status = read.statuses.get(model.name, np.full(len(given), ok, np.int8))
+            status = status[rows] if model.name in read.statuses else status
+            silent = (status < 0) | ((status == ok) & ~given)
+            if model.until_us is not None:
+                silent |= at_us >= model.until_us
+            status = np.where(silent, unavailable, status).astype(np.int8)
+            columns[model.score] = IntegerColumn.of(column.values, status == ok)
+            yield model.name, status
+
+    def _label(self, label: LabelColumn, frame: pl.DataFrame, read: _Read) -> Int64s:
+        true = _codes(frame[label.origin.column], dict.fromkeys(label.origin.true_values, 1)) == 1
+        reported = read.at_us + label.after_us
+        if label.reported is not None:
+            cells = read.cells[_label(label.name)]
+            reported = np.where(cells.faults == 0, cells.values, reported)
+        return np.where(true, reported, NEVER_US)
+
+
+_RECEIVED, _ORDER = "received", "order"
+
+
+def _score(model: str) -> str:
+    return f"score of {model}"
+
+
+def _label(name: str) -> str:
+    return f"{name} reported"
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A raw frame with all of its cells."""
+
+    raw: RawFrame
+    at_us: Int64s
+    cells: Mapping[str, Cells]
+    past: Small | None
+    statuses: Mapping[str, Small]
+
+    @property
+    def refused(self) -> Flags:
+        refused = self.raw.broken != 0
+        for cells in self.cells.values():
+            refused = refused | cells.refused
+        for codes in (*self.statuses.values(), *(() if self.past is None else (self.past,))):
+            refused = refused | (codes == _UNKNOWN)
+        return refused
+
+    @property
+    def received_us(self) -> Int64s | None:
+        cells = self.cells.get(_RECEIVED)
+        return None if cells is None else cells.values
+
+    @property
+    def order(self) -> Int64s:
+        """What settles which of two rows of one time came first; else their place in the file."""
+        cells = self.cells.get(_ORDER)
+        return self.raw.rows if cells is None else cells.values
+
+    def faults(self) -> Iterator[tuple[Fault, Flags]]:
+        """Everything that is wrong, each with its rows. A broken row has only that fault."""
+        whole = self.raw.broken == 0
+        for code in range(1, len(BROKEN_CODES)):
+            if (flags := self.raw.broken == code).any():
+                yield Fault("", BROKEN_CODES[code]), flags
+        for name, cells in self.cells.items():
+            for code in np.unique(cells.faults[cells.refused & whole]).tolist():
+                yield Fault(name, cells.codes[code]), (cells.faults == code) & whole
+        words = [] if self.past is None else [("outcome", self.past)]
+        words += [(f"status of {model}", codes) for model, codes in self.statuses.items()]
+        for name, codes in words:
+            if (flags := (codes == _UNKNOWN) & whole).any():
+                yield Fault(name, UNKNOWN_WORD), flags
+
+
+def nothing(kind: Kind, rows: int) -> Column:
+    """A column in which every row is missing."""
+    if kind in CODED_KINDS:
+        return CodedColumn(np.full(rows, -1, np.int8), ())
+    return IntegerColumn(np.zeros(rows, np.int8), np.zeros(rows, np.bool_))
+
+
+def texts_of(frame: pl.DataFrame, column: checked_mapping.Column) -> pl.Series:
+    """The column as the texts that the mapping and the door make of it."""
+    origin = column.origin
+    if origin.constant is not None:
+        return pl.Series([origin.constant], dtype=pl.String).new_from_index(0, frame.height)
+    texts = frame[origin.column].cast(pl.String)
+    if origin.missing:
+        texts = texts.set(texts.is_in(origin.missing), None)
+    if origin.values:
+        texts = texts.replace(origin.values)
+    if frame[origin.column].dtype == pl.String:
+        texts = texts.str.normalize("NFC")
+    if column.field.folded:
+        texts = by_distinct(texts, lambda text: None if text is None else text.casefold())
+    return texts
+
+
+def _codes(series: pl.Series, codes: Mapping[str, int]) -> Small:
+    """The code of each row's text: -1 where there is none, -2 where it is not in `codes`."""
+
+    def code(raw: object) -> int:
+        return _NOT_SAID if raw is None else codes.get(text_of(raw) or "", _UNKNOWN)
+
+    return by_distinct(series, code).cast(pl.Int8).to_numpy()
+
+
+def _ties(at_us: Int64s) -> int:
+    """How many rows share their time with another; `at_us` ascends."""
+    same = at_us[1:] == at_us[:-1]
+    if not same.any():
+        return 0
+    tied = np.zeros(len(at_us), np.bool_)
+    tied[1:] |= same
+    tied[:-1] |= same
+    return int(tied.sum())
