@@ -48,8 +48,10 @@ def typed_call(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     return _FUNCTIONS[name](typer, node, event)
 
 
-def _wrong(typer: Typer, node: tree.Apply, usage: str) -> None:
+def _wrong(typer: Typer, node: tree.Apply, usage: str) -> Expression | None:
+    """Report how the function is written; always None, so that a caller can return it."""
     typer.error("TG308", f"`{node.function.text}` is written `{usage}`", node.span)
+    return None
 
 
 def _calendar(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
@@ -128,8 +130,10 @@ def _extreme(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     if any(t is None for t in typed):
         return None
     values = tuple(t for t in typed if t is not None)
-    if len(values) < 2 or any(v.type != values[0].type for v in values) or (
-        values[0].type.kind not in INTEGER_KINDS
+    if (
+        len(values) < 2
+        or any(v.type != values[0].type for v in values)
+        or (values[0].type.kind not in INTEGER_KINDS)
     ):
         return _wrong(typer, node, usage)
     parts = [v.bounds or ANY_INT64 for v in values]

@@ -90,7 +90,8 @@ def _units(names: Names, problems: list[Diagnostic]) -> tuple[str, Zone]:
     if policy.language not in (None, LANGUAGE_VERSION):
         problems.append(
             Diagnostic(
-                "TG225", f"this engine knows language {LANGUAGE_VERSION}, not {policy.language}",
+                "TG225",
+                f"this engine knows language {LANGUAGE_VERSION}, not {policy.language}",
                 policy.name.span,
             )  # fmt: skip
         )
@@ -103,21 +104,27 @@ def _units(names: Names, problems: list[Diagnostic]) -> tuple[str, Zone]:
     for word in missing:
         problems.append(
             Diagnostic(
-                "TG225", f"the policy does not say its {word.split()[0]}", policy.name.span,
+                "TG225",
+                f"the policy does not say its {word.split()[0]}",
+                policy.name.span,
                 f"add `{word}`",
             )  # fmt: skip
         )
     if currency is not None and currency.text not in MINOR_DIGITS:
         near = nearest(currency.text, MINOR_DIGITS)
         problems.append(
-            Diagnostic("TG225", f"`{currency.text}` is no currency of ISO 4217", currency.span, near)
+            Diagnostic(
+                "TG225", f"`{currency.text}` is no currency of ISO 4217", currency.span, near
+            )
         )
         currency = None
     zone = load_zone(policy.timezone.value) if policy.timezone else None
     if zone is None and policy.timezone is not None:
         problems.append(
             Diagnostic(
-                "TG322", f'`"{policy.timezone.value}"` is no time zone', policy.timezone.span,
+                "TG322",
+                f'`"{policy.timezone.value}"` is no time zone',
+                policy.timezone.span,
                 'zones are named as in `"Europe/Paris"`',
             )  # fmt: skip
         )
@@ -210,11 +217,11 @@ class _Policy:
 
     def _unread_lets(self) -> None:
         """A let that nothing reads is checked in the first event that has what it reads."""
-        read = {name for _, name in self.typer._lets}
+        read = self.typer.lets_read()
         for name in sorted(set(self.names.lets) - read):
             declared = self.names.lets[name]
             start = len(self.typer.problems)
-            attempts = []
+            attempts: list[list[Diagnostic]] = []
             for event in sorted(self.typer.fields):
                 typed = self.typer.value(tree.Reference(declared.name.span, name), event)
                 attempts.append(self.typer.problems[start:])
@@ -222,14 +229,14 @@ class _Policy:
                 if typed is not None:
                     break
             else:
-                self.typer.problems += min(attempts, key=len, default=[])
+                self.typer.problems += min(attempts, key=lambda found: len(found), default=[])
 
 
 def _sorted(table: Mapping[str, D]) -> list[D]:
     return [table[name] for name in sorted(table)]
 
 
-# --- what an evaluation of an event reads --------------------------------------------------------
+# --- what an evaluation of an event reads ---
 
 
 def _with_rules(event: EventType, rules: Iterable[Rule], models: dict[str, Model]) -> EventType:
@@ -282,7 +289,7 @@ def _score_input(name: str, used: Sequence[Model]) -> Input:
     return score_input(name, model.name, model.span)
 
 
-# --- what a date or the product's age says -------------------------------------------------------
+# --- what a date or the product's age says ---
 
 
 def _expired(program: Program, today_us: int | None) -> Iterable[Diagnostic]:
@@ -312,7 +319,9 @@ def _not_done(program: Program) -> Iterable[Diagnostic]:
             model.span,
         )  # fmt: skip
     for grant in program.grants:
-        yield _note("TG903", f"grant `{grant.name}` is not enforced: there is no service", grant.span)
+        yield _note(
+            "TG903", f"grant `{grant.name}` is not enforced: there is no service", grant.span
+        )
     for step_up in program.step_ups:
         yield _note(
             "TG904", f"what follows step_up `{step_up.name}` is recorded, not carried out",

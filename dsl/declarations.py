@@ -7,7 +7,7 @@ problem reported.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, cast
+from typing import cast
 
 from tidegate.dsl import tree
 from tidegate.dsl.diagnostics import nearest
@@ -51,14 +51,17 @@ METHODS = frozenset({"passkey", "three_ds", "app", "one_time_code"})
 RETRIES = frozenset({"never", "after", "with_step_up", "with_new_data"})
 MACHINE_VERBS = frozenset({"decide", "report_step_up", "send_events", "read_decisions"})
 PEOPLE_VERBS = frozenset(
-    "read_decisions reveal_identifiers author_release approve_release activate_release "
-    "view_simulation stop disable_model snooze read_audit manage_lists".split()
-)
+    {
+        "read_decisions", "reveal_identifiers", "author_release", "approve_release",
+        "activate_release", "view_simulation", "stop", "disable_model", "snooze", "read_audit",
+        "manage_lists",
+    }
+)  # fmt: skip
 SEEN = frozenset({"outcome", "reasons", "explanation", "rules", "features", "scores", "record"})
 GUARANTEED = frozenset({"step_up", "review", "decline"})
 
 
-# --- events and params -------------------------------------------------------------------------
+# --- events and params ---
 
 
 def value_type(typer: Typer, name: tree.TypeName) -> Type | None:
@@ -151,14 +154,14 @@ def _coarse(typer: Typer, declared: tree.FieldDeclaration) -> tuple[int, int] | 
     if declared.type.word != "ip":
         typer.error("TG212", "only an address is `coarse`", declared.span)
         return None
-    prefixes = (*declared.coarse, 48)[:2]
-    if len(declared.coarse) > 2 or not (0 < prefixes[0] <= 32 and 0 < prefixes[1] <= 128):
+    first, second, *more = (*declared.coarse, 48)
+    if len(more) > 1 or not (0 < first <= 32 and 0 < second <= 128):
         typer.error(
             "TG212", "`coarse` takes the prefix for IPv4 and, after it, the one for IPv6",
             declared.span, "as in `coarse /24 /48`",
         )  # fmt: skip
         return None
-    return prefixes
+    return first, second
 
 
 def check_event(typer: Typer, event: tree.EventDeclaration) -> EventType:
@@ -219,7 +222,7 @@ def _param_bounds(
     return Bounds(min(low, high), max(low, high))
 
 
-# --- features and labels -------------------------------------------------------------------------
+# --- features and labels ---
 
 
 def check_label(typer: Typer, declared: tree.LabelDeclaration) -> Label | None:
@@ -261,7 +264,9 @@ def check_feature(typer: Typer, declared: tree.FeatureDeclaration) -> Feature | 
     if declared.delay is not None:
         delay = duration_us(declared.delay.spelling)
     if not 0 < window <= MAX_WINDOW_US or delay > MAX_WINDOW_US:
-        typer.error("TG602", "a window is longer than nothing and at most ten years", declared.window.span)
+        typer.error(
+            "TG602", "a window is longer than nothing and at most ten years", declared.window.span
+        )
     if None in keys or (declared.where is not None and where is None):
         return None
     if declared.aggregate != "count" and operand is None:
@@ -298,7 +303,9 @@ def _operand(typer: Typer, declared: tree.FeatureDeclaration, event: str) -> Exp
     if operand is None:
         return None
     kind = operand.type.kind
-    allowed = kind in _SUMMED or (declared.aggregate in ("minimum", "maximum") and kind is Kind.TIME)
+    allowed = kind in _SUMMED or (
+        declared.aggregate in ("minimum", "maximum") and kind is Kind.TIME
+    )
     if declared.aggregate != "distinct" and not allowed:
         typer.error(
             "TG601", f"there is no {declared.aggregate} of a {operand.type}", declared.operand.span
@@ -330,9 +337,7 @@ def _labels_read(
     return tuple(sorted(labels))
 
 
-def _check_delay(
-    typer: Typer, declared: tree.FeatureDeclaration, label: str, delay: int
-) -> None:
+def _check_delay(typer: Typer, declared: tree.FeatureDeclaration, label: str, delay: int) -> None:
     known = typer.names.labels[label]
     assert known.after is not None
     if delay < duration_us(known.after.spelling):
@@ -385,7 +390,7 @@ def _no_field(typer: Typer, name: tree.Name, event: str) -> None:
     )  # fmt: skip
 
 
-# --- lists, reasons, step-ups --------------------------------------------------------------------
+# --- lists, reasons, step-ups ---
 
 
 def check_list(typer: Typer, declared: tree.ListDeclarationNode) -> ListDeclaration | None:
@@ -446,7 +451,7 @@ def check_step_up(
     )  # fmt: skip
 
 
-# --- guarantees and grants -----------------------------------------------------------------------
+# --- guarantees and grants ---
 
 
 def check_guarantee(
@@ -502,7 +507,9 @@ def check_grant(typer: Typer, declared: tree.GrantDeclaration) -> Grant:
         if verb.text in other - verbs:
             world = "people" if declared.world == "client" else "machines"
             typer.error(
-                "TG221", f"`{verb.text}` is for {world}; a {declared.world} cannot have it", verb.span
+                "TG221",
+                f"`{verb.text}` is for {world}; a {declared.world} cannot have it",
+                verb.span,
             )
         else:
             one_of(typer, verb, verbs, "TG221", f"verb of a {declared.world}")
@@ -510,7 +517,7 @@ def check_grant(typer: Typer, declared: tree.GrantDeclaration) -> Grant:
         one_of(typer, seen, SEEN, "TG221", "part of an answer")
     scopes = [_scope(typer, scope) for scope in declared.on]
     return Grant(
-        world=cast("Literal['client', 'role']", declared.world), name=declared.name.text,
+        world=declared.world, name=declared.name.text,
         may=frozenset(v.text for v in declared.may), never=frozenset(v.text for v in declared.never),
         on=tuple(s for s in scopes if s is not None), sees=frozenset(s.text for s in declared.sees),
         span=declared.name.span,
@@ -528,9 +535,7 @@ def _scope(typer: Typer, scope: tree.ScopeClause) -> GrantScope | None:
     return GrantScope(scope.event.text, when)
 
 
-def one_of(
-    typer: Typer, name: tree.Name, known: Iterable[str], code: str, what: str
-) -> bool:
+def one_of(typer: Typer, name: tree.Name, known: Iterable[str], code: str, what: str) -> bool:
     words = sorted(known)
     if name.text in words:
         return True
@@ -539,9 +544,5 @@ def one_of(
     return False
 
 
-
-
 def text_of(text: tree.Text | None) -> str:
     return "" if text is None else text.value
-
-

@@ -22,9 +22,7 @@ class _Demand:
 def exclusive(one: Expression, other: Expression) -> bool:
     """True only where no event can make both true; False is "cannot say"."""
     demands = list(_demands(one))
-    return any(
-        a.subject == b.subject and _disjoint(a, b) for b in _demands(other) for a in demands
-    )
+    return any(a.subject == b.subject and _disjoint(a, b) for b in _demands(other) for a in demands)
 
 
 def _demands(node: Expression) -> Iterator[_Demand]:

@@ -28,8 +28,8 @@ from tidegate.dsl.program import (
     Field,
     InList,
     InNetworks,
-    InSet,
     Input,
+    InSet,
     IsMissing,
     LetRef,
     Negate,
@@ -159,7 +159,9 @@ class Typer:
             return None
         return constant(TEXT, text, node.span)
 
-    def _reference(self, node: tree.Reference, event: str, wanted: Type | None) -> Expression | None:
+    def _reference(
+        self, node: tree.Reference, event: str, wanted: Type | None
+    ) -> Expression | None:
         name = node.name
         if name == "points":
             self.error(
@@ -241,6 +243,10 @@ class Typer:
             bounds=body.bounds, can_be_missing=body.can_be_missing,
         )  # fmt: skip
 
+    def lets_read(self) -> set[str]:
+        """The names of the lets that something has read so far."""
+        return {name for _, name in self._lets}
+
     def _size(self, node: Expression) -> int:
         total, stack = 0, [node]
         while stack and total <= MAX_SIZE:
@@ -321,9 +327,7 @@ class Typer:
             self.error("TG305", f"a {operand.type} has no negative", node.span)
             return None
         bounds = ranges.negate(_bounds(operand))
-        return _integer(
-            Negate, operand.type, node.span, bounds, (operand,), operand=operand
-        )
+        return integer_node(Negate, operand.type, node.span, bounds, (operand,), operand=operand)
 
     def _pair(
         self, left: tree.Expr, right: tree.Expr, event: str, *, alike: bool
@@ -358,7 +362,7 @@ class Typer:
             self.error("TG311", "this divides by zero", node.right.span)
             return None
         bounds = _arithmetic_bounds(node.op, _bounds(left), divisor, up, down)
-        return _integer(
+        return integer_node(
             Arithmetic, kind, node.span, bounds, (left, right), left=left, right=right,
             op=node.op, up=up, down=down,
             fails=node.op == "/" and divisor.low <= 0 <= divisor.high,
@@ -415,10 +419,14 @@ class Typer:
 
     # --- conditions
 
-    def _conjunction(self, node: tree.Conjunction, event: str, wanted: Type | None) -> Expression | None:
+    def _conjunction(
+        self, node: tree.Conjunction, event: str, wanted: Type | None
+    ) -> Expression | None:
         return self._connect(And, node, event)
 
-    def _disjunction(self, node: tree.Disjunction, event: str, wanted: Type | None) -> Expression | None:
+    def _disjunction(
+        self, node: tree.Disjunction, event: str, wanted: Type | None
+    ) -> Expression | None:
         return self._connect(Or, node, event)
 
     def _connect(
@@ -437,7 +445,9 @@ class Typer:
         operand = self.condition(node.operand, event)
         return None if operand is None else negated(operand, node.span)
 
-    def _comparison(self, node: tree.Comparison, event: str, wanted: Type | None) -> Expression | None:
+    def _comparison(
+        self, node: tree.Comparison, event: str, wanted: Type | None
+    ) -> Expression | None:
         if self._bare_word(node, event):
             return None
         sides = self._pair(node.left, node.right, event, alike=True)
@@ -497,9 +507,13 @@ class Typer:
         return None
 
     def _between(self, node: tree.Between, event: str, wanted: Type | None) -> Expression | None:
-        low = self._comparison(tree.Comparison(node.span, ">=", node.operand, node.low), event, None)
+        low = self._comparison(
+            tree.Comparison(node.span, ">=", node.operand, node.low), event, None
+        )
         before = len(self.problems)
-        high = self._comparison(tree.Comparison(node.span, "<=", node.operand, node.high), event, None)
+        high = self._comparison(
+            tree.Comparison(node.span, "<=", node.operand, node.high), event, None
+        )
         if low is None or high is None:
             if low is None:
                 del self.problems[before:]  # the same thing is wrong with both ends
@@ -530,13 +544,18 @@ class Typer:
                 )
         self.error("TG316", "nothing lies between these ends", node.span, help_text)
 
-    def _amongliterals(self, node: tree.AmongLiterals, event: str, wanted: Type | None) -> Expression | None:
+    def _amongliterals(
+        self, node: tree.AmongLiterals, event: str, wanted: Type | None
+    ) -> Expression | None:
         operand = self.value(node.operand, event)
         if operand is None:
             return None
         if len(node.items) > MAX_SET:
             self.error(
-                "TG321", f"a set of more than {MAX_SET:,} literals", node.span, "keep them in a list"
+                "TG321",
+                f"a set of more than {MAX_SET:,} literals",
+                node.span,
+                "keep them in a list",
             )
             return None
         if operand.type == IP:
@@ -602,7 +621,9 @@ class Typer:
         )  # fmt: skip
         return False
 
-    def _amongnetwork(self, node: tree.AmongNetwork, event: str, wanted: Type | None) -> Expression | None:
+    def _amongnetwork(
+        self, node: tree.AmongNetwork, event: str, wanted: Type | None
+    ) -> Expression | None:
         operand = self.value(node.operand, event)
         if operand is None:
             return None
@@ -611,7 +632,9 @@ class Typer:
             return None
         return self._in_networks(operand, (node.network,), node)
 
-    def _amongnamed(self, node: tree.AmongNamed, event: str, wanted: Type | None) -> Expression | None:
+    def _amongnamed(
+        self, node: tree.AmongNamed, event: str, wanted: Type | None
+    ) -> Expression | None:
         operand = self.value(node.operand, event)
         declared = self.names.lists.get(node.list.text)
         if declared is None:
@@ -626,7 +649,9 @@ class Typer:
         if operand is None or declared.type is None:
             return None
         held = declared.type.word
-        if operand.type.kind.value != held and not (operand.type.kind is Kind.WORD and held == "text"):
+        if operand.type.kind.value != held and not (
+            operand.type.kind is Kind.WORD and held == "text"
+        ):
             self.error(
                 "TG309", f"list `{node.list.text}` holds values of type {held}, this is a "
                 f"{operand.type}", node.span,
@@ -635,12 +660,16 @@ class Typer:
         managed = declared.path is None
         return _unary(InList, operand, node, fails=managed, list=node.list.text)
 
-    def _textmatch(self, node: tree.TextMatch, event: str, wanted: Type | None) -> Expression | None:
+    def _textmatch(
+        self, node: tree.TextMatch, event: str, wanted: Type | None
+    ) -> Expression | None:
         operand = self.value(node.operand, event)
         if operand is None:
             return None
         if operand.type != TEXT:
-            self.error("TG310", f"`{node.op}` looks into a text, this is a {operand.type}", node.span)
+            self.error(
+                "TG310", f"`{node.op}` looks into a text, this is a {operand.type}", node.span
+            )
             return None
         return _unary(TextTest, operand, node, op=node.op, pattern=node.pattern.value)
 
@@ -655,7 +684,7 @@ class Typer:
         return negated(test, node.span) if node.present else test
 
 
-# --- building nodes ------------------------------------------------------------------------------
+# --- building nodes ---
 
 
 def constant(
@@ -720,9 +749,6 @@ def integer_node(
     )  # fmt: skip
 
 
-_integer = integer_node
-
-
 def _compare(op: Any, left: Expression, right: Expression, span: Span) -> Compare:
     return Compare(
         op=op, left=left, right=right, type=FLAG, span=span, models=left.models | right.models,
@@ -730,7 +756,9 @@ def _compare(op: Any, left: Expression, right: Expression, span: Span) -> Compar
     )  # fmt: skip
 
 
-def _unary(kind: Any, operand: Expression, node: Any, *, fails: bool = False, **parts: Any) -> Expression:
+def _unary(
+    kind: Any, operand: Expression, node: Any, *, fails: bool = False, **parts: Any
+) -> Expression:
     test = kind(
         operand=operand, type=FLAG, span=node.span, models=operand.models,
         can_be_missing=operand.can_be_missing or fails, can_fail=fails, **parts,

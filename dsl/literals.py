@@ -11,6 +11,8 @@ from typing import NamedTuple
 from tidegate.dsl import tree
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.types import (
+    CLOCK_MAX_US,
+    CLOCK_MIN_US,
     COUNT,
     DURATION,
     FLAG,
@@ -22,8 +24,6 @@ from tidegate.dsl.types import (
     NUMBER_SCALE,
     TEXT,
     TIME,
-    CLOCK_MAX_US,
-    CLOCK_MIN_US,
     Kind,
     Type,
     Value,
@@ -53,7 +53,9 @@ class Wrong(NamedTuple):
     help: str = ""
 
 
-def read_literal(literal: tree.Literal, wanted: Kind | None, currency: str, zone: Zone) -> Read | Wrong:
+def read_literal(
+    literal: tree.Literal, wanted: Kind | None, currency: str, zone: Zone
+) -> Read | Wrong:
     """The value of `literal`; a whole number becomes what its place needs (`wanted`)."""
     spelling, sign = literal.spelling, -1 if literal.negative else 1
     match literal.kind:
@@ -85,7 +87,8 @@ def duration_us(spelling: str) -> int:
     """Microseconds of a duration literal such as `10m`."""
     digits = re.match(r"[0-9]+", spelling)
     assert digits is not None  # the scanner let nothing else through
-    return int(digits.group()) * UNIT_US[spelling[digits.end() :]]
+    unit_us: int = UNIT_US[spelling[digits.end() :]]
+    return int(digits.group()) * unit_us
 
 
 def network_range(spelling: str) -> tuple[int, int] | None:
@@ -100,7 +103,8 @@ def network_range(spelling: str) -> tuple[int, int] | None:
 
 def _scaled(spelling: str, decimals: int) -> int:
     whole, _, fraction = spelling.partition(".")
-    return int(whole) * 10**decimals + int(fraction.ljust(decimals, "0") or "0")
+    scale: int = 10**decimals
+    return int(whole) * scale + int(fraction.ljust(decimals, "0") or "0")
 
 
 def _held(kind: Type, value: int, spelling: str) -> Read | Wrong:
@@ -113,7 +117,9 @@ def _percent(spelling: str, sign: int) -> Read | Wrong:
     digits = spelling.removesuffix("%")
     if len(digits.partition(".")[2]) > 4:
         return Wrong(
-            "TG301", f"`{spelling}` has more than four decimals", "a number holds six decimals in all"
+            "TG301",
+            f"`{spelling}` has more than four decimals",
+            "a number holds six decimals in all",
         )
     return _held(NUMBER, sign * _scaled(digits, 4), spelling)
 
@@ -171,7 +177,5 @@ def _address(spelling: str) -> Read | Wrong:
             "write the first address and the prefix length, as in `10.0.0.0/8`",
         )  # fmt: skip
     if covered[0] != covered[1]:
-        return Wrong(
-            "TG303", f"`{spelling}` is a network, not an address", "test it with `in`"
-        )
+        return Wrong("TG303", f"`{spelling}` is a network, not an address", "test it with `in`")
     return Read(IP, covered[0])

@@ -53,7 +53,11 @@ def check_model(typer: Typer, declared: tree.ModelDeclaration) -> Model | None:
         _check_use(typer, use_when)
     unavailable = check_actions(typer, declared.unavailable)
     if unavailable is not None and relaxes(unavailable):
-        typer.error("TG504", "`if unavailable` never relaxes", cast("tree.ActionList", declared.unavailable).span)
+        typer.error(
+            "TG504",
+            "`if unavailable` never relaxes",
+            cast("tree.ActionList", declared.unavailable).span,
+        )
     may = frozenset(word.text for word in declared.may)
     return Model(
         name=declared.name.text, version=declared.version or 0, score=declared.score.text,
@@ -71,7 +75,10 @@ _REQUIRED = (
     ("score", "add `score NAME`, the name that rules read"),
     ("use", "add `use EVENT`; elsewhere the score is masked"),
     ("path", 'add `from "models/NAME"`'),
-    ("unavailable", "add `if unavailable then ACTION`: every dependency says what its absence means"),
+    (
+        "unavailable",
+        "add `if unavailable then ACTION`: every dependency says what its absence means",
+    ),
 )
 
 
@@ -154,7 +161,7 @@ def _beyond(model: Model, then: Actions) -> list[str]:
 
 
 def _rung_word(ladder: Ladder, rung: int) -> str:
-    words = {
+    words: dict[tuple[Ladder, int], str] = {
         ("authentication", Authentication.NONE): "no exemption",
         ("authentication", Authentication.PREFERRED): "prefer step_up",
         ("authentication", Authentication.MANDATED): "step_up",

@@ -86,10 +86,11 @@ def _feed(text: str, chunk: Chunk) -> Tree[Any]:
             if end < chunk.end and _is_word(token[-1]) and _is_word(text[end]):
                 word_end = next((i for i in range(end, chunk.end) if not _is_word(text[i])), end)
                 raise _Stopped(cast("int", token.start_pos), word_end, frozenset())
-        return cast("Tree[Any]", parser.feed_eof())
+        return cast("Tree[Any]", parser.feed_eof())  # type: ignore[no-untyped-call]  # Lark leaves it untyped
     except UnexpectedInput as error:
         start, end = _place(text, chunk, error)
-        raise _Stopped(start, end, frozenset(parser.accepts())) from None
+        accepted = frozenset(parser.accepts())  # type: ignore[no-untyped-call]  # as above
+        raise _Stopped(start, end, accepted) from None
 
 
 def _place(text: str, chunk: Chunk, error: UnexpectedInput) -> tuple[int, int]:

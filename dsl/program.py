@@ -17,7 +17,7 @@ from typing import Literal
 from tidegate.dsl.source import Span
 from tidegate.dsl.types import Bounds, Type, Value
 
-# --- expressions -----------------------------------------------------------------------------
+# --- expressions ---
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +216,7 @@ class PointsAtLeast(Expression):
 CONNECTIVES = (And, Or, Not)
 
 
-# --- ladders and actions -----------------------------------------------------------------------
+# --- ladders and actions ---
 
 
 class Disposition(IntEnum):
@@ -287,7 +287,7 @@ class Actions:
 NO_ACTIONS = Actions()
 
 
-# --- declarations ------------------------------------------------------------------------------
+# --- declarations ---
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, exempts, highest, relaxes
 from tidegate.dsl.declarations import event_of, no_labels, text_of
 from tidegate.dsl.diagnostics import nearest
-from tidegate.dsl.expressions import Typer, points_at_least
 from tidegate.dsl.exclusion import exclusive
+from tidegate.dsl.expressions import Typer, points_at_least
 from tidegate.dsl.literals import Wrong, read_literal
 from tidegate.dsl.model_checks import check_authority
 from tidegate.dsl.program import (
@@ -206,7 +206,9 @@ class RuleChecker:
         if rule.from_us is not None and rule.until_us is not None and rule.from_us >= rule.until_us:
             self._refuse(declared, "TG406", "ends before it begins")
 
-    def _refuse(self, declared: tree.RuleDeclaration, code: str, what: str, help_text: str = "") -> None:
+    def _refuse(
+        self, declared: tree.RuleDeclaration, code: str, what: str, help_text: str = ""
+    ) -> None:
         self.typer.error(code, f"rule `{declared.name.text}` {what}", declared.name.span, help_text)
 
     def _relaxing(self, rule: Rule, declared: tree.RuleDeclaration) -> None:
@@ -276,7 +278,7 @@ class RuleChecker:
                     )  # fmt: skip
 
 
-# --- rules against each other ----------------------------------------------------------------------
+# --- rules against each other ---
 
 
 def check_names(typer: Typer, rules: list[Rule]) -> None:

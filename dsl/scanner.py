@@ -146,7 +146,11 @@ def _slip(token: Token) -> tuple[str, str, str] | None:
     if token.sort == "number":
         return _number_slip(token.text)
     if token.sort == "text" and re.search(r"\\[^\"\\]", token.text):
-        return "TG104", 'a text knows the escapes `\\"` and `\\\\` only', "write the character itself"
+        return (
+            "TG104",
+            'a text knows the escapes `\\"` and `\\\\` only',
+            "write the character itself",
+        )
     return None
 
 
@@ -180,8 +184,10 @@ def _nesting(source: Source, tokens: list[Token]) -> Iterator[Diagnostic]:
             depth += 1
         elif token.text in (")", "end"):
             depth = max(0, depth - 1)
-        run = run + 1 if token.text in ("not", "-", "otherwise", "(", "case") else (
-            run if token.text in ("when",) else 0
+        run = (
+            run + 1
+            if token.text in ("not", "-", "otherwise", "(", "case")
+            else (run if token.text in ("when",) else 0)
         )
         if token.sort == "word" and token.text in DECLARATIONS and not run:
             depth = 0

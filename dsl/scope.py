@@ -6,7 +6,7 @@ field of the same name); each other kind of declaration has its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -45,7 +45,7 @@ class Names:
 
     def sort_of(self, name: str) -> str:
         """What `name` is, in words; empty where it is nothing."""
-        table = {
+        table: dict[str, Container[str]] = {
             "feature": self.features, "let": self.lets, "param": self.params, "label": self.labels,
             "score": self.scores, "list": self.lists, "event": self.events, "model": self.models,
             "reason": self.reasons, "step_up": self.step_ups, "group": self.groups,
@@ -97,7 +97,9 @@ def _only_policy(
         place = Span(min((f.path for f in files), default=""), 0, 0)
         problems.append(
             Diagnostic(
-                "TG202", "the folder declares no policy", place,
+                "TG202",
+                "the folder declares no policy",
+                place,
                 'write `policy NAME language 1 currency EUR timezone "Europe/Paris"` in one file',
             )  # fmt: skip
         )
@@ -105,8 +107,10 @@ def _only_policy(
     for extra in policies[1:]:
         problems.append(
             Diagnostic(
-                "TG202", "a folder is one policy, and this is a second declaration of it",
-                extra.name.span, "delete one of them",
+                "TG202",
+                "a folder is one policy, and this is a second declaration of it",
+                extra.name.span,
+                "delete one of them",
                 related=((policies[0].name.span, "the first one is here"),),
             )  # fmt: skip
         )
@@ -149,7 +153,9 @@ def _shared_names(names: Names) -> list[Diagnostic]:
             if other[1] is not name:
                 problems.append(
                     Diagnostic(
-                        "TG203", f"{sort} `{name.text}` has the name of a {other[0]}", name.span,
+                        "TG203",
+                        f"{sort} `{name.text}` has the name of a {other[0]}",
+                        name.span,
                         "fields, features, lets, params, scores and labels share one set of names",
                         related=((other[1].span, f"the {other[0]} is here"),),
                     )  # fmt: skip

@@ -76,7 +76,9 @@ def _special(
         )
     if re.match(r"[A-Z]{3}\b", after) and re.search(r"\d$", before) is None:
         return Diagnostic(
-            "TG101", f"`{after[:3]}` does not fit here; an amount is written `100 {after[:3]}`", span
+            "TG101",
+            f"`{after[:3]}` does not fit here; an amount is written `100 {after[:3]}`",
+            span,
         )
     if re.match(r"[A-Z]", found):
         return Diagnostic(

@@ -33,7 +33,7 @@ class Text(Node):
     value: str
 
 
-# --- expressions -----------------------------------------------------------------------------
+# --- expressions ---
 
 LiteralKind = Choice[
     "whole", "decimal", "percent", "money", "duration", "date", "time", "text", "flag", "network"
@@ -194,7 +194,7 @@ class Disjunction(Expr):
     items: tuple[Expr, ...]
 
 
-# --- actions -------------------------------------------------------------------------------------
+# --- actions ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ class ActionList(Node):
     skip: bool = False
 
 
-# --- declarations --------------------------------------------------------------------------------
+# --- declarations ---
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class Type:
     def __str__(self) -> str:
         if self.kind is Kind.WORD:
             return f"one of ({', '.join(self.words)})"
-        return self.kind.value
+        return str(self.kind.value)
 
 
 FLAG = Type(Kind.FLAG)
@@ -84,7 +84,7 @@ class Bounds:
 
     def fits(self) -> bool:
         """Whether every value in the interval can be held."""
-        return INT64_MIN <= self.low and self.high <= INT64_MAX
+        return self.low >= INT64_MIN and self.high <= INT64_MAX
 
 
 ANY_INT64 = Bounds(INT64_MIN, INT64_MAX)

@@ -85,7 +85,7 @@ def can_be_unknown(condition: Expression) -> bool:
 
 
 def _truths(node: Expression, state: dict[Source, Presence]) -> Truths:
-    """The truth values that flag expression `node` can have when the sources are as `state` says."""
+    """The truth values that the flag `node` can have when its sources are as `state` says."""
     match node:
         case Constant():
             return frozenset({bool(node.value)})
@@ -112,7 +112,9 @@ def _truths(node: Expression, state: dict[Source, Presence]) -> Truths:
     return {"present": _BOTH, "missing": _UNKNOWN}.get(there, _ANY)
 
 
-def _fold(items: tuple[Expression, ...], state: dict[Source, Presence], *, absorbing: bool) -> Truths:
+def _fold(
+    items: tuple[Expression, ...], state: dict[Source, Presence], *, absorbing: bool
+) -> Truths:
     parts = [_truths(item, state) for item in items]
     found: set[bool | None] = set()
     if any(absorbing in part for part in parts):
@@ -147,8 +149,10 @@ def _presence(node: Expression, state: dict[Source, Presence]) -> Presence:
         left = _presence(node.left, state)
         if left == "missing":
             return _presence(node.right, state)
-        return left if left == "present" else (
-            "present" if _presence(node.right, state) == "present" else "maybe"
+        return (
+            left
+            if left == "present"
+            else ("present" if _presence(node.right, state) == "present" else "maybe")
         )
     if isinstance(node, Case):
         return _case_presence(node, state)

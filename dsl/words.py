@@ -30,9 +30,11 @@ OPERATORS = (
 
 RESERVED = frozenset(DECLARATIONS + TYPE_WORDS + CLAUSES + OPERATORS)
 FUNCTIONS = frozenset(
-    "hour minute weekday day month date days_since abs min max round length before after "
-    "lower".split()
-)
+    {
+        "hour", "minute", "weekday", "day", "month", "date", "days_since", "abs", "min", "max",
+        "round", "length", "before", "after", "lower",
+    }
+)  # fmt: skip
 
 
 def why_reserved(word: str) -> str:

@@ -51,8 +51,9 @@ class Zone:
 def load_zone(name: str) -> Zone | None:
     """The table of zone `name` from 1970 to 2100, or None where the package has no such zone."""
     parts = name.split("/")
-    if not all(part and part.replace("_", "").replace("-", "").replace("+", "").isalnum()
-               for part in parts):
+    if not all(
+        part and part.replace("_", "").replace("-", "").replace("+", "").isalnum() for part in parts
+    ):
         return None
     file = resources.files("tzdata").joinpath("zoneinfo", *parts)
     if not file.is_file():

@@ -172,9 +172,9 @@ class Engine:
         """Decide an event as it comes over the wire.
 
         `features` are values as in an event, None where missing; one that is left out is missing
-        with the reason `not_given`, and refused where the policy counts on it. `scores` are texts such as `0.91`, `unavailable` or
-        `abstained`. `lists` are the managed lists as they are now, where the policy's own have
-        grown old. `EventRefused` where a value cannot be read.
+        with the reason `not_given`, and refused where the policy counts on it. `scores` are texts
+        such as `0.91`, `unavailable` or `abstained`. `lists` are the managed lists as they are
+        now, where the policy's own have grown old. `EventRefused` where a value cannot be read.
         """
         admitted = self.admit(body, event, hash_token=hash_token, at_us=at_us)
         read = _read_features(self.program, self._judge(admitted), features)

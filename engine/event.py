@@ -43,7 +43,8 @@ class Admitted:
     """An event that may be decided: values by input name, None where missing.
 
     Besides its fields `values` holds `amount.original` (a number of whole units, as it was sent)
-    and `amount.currency` for every money field. `reasons` says why, where a value is not simply absent.
+    and `amount.currency` for every money field. `reasons` says why a value is missing that is not
+    simply absent.
     """
 
     event: EventType

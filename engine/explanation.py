@@ -25,6 +25,7 @@ from tidegate.dsl.program import (
     Expression,
     InList,
     InNetworks,
+    Input,
     InSet,
     IsMissing,
     Ladder,
@@ -38,6 +39,7 @@ from tidegate.dsl.program import (
     TextTest,
 )
 from tidegate.dsl.types import DURATION, INTEGER_KINDS, Kind, Type
+from tidegate.dsl.unknowns import walk
 from tidegate.engine.authority import clamped
 from tidegate.engine.expression_text import show_actions, show_expression, show_value
 from tidegate.engine.interpreter import (
@@ -68,7 +70,7 @@ class UnknownRuleError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A value that a condition read: `text` is None where it was missing, then `reason` says why."""
+    """A value that a condition read; where it was missing `text` is None and `reason` says why."""
 
     name: str
     text: str | None
@@ -370,8 +372,10 @@ class _Explainer:
         return AtomExplanation(shown, state, met, reading, str(atom.threshold), away, side)
 
     def _readings(self, atom: Expression) -> tuple[Reading, ...]:
-        parts = (part for part in _operands(atom) if not isinstance(part, Constant))
-        return tuple(self._reading(part) for part in dict.fromkeys(parts))
+        """What the atom compared, then the inputs that went into what had to be worked out."""
+        parts = [part for part in _operands(atom) if not isinstance(part, Constant)]
+        inputs = [node for part in parts for node in walk(part) if isinstance(node, Input)]
+        return tuple(dict.fromkeys(self._reading(part) for part in (*parts, *inputs)))
 
     def _reading(self, part: Expression) -> Reading:
         value = explain_value(part, self.situation)
@@ -394,7 +398,7 @@ class _Explainer:
         if measured.type.kind not in INTEGER_KINDS:
             return "", "", ""
         shown = show_value(limit, measured.type, self.program.currency)
-        if isinstance(value, Missing) or isinstance(value, str):
+        if isinstance(value, Missing | str):
             return shown, "", ""
         away = show_value(abs(value - limit), _distance_type(measured.type), self.program.currency)
         return shown, away, _side(value, limit)

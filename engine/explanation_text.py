@@ -104,8 +104,10 @@ def _exception_lines(exception: ExceptionExplanation) -> Iterator[str]:
 
 def _atom_line(atom: AtomExplanation) -> str:
     mark = _UNCERTAIN.get(atom.state) or _MARKS[atom.met]
-    values = ", ".join(map(_reading, atom.readings))
-    return f"{mark} {atom.condition}" + (f"   [{values}{_distance(atom)}]" if values else "")
+    # What was compared comes first, and with it how far it lay from the threshold.
+    first, *others = [*map(_reading, atom.readings), ""]
+    values = ", ".join(filter(None, (f"{first}{_distance(atom)}", *others)))
+    return f"{mark} {atom.condition}" + (f"   [{values}]" if values else "")
 
 
 def _reading(reading: Reading) -> str:

@@ -190,14 +190,16 @@ def _decider(compiled: CompiledEvent) -> Decide:
         body.write_use("o")
         body.branches.lines.append(f"if o: return {settle}(values, lists, statuses)")
     body.write_rules()
-    found = [name for name in body.answers[:4] if name != "0"]
+    quiet = bind(compiled.authority.quiet)
     heard = [name for name in body.answers[:3] if name != "0"]
-    if not heard:
-        return body.function(_DECIDER, [f"return {bind(compiled.authority.quiet)}"]).run
-    key = f"({', '.join(found)},)"
-    after = [
-        f"if not ({' or '.join(heard)}): return {bind(compiled.authority.quiet)}",
-        f"f = {key}",
+    # Points follow from these masks: every model answered, and every rule stands as it always does.
+    several, fired = heard[1:], heard[:1]
+    after = []
+    if several:
+        after = [f"if {' or '.join(several)}: f = {', '.join(heard)}"]
+    after += [f"{'elif' if several else 'if'} {name}: f = {name}" for name in fired]
+    after += [
+        f"else: return {quiet}" if heard else f"return {quiet}",
         f"d = {bind(memory.settled.get)}(f)",
         f"return {settle}(values, lists, statuses, f) if d is None else d",
     ]
@@ -212,14 +214,14 @@ class _Memory:
     """Decisions that follow from what the rules found alone, by what they found."""
 
     compiled: CompiledEvent
-    settled: dict[tuple[int, ...], Settled] = field(default_factory=dict)
+    settled: dict[object, Settled] = field(default_factory=dict)
 
     def settle(
         self,
         values: Values,
         lists: Lists,
         statuses: Mapping[str, ScoreStatus],
-        key: tuple[int, ...] | None = None,
+        key: object = None,
     ) -> Settled:
         """The decision at length, remembered where nothing but `key` matters."""
         compiled = self.compiled

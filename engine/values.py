@@ -14,10 +14,10 @@ from unicodedata import normalize
 
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.types import (
-    INT64_MAX,
-    INT64_MIN,
     CLOCK_MAX_US,
     CLOCK_MIN_US,
+    INT64_MAX,
+    INT64_MIN,
     Kind,
     Type,
     Value,

@@ -87,7 +87,9 @@ def _genuine(random: Random, card: Card, days: int, merchants: int) -> Iterator[
     for day in range(days):
         if random.random() >= card.per_day:
             continue
-        at = START + timedelta(days=day, seconds=min(int(random.gauss(15, 4) * 3600) % 86400, 86399))
+        at = START + timedelta(
+            days=day, seconds=min(int(random.gauss(15, 4) * 3600) % 86400, 86399)
+        )
         away = random.random() < 0.04
         country = random.choice(COUNTRIES) if away else card.country
         yield Payment(
@@ -141,7 +143,7 @@ def _address(random: Random) -> str:
     return f"203.0.113.{random.randrange(1, 255)}"
 
 
-# --- the two examples ------------------------------------------------------------------------------
+# --- the two examples ---
 
 
 def write_first(folder: Path) -> None:

@@ -78,7 +78,8 @@ class Cells:
     @property
     def invalid(self) -> Flags:
         """Rows whose bad value counts as missing."""
-        return self.faults == _LENIENT
+        flags: Flags = self.faults == _LENIENT
+        return flags
 
     def originals(self, name: str, rows: Int64s) -> Iterator[tuple[str, EngineColumn]]:
         """For money, the columns `name.original` and `name.currency`."""
@@ -91,7 +92,8 @@ class Cells:
     @property
     def refused(self) -> Flags:
         """The rows that may not pass."""
-        return self.faults > _LENIENT
+        flags: Flags = self.faults > _LENIENT
+        return flags
 
     def column(self, rows: Int64s) -> EngineColumn:
         """The values in these rows, none of which is refused, as the evaluators take them."""
@@ -153,7 +155,7 @@ class ColumnReader:
         if self.origin.constant is not None:
             raw = pl.Series([self.origin.constant])
             values, faults = self._read(raw)
-            values, faults = (np.repeat(part, frame.height) for part in (values, faults))
+            values, faults = values.repeat(frame.height), faults.repeat(frame.height)
         else:
             raw = frame[self.origin.column]
             values, faults = self._read(raw)

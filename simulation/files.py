@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PolarsError
 
@@ -24,6 +25,7 @@ from tidegate.simulation.times import Flags, Int64s
 _NOT_UTF8 = "\ufffd"
 _LARGEST_FIELD = 1 << 20
 WRONG_FIELD_COUNT, NOT_UTF8 = "wrong_field_count", "not_utf8"
+Codes = npt.NDArray[np.uint8]
 BROKEN_CODES = ("", WRONG_FIELD_COUNT, NOT_UTF8)
 
 
@@ -36,7 +38,7 @@ class RawFrame:
 
     frame: pl.DataFrame
     rows: Int64s
-    broken: np.ndarray[tuple[int], np.dtype[np.uint8]]
+    broken: Codes
 
     def filter(self, kept: Flags) -> RawFrame:
         """Some of its rows."""
@@ -44,9 +46,9 @@ class RawFrame:
             return self
         return RawFrame(self.frame.filter(kept), self.rows[kept], self.broken[kept])
 
-    def take(self, order: Int64s) -> RawFrame:
-        """Its rows in another order."""
-        return RawFrame(self.frame[order], self.rows[order], self.broken[order])
+    def take(self, rows: slice) -> RawFrame:
+        """A run of its rows."""
+        return RawFrame(self.frame[rows], self.rows[rows], self.broken[rows])
 
 
 def concat_frames(frames: list[RawFrame]) -> RawFrame:
@@ -87,7 +89,7 @@ class SourceFiles:
 
     def _frames_of(
         self, path: Path, names: list[str], chunk_rows: int
-    ) -> Iterator[tuple[pl.DataFrame, np.ndarray[tuple[int], np.dtype[np.uint8]]]]:
+    ) -> Iterator[tuple[pl.DataFrame, Codes]]:
         if self.source.format == "csv":
             yield from _csv_frames(path, names, self.source.delimiter, chunk_rows)
             return
@@ -151,7 +153,7 @@ def _heading(path: Path, delimiter: str) -> list[str]:
 
 def _csv_frames(
     path: Path, names: list[str], delimiter: str, chunk_rows: int
-) -> Iterator[tuple[pl.DataFrame, np.ndarray[tuple[int], np.dtype[np.uint8]]]]:
+) -> Iterator[tuple[pl.DataFrame, Codes]]:
     csv.field_size_limit(_LARGEST_FIELD)
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
         reader = csv.reader(stream, delimiter=delimiter)
@@ -164,7 +166,7 @@ def _csv_frames(
 
 def _csv_frame(
     lines: list[list[str]], width: int, names: list[str], places: list[int]
-) -> tuple[pl.DataFrame, np.ndarray[tuple[int], np.dtype[np.uint8]]]:
+) -> tuple[pl.DataFrame, Codes]:
     broken = np.array([len(line) != width for line in lines], np.uint8)
     for index in np.flatnonzero(broken).tolist():
         lines[index] = [""] * width

@@ -1,327 +1,328 @@
-"""A history as the engine takes it: rows that pass the door, in order of time, slice by slice.
+"""A history as the engine takes it: in order of time, slice by slice.
 
 Two passes. The first reads times and keys only: it finds the history's span, whether each file is
-in order, how many rows each minute has and which keys may occur twice. The second reads everything,
-in *slices* of consecutive time: every source gives its rows of the slice, so that whatever a
-decision of the slice may see has been read with it or before.
+in order of time, how many rows each minute has and which keys may occur twice. The second reads
+everything in *slices* of consecutive time, every source its rows of the slice, so that whatever a
+decision of the slice may see was read with it or before it.
 
-Memory holds one slice (`chunk_rows` rows, more only where one minute has more), 8 bytes a row for
-keys while copies are looked for, the distinct texts of fields that are kept, and the labels that
-events report as true. A file that is not in order of time is read once for every slice; slices are
-then a sixteenth of the history where that is more, so that this stays within sixteen times.
+Memory holds one slice (`chunk_rows` rows, more only where one minute has more), 8 bytes a row while
+copies are looked for, the distinct texts of fields that are kept, and the keys that label events
+report as true. A file that is not in order of time is read once for every slice; a slice then holds
+at least a sixteenth of the history, so that there are no more than sixteen.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tidegate.dsl.program import EventType
-from tidegate.dsl.types import Kind
-from tidegate.engine.card_numbers import holds_card_number
-from tidegate.engine.column_batch import (
-    Column,
-)
-from tidegate.simulation.checked_mapping import CheckedSource
+from tidegate.dsl.program import EventType, Label
+from tidegate.dsl.types import TIME_MAX_US
+from tidegate.engine.column_batch import Batch
+from tidegate.engine.columns import evaluate_condition
+from tidegate.engine.decision import Policy
+from tidegate.engine.event import HashToken, keep_token
+from tidegate.engine.window_columns import NEVER_US
+from tidegate.simulation.checked_mapping import CheckedMapping, CheckedSource, Column
+from tidegate.simulation.door import ColumnReader
 from tidegate.simulation.files import RawFrame, SourceFiles, concat_frames
+from tidegate.simulation.needs import features_read, kept_inputs
+from tidegate.simulation.rows import Intake, RowReader, Rows, texts_of
 from tidegate.simulation.times import Int64s
 
 CHUNK_ROWS = 1 << 18
 SLICES_UNORDERED = 16
 MINUTE_US = 60 * 10**6
-NAMED_BAD_ROWS = 20
-UNREADABLE_LABEL = "unreadable_label"
-UNKNOWN_OUTCOME = "unknown_word"
 
-Small = npt.NDArray[np.int8]
-
-
-# --- what was refused --------------------------------------------------------------------------
-
-
-class Fault(NamedTuple):
-    """Why rows were refused: the field (empty for the row as a whole) and the door's code."""
-
-    field: str
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """One refused row by its file, number (from 1) and key, with everything wrong about it.
-
-    The key is empty where it cannot be shown.
-    """
-
-    file: str
-    row: int
-    key: str
-    faults: tuple[Fault, ...]
-
-
-@dataclass(slots=True)
-class Intake:
-    """What became of the rows of one source; grows while the history is read."""
-
-    rows: int = 0
-    bad: int = 0
-    copies: int = 0
-    ties: int = 0
-    faults: Counter[Fault] = field(default_factory=Counter)
-    named: list[BadRow] = field(default_factory=list)
-
-
-# --- rows --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Events of one type that passed the door, in order of time.
-
-    `reported_us` gives for each label the time since when it is known as true, `NEVER_US` where it
-    is not. `past` holds positions in `WORDS`, -1 where the history does not say.
-    """
-
-    event: EventType
-    places: Int64s
-    at_us: Int64s
-    received_us: Int64s | None
-    columns: Mapping[str, Column]
-    statuses: Mapping[str, Small]
-    reported_us: Mapping[str, Int64s]
-    past: Small | None
-    keys: pl.Series
-
-    @property
-    def count(self) -> int:
-        """How many rows there are."""
-        return len(self.at_us)
-
-
+Hashes = npt.NDArray[np.uint64]
 Slice = Mapping[str, Rows]
 """By event type, the rows of one stretch of time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What the first pass found: the times between which everything lies, and where to cut."""
+    """What the first pass found: all rows lie in [start, end] and are cut at `cuts_us`."""
 
+    rows: int
     start_us: int
     end_us: int
     cuts_us: tuple[int, ...]
 
 
-# --- one source --------------------------------------------------------------------------------
+class History:
+    """A mapped history, ready to be read; nothing of it is written anywhere.
 
+    `keep_all` keeps the values of every field, whether the policy reads it or not.
+    """
 
-class SourceReader:
-    """Reads the rows of one source; `intake` tells what became of them."""
-
-    def __init__(self, source: CheckedSource, files: SourceFiles, history: History) -> None:
-        self.source = source
-        self.files = files
-        self.history = history
-        self.intake = Intake()
-        self.in_order = True
-        self.first_us = 0
-        self.later_copies: Int64s = np.empty(0, np.int64)
-        self._readers = {
-            column.field.name: history.reader(column, source.event) for column in source.fields
-        }
-        self._features = {
-            column.field.name: history.reader(column, source.event, rounds=True)
-            for column in source.features
-        }
-        self._scores = {
-            score.model: history.reader(score.column, source.event, rounds=True)
-            for score in source.scores
-        }
-        self._times = {
-            column.field.name: history.reader(column, source.event)
-            for column in (source.received, source.order)
-            if column
-        }
+    def __init__(
+        self,
+        mapping: CheckedMapping,
+        policy: Policy,
+        *,
+        hash_token: HashToken = keep_token,
+        keep_all: bool = False,
+        chunk_rows: int = CHUNK_ROWS,
+    ) -> None:
+        self.mapping = mapping
+        self.policy = policy
+        self.hash_token = hash_token
+        self.chunk_rows = chunk_rows
+        self._kept = None if keep_all else self._fields_kept()
+        self._files = {s.event.name: SourceFiles(s, mapping.path) for s in mapping.sources}
+        self._readers = {s.event.name: self._row_reader(s) for s in mapping.sources}
+        self._scans = {name: self._scan(reader) for name, reader in self._readers.items()}
+        for name, reader in self._readers.items():
+            reader.later_copies = self._later_copies(reader, self._scans[name])
+        self.span = self._span()
         self._reported = {
-            label.name: history.reader(label.reported, source.event)
-            for label in source.labels
-            if label.reported
+            label.name: self._reports(label)
+            for label in policy.program.labels
+            if label.source_event in self._readers and self._is_labelled_by_events(label)
         }
+
+    @property
+    def intakes(self) -> Mapping[str, Intake]:
+        """By event type, what became of the rows read so far."""
+        return {name: reader.intake for name, reader in self._readers.items()}
+
+    @property
+    def unordered(self) -> tuple[str, ...]:
+        """The event types whose files are not in order of time."""
+        return tuple(name for name, scan in self._scans.items() if not scan.in_order)
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels that this history tells."""
+        columns = {label.name for s in self.mapping.sources for label in s.labels}
+        return frozenset(columns | set(self._reported))
+
+    def slices(self) -> Iterator[Slice]:
+        """The whole history, stretch after stretch; it may be read once."""
+        streams = {
+            name: self._stream(reader, self._scans[name]) for name, reader in self._readers.items()
+        }
+        for _ in self.span.cuts_us:
+            yield {
+                name: self._labelled(self._readers[name].take(next(stream)))
+                for name, stream in streams.items()
+            }
+
+    # readers
+
+    def _fields_kept(self) -> dict[str, frozenset[str]]:
+        program = self.policy.program
+        decided = [event for event in self.mapping.events if event.decided]
+        features = {f.name: f for event in decided for f in features_read(program, event)}.values()
+        return {e.name: kept_inputs(program, e, features) for e in self.mapping.events}
+
+    def _row_reader(self, source: CheckedSource) -> RowReader:
+        return RowReader(source, self._files[source.event.name], self.policy.program, self._reader)
+
+    def _reader(
+        self, column: Column, event: EventType, *, is_key: bool = False, rounds: bool = False
+    ) -> ColumnReader:
+        kept = self._kept is None or column.field.name in self._kept[event.name]
+        return ColumnReader(
+            column,
+            self.policy.program,
+            rates=self.policy.rates,
+            hash_token=self.hash_token,
+            keep=kept or rounds,
+            is_key=is_key,
+            rounds=rounds,
+        )
 
     # the first pass
 
-    def scan(self) -> _Scan:
-        """The source's times and keys."""
-        event, found = self.source.event, _Scan()
-        at, key = self.source.column_of(event.at), self.source.column_of(event.key)
-        names = [*at.names, *key.names]
-        for reader in (self.source.received, *(label.reported for label in self.source.labels)):
-            names += reader.names if reader else ()
-        for raw in self.files.frames(CHUNK_ROWS, names):
-            times = self._at_of(raw)
-            found.take(times, _hashes(raw.frame, key.origin.column))
-            for reader in (*self._times.values(), *self._reported.values()):
-                if reader.field.type.kind is Kind.TIME:
-                    found.last_us = max(
-                        found.last_us, int(reader.read(raw.frame).values.max(initial=0))
-                    )
-        self.in_order, self.first_us = found.in_order, found.first_us
-        return found
+    def _scan(self, reader: RowReader) -> _Scan:
+        scan = _Scan()
+        for raw in reader.files.frames(CHUNK_ROWS, reader.scanned_columns):
+            keys = reader.keys_of(raw)
+            scan.take(reader.at_of(raw), keys.hash().to_numpy(), reader.last_known_us(raw))
+        return scan
 
-    def _at_of(self, raw: RawFrame) -> Int64s:
-        """The rows' times, -1 where there is none."""
-        cells = self._readers[self.source.event.at].read(raw.frame)
-        return np.where(cells.refused, -1, cells.values)
+    def _later_copies(self, reader: RowReader, scan: _Scan) -> Int64s:
+        """Rows with a key that an earlier arrival brought; the first that passes the door counts.
 
-    def find_copies(self, hashes: npt.NDArray[np.uint64]) -> None:
-        """Which rows repeat a key that an earlier row brought; the first that passes counts."""
-        ordered = np.sort(hashes)
-        twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-        if not len(twice):
-            return
-        key = self.source.column_of(self.source.event.key).origin.column
-        arrivals: list[pl.DataFrame] = []
-        for raw in self.files.frames(CHUNK_ROWS):
-            suspects = raw.filter(np.isin(_hashes(raw.frame, key), twice))
+        Equal hashes only make a suspicion: the keys themselves are compared.
+        """
+        twice = scan.repeated_hashes()
+        arrivals = []
+        for raw in reader.files.frames(CHUNK_ROWS) if len(twice) else ():
+            suspects = raw.filter(np.isin(reader.keys_of(raw).hash().to_numpy(), twice))
             if len(suspects.rows):
-                arrivals.append(self._arrivals(suspects))
-        if arrivals:
-            seen = pl.concat(arrivals).sort("received", "order", "row")
-            self.later_copies = np.sort(
-                seen.filter(pl.col("key").is_duplicated() & ~pl.col("key").is_first_distinct())[
-                    "row"
-                ].to_numpy()
-            )
+                arrivals.append(reader.arrivals(suspects))
+        if not arrivals:
+            return np.empty(0, np.int64)
+        seen = pl.concat(arrivals).sort("received", "order", "row")
+        later = seen.filter(~pl.col("key").is_first_distinct())
+        return np.sort(later["row"].to_numpy())
 
-    def _arrivals(self, raw: RawFrame) -> pl.DataFrame:
-        read = self._read(raw)
-        fine = np.flatnonzero(~read.refused)
-        received = read.received if read.received is not None else read.at_us
-        order = read.order if read.order is not None else np.zeros(len(received), np.int64)
-        return pl.DataFrame(
-            {
-                "key": self._keys(raw)[fine],
-                "received": received[fine],
-                "order": order[fine],
-                "row": raw.rows[fine],
-            }
+    def _span(self) -> Span:
+        scans = self._scans.values()
+        rows = sum(scan.rows for scan in scans)
+        last_us = max((scan.last_us for scan in scans), default=0)
+        known_us = max((scan.known_us for scan in scans), default=0)
+        end_us = self.mapping.end_us
+        return Span(
+            rows=rows,
+            start_us=min((scan.first_us for scan in scans), default=0),
+            end_us=max(last_us, known_us) if end_us is None else end_us,
+            cuts_us=tuple(self._cuts_us(rows)),
         )
+
+    def _cuts_us(self, rows: int) -> Iterator[int]:
+        """Between minutes, after as many rows as a slice holds."""
+        size = self.chunk_rows
+        if self.unordered:
+            size = max(size, -(-rows // SLICES_UNORDERED))
+        minutes, counts = _merged([scan.minutes for scan in self._scans.values()])
+        held = 0
+        for minute, count in zip(minutes.tolist(), counts.tolist(), strict=True):
+            if held and held + count > size:
+                yield minute * MINUTE_US
+                held = 0
+            held += count
+        yield TIME_MAX_US + 1
 
     # the second pass
 
-    def slices(self, cuts_us: tuple[int, ...], chunk_rows: int) -> Iterator[Rows]:
-        """The rows before each cut and after the one before it."""
-        frames = self._in_order(cuts_us, chunk_rows) if self.in_order else self._by_filter(cuts_us)
-        for raw in frames:
-            yield self.take(raw)
+    def _stream(self, reader: RowReader, scan: _Scan) -> Iterator[RawFrame]:
+        return self._in_order(reader, scan) if scan.in_order else self._by_filter(reader)
 
-    def _in_order(self, cuts_us: tuple[int, ...], chunk_rows: int) -> Iterator[RawFrame]:
-        frames = self.files.frames(chunk_rows)
+    def _in_order(self, reader: RowReader, scan: _Scan) -> Iterator[RawFrame]:
+        frames = reader.files.frames(self.chunk_rows)
+        last_us = scan.first_us
         held: list[tuple[RawFrame, Int64s]] = []
-        ended = False
-        for cut_us in cuts_us:
-            while not ended and not (held and held[-1][1][-1] >= cut_us):
-                raw = next(frames, None)
-                if raw is None:
-                    ended = True
-                elif len(raw.rows):
-                    last_us = int(held[-1][1][-1]) if held else self.first_us
-                    held.append((raw, _filled(self._at_of(raw), last_us)))
+        for cut_us in self.span.cuts_us:
+            while last_us < cut_us and (raw := next(frames, None)) is not None:
+                times = _filled(reader.at_of(raw), last_us)
+                last_us = int(times[-1]) if len(times) else last_us
+                held.append((raw, times))
             parts = [(raw, times, int(np.searchsorted(times, cut_us))) for raw, times in held]
-            yield self._joined([raw.take(np.arange(stop)) for raw, _, stop in parts])
+            yield _joined(reader, [raw.take(slice(0, stop)) for raw, _, stop in parts])
             held = [
-                (raw.take(np.arange(stop, len(times))), times[stop:])
+                (raw.take(slice(stop, len(times))), times[stop:])
                 for raw, times, stop in parts
                 if stop < len(times)
             ]
 
-    def _by_filter(self, cuts_us: tuple[int, ...]) -> Iterator[RawFrame]:
-        for start_us, stop_us in zip((-1, *cuts_us), cuts_us, strict=False):
+    def _by_filter(self, reader: RowReader) -> Iterator[RawFrame]:
+        start_us = -1  # rows without a time are read, and refused, with the first slice
+        for cut_us in self.span.cuts_us:
             parts = []
-            for raw in self.files.frames(CHUNK_ROWS):
-                times = self._at_of(raw)
-                parts.append(raw.filter((times >= start_us) & (times < stop_us)))
-            yield self._joined(parts)
+            for raw in reader.files.frames(CHUNK_ROWS):
+                times = reader.at_of(raw)
+                parts.append(raw.filter((times >= start_us) & (times < cut_us)))
+            yield _joined(reader, parts)
+            start_us = cut_us
 
-    def _joined(self, parts: list[RawFrame]) -> RawFrame:
-        filled = [part for part in parts if len(part.rows)]
-        if filled:
-            return concat_frames(filled)
-        names = self.source.column_names
-        empty = pl.DataFrame({name: pl.Series([], dtype=pl.String) for name in names})
-        return RawFrame(empty, np.empty(0, np.int64), np.empty(0, np.uint8))
+    # labels that events report
 
-    def take(self, raw: RawFrame) -> Rows:
-        """The rows that pass, in order of time; the others go into the intake."""
-        read = self._read(raw)
-        self.intake.rows += len(raw.rows)
-        self._note_refused(raw, read)
-        copies = ~read.refused & np.isin(raw.rows, self.later_copies)
-        self.intake.copies += int(copies.sum())
-        rows = np.flatnonzero(~read.refused & ~copies)
-        order = read.order if read.order is not None else raw.rows
-        rows = rows[np.lexsort((order[rows], read.at_us[rows]))]
-        self.intake.ties += _ties(read.at_us[rows])
-        return self._rows(raw, read, rows)
+    def _is_labelled_by_events(self, label: Label) -> bool:
+        source = self.mapping.source_of(label.event)
+        return source is not None and all(column.name != label.name for column in source.labels)
 
-    def _read(self, raw: RawFrame) -> _Read:
-        event, frame = self.source.event, raw.frame
-        at = self._readers[event.at].read(frame)
-        cells = {
-            name: at if name == event.at else reader.read(frame, at.values)
-            for name, reader in self._readers.items()
-        }
-        cells |= {name: reader.read(frame) for name, reader in self._features.items()}
-        others = {name: reader.read(frame) for name, reader in self._times.items()}
-        reported = {name: reader.read(frame) for name, reader in self._reported.items()}
-        return _Read(raw, cells, others, reported, at.values)
+    def _reports(self, label: Label) -> pl.DataFrame:
+        """The keys of events that are labelled as true, each with the first time it was reported."""
+        source = self.mapping.source_of(label.source_event)
+        assert source is not None
+        reader = self._row_reader(source)
+        reader.later_copies = self._readers[label.source_event].later_copies
+        parts = [
+            _true_reports(label, source, reader.take(raw), raw, self.policy)
+            for raw in reader.files.frames(CHUNK_ROWS)
+        ]
+        none = pl.DataFrame(schema={"key": pl.String, "reported": pl.Int64})
+        return pl.concat([none, *parts]).group_by("key").agg(pl.col("reported").min())
 
-    def _note_refused(self, raw: RawFrame, read: _Read) -> None:
-        refused = np.flatnonzero(read.refused)
-        self.intake.bad += len(refused)
-        self.intake.faults.update(read.faults())
-        room = NAMED_BAD_ROWS - len(self.intake.named)
-        for row in refused[: max(room, 0)].tolist():
-            file, number = self.files.place(int(raw.rows[row]))
-            self.intake.named.append(
-                BadRow(file, number, self._shown_key(raw, row), read.faults_of(row))
-            )
+    def _labelled(self, rows: Rows) -> Rows:
+        reported = dict(rows.reported_us)
+        for label in self.policy.program.labels:
+            if label.event == rows.event.name and label.name in self._reported:
+                found = rows.keys.to_frame("key").join(
+                    self._reported[label.name], on="key", how="left", maintain_order="left"
+                )
+                reported[label.name] = found["reported"].fill_null(NEVER_US).to_numpy()
+        return replace(rows, reported_us=reported)
 
-    def _shown_key(self, raw: RawFrame, row: int) -> str:
-        """The key of a refused row, where it may be shown: a token and a card number may not."""
-        event = self.source.event
-        key = self._keys(raw[row] if False else raw)[row]
-        hidden = event.field(event.key).type.kind is Kind.TOKEN
-        if hidden or key is None or holds_card_number(key):
-            return ""
-        return str(key)
 
-    def _keys(self, raw: RawFrame) -> pl.Series:
-        return raw.frame[self.source.column_of(self.source.event.key).origin.column].cast(pl.String)
+def _true_reports(
+    label: Label, source: CheckedSource, rows: Rows, raw: RawFrame, policy: Policy
+) -> pl.DataFrame:
+    true = np.ones(rows.count, np.bool_)
+    if label.where is not None:
+        batch = Batch(rows.count, rows.columns, policy.lists)
+        true, _ = evaluate_condition(label.where, batch)
+    reported = rows.at_us if rows.received_us is None else rows.received_us
+    matching = texts_of(raw.frame, source.column_of(label.matching))[rows.picked]
+    found = pl.DataFrame({"key": matching, "reported": reported})
+    return found.filter(true).drop_nulls("key")
 
-    def _rows(self, raw: RawFrame, read: _Read, rows: Int64s) -> Rows:
-        event = self.source.event
-        columns = {name: cells.column(rows) for name, cells in read.cells.items()}
-        for declared in event.fields:
-            if declared.name not in columns:
-                columns[declared.name] = _nothing(declared.type.kind, len(rows))
-        at_us = read.at_us[rows]
-        scores, statuses = self._answers(raw, rows, at_us)
-        return Rows(
-            event=event,
-            places=raw.rows[rows],
-            at_us=at_us,
-            received_us=None if read.received is None else read.received[rows],
-            columns=columns | scores,
-            statuses=statuses,
-            reported_us={
-                label.name: self._label(label, raw, read, rows) for label in self.source.labels
-            },
-            past=self._past(raw, rows),
-            keys=self._keys(raw)[rows],
-        )
+
+# --- the first pass over one source ------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Scan:
+    """Times and keys of one source, as they come by."""
+
+    rows: int = 0
+    first_us: int = 0
+    last_us: int = 0
+    known_us: int = 0
+    in_order: bool = True
+    minutes: tuple[Int64s, Int64s] = field(
+        default_factory=lambda: (np.empty(0, np.int64), np.empty(0, np.int64))
+    )
+    hashes: list[Hashes] = field(default_factory=list)
+
+    def take(self, at_us: Int64s, hashes: Hashes, known_us: int) -> None:
+        """One frame's times (-1: none), hashed keys, and latest time of receipt or report."""
+        self.rows += len(at_us)
+        self.hashes.append(hashes)
+        self.known_us = max(self.known_us, known_us)
+        times = at_us[at_us >= 0]
+        if not len(times):
+            return
+        if self.last_us == 0:
+            self.first_us = int(times[0])
+        self.in_order &= bool(times[0] >= self.last_us and np.all(times[1:] >= times[:-1]))
+        self.first_us = min(self.first_us, int(times.min()))
+        self.last_us = max(self.last_us, int(times.max()))
+        minutes, counts = np.unique(times // MINUTE_US, return_counts=True)
+        self.minutes = _merged([self.minutes, (minutes, counts.astype(np.int64))])
+
+    def repeated_hashes(self) -> Hashes:
+        """The hashes that occur more than once; the others are let go."""
+        ordered = np.sort(np.concatenate([np.empty(0, np.uint64), *self.hashes]))
+        self.hashes = []
+        return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def _merged(parts: list[tuple[Int64s, Int64s]]) -> tuple[Int64s, Int64s]:
+    """Counts by minute, added up; the minutes ascend."""
+    minutes, places = np.unique(np.concatenate([m for m, _ in parts]), return_inverse=True)
+    counts = np.zeros(len(minutes), np.int64)
+    np.add.at(counts, places, np.concatenate([c for _, c in parts]))
+    return minutes, counts
+
+
+def _filled(at_us: Int64s, last_us: int) -> Int64s:
+    """Rows without a time stand where they are: at the last time before them."""
+    return np.maximum.accumulate(np.concatenate(([last_us], at_us)))[1:]
+
+
+def _joined(reader: RowReader, parts: list[RawFrame]) -> RawFrame:
+    filled = [part for part in parts if len(part.rows)]
+    if filled:
+        return concat_frames(filled)
+    if parts:
+        return parts[0]
+    frame = pl.DataFrame(schema=dict.fromkeys(reader.source.column_names, pl.String))
+    return RawFrame(frame, np.empty(0, np.int64), np.empty(0, np.uint8))

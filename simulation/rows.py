@@ -24,7 +24,7 @@ from tidegate.engine.column_batch import (
 from tidegate.engine.window_columns import NEVER_US
 from tidegate.simulation import checked_mapping
 from tidegate.simulation.checked_mapping import CheckedSource, LabelColumn
-from tidegate.simulation.door import Cells, ColumnReader, by_distinct, text_of
+from tidegate.simulation.door import FINE, Cells, ColumnReader, by_distinct, text_of
 from tidegate.simulation.files import BROKEN_CODES, RawFrame, SourceFiles
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.times import Flags, Int64s
@@ -80,7 +80,8 @@ class Rows:
 
     `reported_us` gives for each label that the source holds the time since when it is known as
     true, `NEVER_US` where it is not. `past` holds positions in `WORDS`, -1 where the history does
-    not say. `keys` are the events' keys.
+    not say. `keys` are the events' keys, `picked` their places in the
+    frame that was taken.
     """
 
     event: EventType
@@ -91,6 +92,7 @@ class Rows:
     reported_us: Mapping[str, Int64s]
     past: Small | None
     keys: pl.Series
+    picked: Int64s
 
     @property
     def count(self) -> int:
@@ -249,6 +251,7 @@ class RowReader:
             },
             past=None if read.past is None else read.past[rows],
             keys=self.keys_of(raw)[rows],
+            picked=rows,
         )
 
     def _columns(self, read: _Read, rows: Int64s) -> Iterator[tuple[str, Column]]:
@@ -290,11 +293,12 @@ class RowReader:
         reported = read.at_us + label.after_us
         if label.reported is not None:
             cells = read.cells[_label(label.name)]
-            reported = np.where(cells.faults == 0, cells.values, reported)
+            reported = np.where(cells.faults == FINE, cells.values, reported)
         return np.where(true, reported, NEVER_US)
 
 
-_RECEIVED, _ORDER = "received", "order"
+# No name of the language has a blank.
+_RECEIVED, _ORDER = "time received", "order column"
 
 
 def _score(model: str) -> str:
@@ -317,7 +321,7 @@ class _Read:
 
     @property
     def refused(self) -> Flags:
-        refused = self.raw.broken != 0
+        refused: Flags = self.raw.broken != 0
         for cells in self.cells.values():
             refused = refused | cells.refused
         for codes in (*self.statuses.values(), *(() if self.past is None else (self.past,))):

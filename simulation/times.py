@@ -50,7 +50,7 @@ def _of_datetimes(series: pl.Series, zone: str) -> tuple[Int64s, Flags]:
     assert isinstance(series.dtype, pl.Datetime)
     held, valid = _present(series)
     if series.dtype.time_unit == "ns":
-        valid, held = valid & (held % 1000 == 0), held // 1000
+        held, valid = held // 1000, valid & (held % 1000 == 0)
     elif series.dtype.time_unit == "ms":
         valid, held = _in_reach(held, valid, 1000)
     if series.dtype.time_zone is not None:

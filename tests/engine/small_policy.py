@@ -78,7 +78,9 @@ model boosting version 3
   until 2027-06-30
   if unavailable then review because model_down
 
-reason burst "Many payments on one card" message "We could not accept this card right now." retry never
+reason burst "Many payments on one card"
+  message "We could not accept this card right now."
+  retry never
 reason stolen "The card is on the block list" message "We could not accept this card."
 reason risky "The score is high" message "Please confirm this payment."
 reason unusual "Several unusual signs" message "We are checking this payment."

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tidegate.dsl.program import Function
-from tidegate.dsl.types import INT64_MAX, INT64_MIN, CLOCK_MAX_US, Value
+from tidegate.dsl.types import CLOCK_MAX_US, INT64_MAX, INT64_MIN, Value
 from tidegate.dsl.zones import DAY_US, Zone
 from tidegate.engine import functions
 from tidegate.engine.functions import call, like, zone_named
@@ -41,7 +41,8 @@ def us(text: str) -> int:
         ("date", "2026-11-23T10:30:00+00:00", "Europe/Paris", us("2026-11-22T23:00:00+00:00")),
         ("hour", "1970-01-01T00:00:00+00:00", "America/New_York", 19),
         ("weekday", "1970-01-01T00:00:00+00:00", "America/New_York", 3),
-        ("date", "1970-01-01T00:00:00+00:00", "America/New_York", 0),
+        ("date", "1970-01-01T00:00:00+00:00", "America/New_York", us("1969-12-31T05:00:00+00:00")),
+        ("date", "1900-01-01T00:00:00+00:00", "America/New_York", us("1900-01-01T00:00:00+00:00")),
     ],
 )
 def test_the_calendar_reads_the_zone(
@@ -63,7 +64,7 @@ def test_the_calendar_is_that_of_the_standard_library(time_us: int, zone: Zone) 
     assert functions.day(time_us, zone) == local.day
     assert functions.month(time_us, zone) == local.month
     start = local.replace(hour=0, minute=0, second=0)
-    assert functions.day_start_us(time_us, zone) == max(round(start.timestamp()) * 10**6, 0)
+    assert functions.day_start_us(time_us, zone) == round(start.timestamp()) * 10**6
 
 
 @pytest.mark.parametrize(
