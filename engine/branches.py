@@ -30,6 +30,7 @@ from tidegate.engine.formulas import (
 
 MAX_DEPTH = 24
 """Blocks in blocks; CPython's tokenizer gives up at 100 levels of indentation."""
+MANY_THRESHOLDS = 4
 MAX_SPLITS = 3
 """A split writes its rules twice, so splits in splits multiply them."""
 MAX_ELIF = 40
@@ -94,15 +95,17 @@ class Branches:
         always = [job for job in jobs if _is_certain(job)]
         self._effect([job.fired if job.sure is True else job.unknown for job in always], depth)
         rest = [job for job in jobs if not _is_certain(job)]
-        groups, alone = _grouped(rest, facts, splits < MAX_SPLITS and depth < MAX_DEPTH)
+        if depth < MAX_DEPTH:
+            groups, alone = _grouped(rest, facts, splits < MAX_SPLITS)
+        else:
+            groups, alone = [], rest
         self._groups(groups, facts, depth, splits)
         for job in alone:
             self._job(job, facts, depth)
 
     def _groups(
-        self, groups: list[tuple[_Key, list[tuple[Literal, Job]]]], facts: Facts, depth: int,
-        splits: int,
-    ) -> None:  # fmt: skip
+        self, groups: _Groups, facts: Facts, depth: int, splits: int
+    ) -> None:
         chained: dict[object, int] = {}
         for key, members in groups:
             guard = _weakest(literal for literal, _ in members)
@@ -169,7 +172,7 @@ class Branches:
             for name, count in effect.points:
                 points[name] += count
         for name, mask in bits.items():
-            self._line(depth, f"{name} |= {mask}")
+            self._line(depth, f"{name} |= {mask:#x}")
         for name, count in points.items():
             self._line(depth, f"{name} += {count}")
         for effect in effects:
@@ -212,9 +215,11 @@ def _is_certain(job: Job) -> bool:
     return job.possible is True and isinstance(job.sure, bool) and job.excepted is False
 
 
-def _grouped(
-    jobs: list[Job], facts: Facts, may_split: bool
-) -> tuple[list[tuple[_Key, list[tuple[Literal, Job]]]], list[Job]]:
+_Members = list[tuple[Literal, Job]]
+_Groups = list[tuple[_Key, _Members]]
+
+
+def _grouped(jobs: list[Job], facts: Facts, may_split: bool) -> tuple[_Groups, list[Job]]:
     """Blocks of several jobs, and the jobs that stand alone: the greatest gain first."""
     members: dict[_Key, dict[int, Literal]] = defaultdict(dict)
     keys_of: list[list[_Key]] = []
@@ -224,22 +229,40 @@ def _grouped(
         for key, literal in keys.items():
             members[key][index] = literal
     gains = {key: key.gain(list(group.values())) for key, group in members.items()}
-    groups, left = [], set(range(len(jobs)))
+    groups: _Groups = []
+    left = set(range(len(jobs)))
     while gains:
         best = max(gains, key=gains.__getitem__)
         if gains.pop(best) <= 0:
             break
         chosen = members.pop(best)
-        groups.append((best, [(literal, jobs[index]) for index, literal in chosen.items()]))
+        group = [(literal, jobs[index]) for index, literal in chosen.items()]
+        groups += [(best, part) for part in _halves(best, group, facts)]
         left -= chosen.keys()
         touched = {key for index in chosen for key in keys_of[index] if key in gains}
         for key in touched:
             for index in chosen:
                 members[key].pop(index, None)
-            group = members[key]
-            gains[key] = key.gain(list(group.values())) if group else -1
-    groups.sort(key=lambda group: _order(group[0], group[1][0][0]))
+            rest = list(members[key].values())
+            gains[key] = key.gain(rest) if rest else -1
+    groups.sort(key=lambda entry: _order(entry[0], entry[1][0][0]))
     return groups, [jobs[index] for index in sorted(left)]
+
+
+def _halves(key: _Key, group: _Members, facts: Facts) -> Iterator[_Members]:
+    """The group, or two of them where it already stands behind a threshold of its input.
+
+    Many thresholds of one input so become a tree and not a ladder.
+    """
+    thresholds = sorted({_reach(literal) for literal, _ in group})
+    if key.sort not in ("above", "below") or len(thresholds) < MANY_THRESHOLDS:
+        yield group
+    elif not facts.bound(str(key.subject)):
+        yield group
+    else:
+        middle = thresholds[len(thresholds) // 2]
+        yield [entry for entry in group if _reach(entry[0]) >= middle]
+        yield [entry for entry in group if _reach(entry[0]) < middle]
 
 
 def _order(key: _Key, guard: Literal) -> tuple[bool, str]:
@@ -274,13 +297,14 @@ def _key(literal: Literal) -> _Key:
 
 def _weakest(literals: Iterable[Literal]) -> Literal:
     """The literal that every other one implies."""
+    return max(literals, key=_reach)
 
-    def reach(literal: Literal) -> int:
-        meaning = literal.test.meaning
-        least = meaning.least if isinstance(meaning, AtLeast) else 0
-        return -least if literal.positive else least
 
-    return max(literals, key=reach)
+def _reach(literal: Literal) -> int:
+    """The greater, the more values hold it; 0 for what is no threshold."""
+    meaning = literal.test.meaning
+    least = meaning.least if isinstance(meaning, AtLeast) else 0
+    return -least if literal.positive else least
 
 
 def _bare(text: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -41,6 +41,13 @@ class Vector:
     def wide(self) -> Wide:
         """The values as int64."""
         return self.values.astype(np.int64, copy=False)
+
+
+LIMITS: dict[np.dtype[Any], tuple[int, int]] = {
+    np.dtype(of): (int(np.iinfo(of).min), int(np.iinfo(of).max))
+    for of in (np.int8, np.int16, np.int32, np.int64)
+}
+"""The least and the greatest integer of each type that columns are held in."""
 
 
 def constant(value: int) -> Vector:
@@ -172,6 +179,15 @@ def choose(flags: Flags, left: Vector, right: Vector) -> Vector:
     return Vector(values, valid, min(left.low, right.low), max(left.high, right.high))
 
 
+def otherwise(left: Vector, right: Vector) -> Vector:
+    """`left` where it is present, else `right`."""
+    if left.valid is None:
+        return left
+    values = np.where(left.valid, left.wide, right.wide)
+    valid = None if right.valid is None else left.valid | right.valid
+    return Vector(values, valid, min(left.low, right.low), max(left.high, right.high))
+
+
 def missing() -> Vector:
     """A value that is missing in every row."""
     return Vector(np.zeros(1, np.int64), np.zeros(1, np.bool_), 0, 0)
@@ -187,13 +203,16 @@ def _quotient(numerator: Wide, divisor: int | Wide, divisor_max: int) -> Wide:
         return numerator
     quotient = numerator // divisor
     rest = numerator - quotient * divisor
-    odd = quotient & 1
+    # Ties are rare, so what lies above the half is rounded up at once and ties are looked at apart.
     if divisor_max < 2**62:
         rest += rest
-        rest += odd
-        quotient += rest > divisor
+        half = divisor
     else:
-        quotient += rest > divisor - rest - odd
+        half = divisor - rest
+    quotient += rest > half
+    tie = rest == half
+    if tie.any():
+        quotient += tie & (quotient & 1 == 1)
     return cast("Wide", quotient)
 
 

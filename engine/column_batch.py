@@ -10,7 +10,7 @@ three-valued logic cheap: a second polarity costs an eighth of a byte a row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, get_args
@@ -28,6 +28,7 @@ Bits = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.signedinteger[Any]]
 Wide = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.intp]
 
 STATUSES: tuple[ScoreStatus, ...] = get_args(ScoreStatus)
 """A status is held as its position here; 0 is `ok`."""
@@ -55,6 +56,12 @@ def all_rows(rows: int) -> Bits:
 def count_rows(bits: Bits) -> int:
     """How many rows a mask holds."""
     return int(np.bitwise_count(bits).sum())
+
+
+def codes_of(index: Mapping[Value, int], values: Iterable[Value]) -> Codes:
+    """The codes of those values that `index` knows."""
+    found = [index.get(value) for value in values]
+    return np.array([code for code in found if code is not None], np.intp)
 
 
 def narrow(values: Wide) -> Integers:
@@ -112,6 +119,7 @@ class CodedColumn:
     dictionary: tuple[Value, ...]
     reasons: npt.NDArray[np.uint8] | None = None
     reason_names: tuple[str, ...] = (ABSENT,)
+    _codes: dict[frozenset[Value], Codes] = field(default_factory=dict, init=False, repr=False)
 
     @staticmethod
     def of(values: Sequence[Value | None], known: tuple[Value, ...] = ()) -> CodedColumn:
@@ -130,6 +138,13 @@ class CodedColumn:
     def index(self) -> dict[Value, int]:
         """The code of each dictionary entry."""
         return {value: code for code, value in enumerate(self.dictionary)}
+
+    def codes_of(self, values: frozenset[Value]) -> Codes:
+        """The codes of those values that occur; looked up once for a list."""
+        known = self._codes.get(values)
+        if known is None:
+            known = self._codes[values] = codes_of(self.index, values)
+        return known
 
 
 Column = IntegerColumn | CodedColumn

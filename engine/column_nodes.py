@@ -45,8 +45,7 @@ class IntegerInput(IntegerNode):
 def _limits(column: IntegerColumn) -> tuple[int, int]:
     if column.values.dtype == np.int64:
         return column.limits
-    info = np.iinfo(column.values.dtype)
-    return info.min, info.max
+    return exact.LIMITS[column.values.dtype]
 
 
 class IntegerConstant(IntegerNode):
@@ -177,8 +176,22 @@ class DaysBetween(IntegerNode):
         return exact.whole_days(chunk.vector(self.start), chunk.vector(self.end))
 
 
+class IntegerOtherwise(IntegerNode):
+    """The left value, or the right one where the left is missing."""
+
+    own_cost = 10
+
+    def __init__(self, left: IntegerNode, right: IntegerNode) -> None:
+        self.left = left
+        self.right = right
+
+    def compute(self, chunk: Chunk) -> Vector:
+        """See `IntegerNode`."""
+        return exact.otherwise(chunk.vector(self.left), chunk.vector(self.right))
+
+
 class IntegerChoice(IntegerNode):
-    """One of several integers, row by row: `otherwise` and `case`. The last one is the default."""
+    """One of several integers, row by row: `case`. The last one is the default."""
 
     own_cost = 10
 
@@ -229,10 +242,10 @@ class Above(TruthNode):
     def compute(self, chunk: Chunk) -> Truth:
         """See `TruthNode`."""
         vector = chunk.vector(self.operand)
-        info = np.iinfo(vector.values.dtype)
-        if self.bound < info.min:
+        low, high = exact.LIMITS[vector.values.dtype]
+        if self.bound < low:
             holds = chunk.full
-        elif self.bound >= info.max:
+        elif self.bound >= high:
             holds = chunk.none
         else:
             holds = chunk.pack(vector.values > self.bound)
@@ -276,8 +289,8 @@ def _choices(content: ListContent) -> Wide:
 
 
 def _among(values: Integers, choices: Wide) -> Flags:
-    info = np.iinfo(values.dtype)
-    fitting = choices[(choices >= info.min) & (choices <= info.max)]
+    low, high = exact.LIMITS[values.dtype]
+    fitting = choices[(choices >= low) & (choices <= high)]
     if len(fitting) > _FEW_VALUES:
         return np.isin(values, fitting)
     flags = np.zeros(1 if len(fitting) == 0 else values.shape, np.bool_)

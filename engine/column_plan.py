@@ -103,7 +103,7 @@ class Planner:
             case Call():
                 return self._integer_call(expression)
             case Otherwise(left=left, right=right):
-                return self._choice(nodes.IntegerChoice, self.integer, [left, right], left)
+                return self._make(nodes.IntegerOtherwise, self.integer(left), self.integer(right))
             case Case():
                 return self._case(nodes.IntegerChoice, self.integer, expression)
         raise TypeError(f"no integer: {type(expression).__name__}")

@@ -7,7 +7,7 @@ codes; the others of one operand share a table of eight bits an entry, gathered 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -18,11 +18,20 @@ from tidegate.dsl.lists import of_ranges
 from tidegate.dsl.program import Function
 from tidegate.dsl.types import Value
 from tidegate.engine.column_arithmetic import Vector
-from tidegate.engine.column_batch import Bits, CodedColumn, Integers, narrow, unpack
+from tidegate.engine.column_batch import (
+    Bits,
+    CodedColumn,
+    Codes,
+    Integers,
+    codes_of,
+    narrow,
+    unpack,
+)
 from tidegate.engine.column_chunk import Binding, Chunk, IntegerNode, TextNode, Truth, TruthNode
 from tidegate.engine.functions import TEXT_TESTS, call
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+Entry = TypeVar("Entry")
 
 _FEW = 3
 """Up to so many codes are compared one by one; more are looked up."""
@@ -238,7 +247,7 @@ class TextTest(TruthNode):
         operand.tests.append(self)
 
     @abstractmethod
-    def matching(self, binding: Binding) -> Sequence[int] | None:
+    def matching(self, binding: Binding) -> Codes | None:
         """The codes it holds for; None where nobody can say."""
 
     def compute(self, chunk: Chunk) -> Truth:
@@ -260,9 +269,9 @@ class TextIs(TextTest):
         super().__init__(operand)
         self.value = value
 
-    def matching(self, binding: Binding) -> Sequence[int]:
+    def matching(self, binding: Binding) -> Codes:
         """See `TextTest`."""
-        return _codes(self.operand.index(binding), (self.value,))
+        return codes_of(self.operand.index(binding), (self.value,))
 
 
 class TextInSet(TextTest):
@@ -272,9 +281,9 @@ class TextInSet(TextTest):
         super().__init__(operand)
         self.values = values
 
-    def matching(self, binding: Binding) -> Sequence[int]:
+    def matching(self, binding: Binding) -> Codes:
         """See `TextTest`."""
-        return _codes(self.operand.index(binding), self.values)
+        return codes_of(self.operand.index(binding), self.values)
 
 
 class TextInList(TextTest):
@@ -284,15 +293,16 @@ class TextInList(TextTest):
         super().__init__(operand)
         self.name = name
 
-    def matching(self, binding: Binding) -> Sequence[int] | None:
+    def matching(self, binding: Binding) -> Codes | None:
         """See `TextTest`."""
         content = binding.batch.lists.get(self.name)
         if content is None:
             return None
-        index = self.operand.index(binding)
-        if content.ranges or len(index) < len(content.values):
-            return [code for entry, code in index.items() if entry in content]
-        return _codes(index, content.values)
+        if content.ranges:
+            return _codes_where(self.operand.index(binding), content.__contains__)
+        if isinstance(self.operand, TextInput):
+            return self.operand.column(binding).codes_of(content.values)
+        return codes_of(self.operand.index(binding), content.values)
 
 
 class TextInNetworks(TextTest):
@@ -302,10 +312,9 @@ class TextInNetworks(TextTest):
         super().__init__(operand)
         self.ranges = ranges
 
-    def matching(self, binding: Binding) -> Sequence[int]:
+    def matching(self, binding: Binding) -> Codes:
         """See `TextTest`."""
-        content = of_ranges(self.ranges)
-        return [code for entry, code in self.operand.index(binding).items() if entry in content]
+        return _codes_where(self.operand.index(binding), of_ranges(self.ranges).__contains__)
 
 
 class TextLike(TextTest):
@@ -316,16 +325,15 @@ class TextLike(TextTest):
         self.op = op
         self.pattern = pattern
 
-    def matching(self, binding: Binding) -> Sequence[int]:
+    def matching(self, binding: Binding) -> Codes:
         """See `TextTest`."""
         test = TEXT_TESTS[self.op]
-        index = self.operand.index(binding)
-        return [code for entry, code in index.items() if test(cast("str", entry), self.pattern)]
+        index = cast("dict[str, int]", self.operand.index(binding))
+        return _codes_where(index, lambda entry: test(entry, self.pattern))
 
 
-def _codes(index: Mapping[Value, int], values: Iterable[Value]) -> list[int]:
-    found = [index.get(value) for value in values]
-    return [code for code in found if code is not None]
+def _codes_where(index: Mapping[Entry, int], holds: Callable[[Entry], bool]) -> Codes:
+    return np.array([code for entry, code in index.items() if holds(entry)], np.intp)
 
 
 # --- where a test is answered ------------------------------------------------------------------
@@ -369,7 +377,7 @@ def _place(operand: TextNode, binding: Binding) -> dict[TruthNode, _FewCodes | _
     for test in operand.tests:
         codes = cast("TextTest", test).matching(binding)
         if codes is None or len(codes) <= _FEW:
-            places[test] = None if codes is None else _FewCodes(codes)
+            places[test] = None if codes is None else _FewCodes(codes.tolist())
             continue
         if looked_up % 8 == 0:
             tables.append(np.zeros(len(operand.entries(binding)) + 1, np.uint8))

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.dsl.program import Actions, EventType, Expression, Model, Program, Rollout, Rule
-from tidegate.dsl.types import INT64_MAX, Kind, Value
+from tidegate.dsl.types import Kind, Value
+from tidegate.engine.column_arithmetic import LIMITS
 from tidegate.engine.column_batch import (
     STATUSES,
     Batch,
@@ -46,7 +47,8 @@ from tidegate.engine.column_texts import gather
 from tidegate.engine.interpreter import NOBODY, asks_exempt
 from tidegate.engine.standing import Roster, in_share, roster
 
-Points = npt.NDArray[np.int64]
+Points = npt.NDArray[np.signedinteger[Any]]
+"""As narrow as the policy's points allow."""
 
 _NO_ACTIONS = Actions()
 _ABSTAINED = STATUSES.index("abstained")
@@ -98,9 +100,7 @@ class EventPlan:
         adders = _models_behind_points(event, self.models)
         self.rules = tuple(_plan_rule(planner, rule, adders) for rule in event.rules)
         self.inputs = {item.name: planner.node(item) for item in event.inputs}
-        # Points past int64 need an absurd policy; Python's integers serve it all the same.
-        fits = self._points_max() <= INT64_MAX
-        self.points_type: np.dtype[Any] = np.dtype(np.int64 if fits else np.object_)
+        self.points_type = _type_for(self._points_max())
 
     def clamp_of(self, rule: Rule, clamped: frozenset[str]) -> frozenset[str]:
         """The models of `clamped` that the rule's `when` may not read."""
@@ -111,6 +111,15 @@ class EventPlan:
     def _points_max(self) -> int:
         rules = (max(abs(r.rule.then.points), abs(r.unknown.points)) for r in self.rules)
         return sum(rules) + sum(abs(m.model.unavailable.points) for m in self.models)
+
+
+def _type_for(highest: int) -> np.dtype[Any]:
+    """The narrowest type that holds every sum of points."""
+    for of, (_, high) in LIMITS.items():
+        if highest <= high:
+            return of
+    # Points past int64 need an absurd policy; Python's integers serve it all the same.
+    return np.dtype(np.object_)
 
 
 def _plan_model(planner: Planner, model: Model) -> ModelPlan:
@@ -278,8 +287,9 @@ class ChunkEvaluation:
     def _evaluate(self, index: int) -> RuleRows:
         plan, none = self.plan.rules[index], self.chunk.none
         sure, possible = self._when(index, plan)
-        active = self.standing.live[index] | self.standing.shadow[index]
-        if active is not self.chunk.full:
+        live = self.standing.live[index]
+        if live is not self.chunk.full:
+            active = live | self.standing.shadow[index]
             sure, possible = sure & active, possible & active
         unknown = none if sure is possible else sure ^ possible
         if not possible.any():
@@ -358,7 +368,7 @@ class ChunkEvaluation:
             if plan.adds:
                 self._add(total, index, self.standing.live[index])
                 self._add(watched, index, self.standing.shadow[index])
-        return total, (total + watched)
+        return total, total + watched if watched.any() else total
 
     def _add(self, total: Points, index: int, standing: Bits) -> None:
         if standing is self.chunk.none:
@@ -381,7 +391,7 @@ class ChunkEvaluation:
 def add_where(total: Points, rows: Bits, points: int) -> None:
     """Adds `points` in these rows."""
     if points and rows.any():
-        total[unpack(rows, len(total))] += points
+        total += unpack(rows, len(total)).astype(total.dtype) * total.dtype.type(points)
 
 
 # --- models ------------------------------------------------------------------------------------

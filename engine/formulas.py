@@ -194,6 +194,10 @@ class Facts:
             known = self._follows(literal.test.meaning)
         return None if known is None else known == literal.positive
 
+    def bound(self, subject: str) -> bool:
+        """Whether a threshold of this value is known to be passed or missed."""
+        return subject in self._ranges
+
     def allow(self, test: Test) -> bool:
         """Whether the test may be evaluated here."""
         return test.is_free and all(self.holds(need) for need in test.needs)

@@ -200,8 +200,9 @@ def _decider(compiled: CompiledEvent) -> Decide:
     after += [f"{'elif' if several else 'if'} {name}: f = {name}" for name in fired]
     after += [
         f"else: return {quiet}" if heard else f"return {quiet}",
-        f"d = {bind(memory.settled.get)}(f)",
-        f"return {settle}(values, lists, statuses, f) if d is None else d",
+        f"try: return {bind(memory.settled)}[f]",
+        f"except {bind(KeyError)}: pass",
+        f"return {settle}(values, lists, statuses, f)",
     ]
     return body.function(_DECIDER, after, wants_containers=True).run
 

@@ -229,7 +229,7 @@ class History:
         return source is not None and all(column.name != label.name for column in source.labels)
 
     def _reports(self, label: Label) -> pl.DataFrame:
-        """The keys of events that are labelled as true, each with the first time it was reported."""
+        """The keys of events that are labelled as true, and since when that is known."""
         source = self.mapping.source_of(label.source_event)
         assert source is not None
         reader = self._row_reader(source)
