@@ -202,9 +202,9 @@ def count_ours(evaluator: ColumnEvaluator, batch: Batch) -> Counts:
     return list(zip(masks.fired_counts(), masks.unknown_counts(), strict=True))
 
 
-def count_polars(frame: pl.DataFrame, expressions: list[pl.Expr]) -> Counts:
+def count_polars(query: pl.LazyFrame) -> Counts:
     """The same by one collect."""
-    row = frame.lazy().select(expressions).collect().row(0)
+    row = query.collect().row(0)
     return list(zip(row[::2], row[1::2], strict=True))
 
 
@@ -227,12 +227,12 @@ def measure(program: Program, rows: int, rounds: int) -> dict[str, object]:
         for _ in range(3)
     ]
     evaluator = compile_columns(program, event)
-    expressions = Translation(program, event, lists).counts()
-    own, theirs = count_ours(evaluator, batch), count_polars(encoded, expressions)
+    query = Translation(program, event, lists).counts(encoded.lazy())
+    own, theirs = count_ours(evaluator, batch), count_polars(query)
     times = [
         (
             seconds(lambda: count_ours(evaluator, batch)),
-            seconds(lambda: count_polars(encoded, expressions)),
+            seconds(lambda: count_polars(query)),
         )
         for _ in range(rounds)
     ]

@@ -1,10 +1,12 @@
 """The rules of a typed program as Polars expressions: the peer of `bench/columns.py`.
 
 Each rule becomes two expressions, fired and unknown, in Polars' best known form: strings are
-categorical, lists and sets are `is_in`, Kleene logic is Polars' own. What Polars computes
-otherwise than the language says is written out: quotients are rounded half to even on integers, a
-masked score makes its atoms false. Overflow is not guarded, since bounds rule it out for the
-rules measured here; what the translation does not cover is refused, never approximated.
+categorical, lists and sets are `is_in`, Kleene logic is Polars' own. Polars shares no
+sub-expression among the expressions of one `select` here (seen in 2.1.0), so whatever is worked out
+is named in a `with_columns` of its own before it is read. What Polars computes otherwise than the
+language says is written out: quotients are rounded half to even, a masked score makes its atoms
+false. Overflow is not guarded, since bounds rule it out for the rules measured here; what the
+translation does not cover is refused, never approximated.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from tidegate.dsl.program import (
 )
 from tidegate.dsl.types import ANY_INT64, INT64_MAX, TEXT_KINDS, Kind, Value
 
+EXACT_DIVIDEND = 2**51
 RELATIONS: Mapping[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
     "=": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
@@ -58,17 +61,21 @@ class Translation:
         self.event = event
         self.lists = lists
         self.points = pl.lit(0, pl.Int64)
+        self.stages: list[pl.Expr] = []
+        self._named: dict[Expression, pl.Expr] = {}
         if any(r.shadow or r.rollout or r.from_us or r.until_us for r in event.rules):
             raise NotImplementedError("rules that stand otherwise than live")
 
-    def counts(self) -> list[pl.Expr]:
+    def counts(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Per rule, in how many rows it fires and is unknown: columns `f0`, `u0`, `f1`, …"""
-        self.points = self._points()
+        self.points = self._stage(self._points())
         counts = []
         for index, rule in enumerate(self.event.rules):
             fired, unknown = self.rule(rule)
             counts += [fired.sum().alias(f"f{index}"), unknown.sum().alias(f"u{index}")]
-        return counts
+        for stage in self.stages:
+            frame = frame.with_columns(stage)
+        return frame.select(counts)
 
     def rule(self, rule: Rule) -> tuple[pl.Expr, pl.Expr]:
         """Where the rule is true and where unknown, neither excepted."""
@@ -79,6 +86,17 @@ class Translation:
         excepted = reduce(pl.Expr.or_, (self.truth(one) for one in rule.exceptions))
         acting = ~excepted.fill_null(value=False)
         return fired & acting, unknown & acting
+
+    def _stage(self, worked_out: pl.Expr) -> pl.Expr:
+        """What is worked out once, by a name of its own."""
+        name = f"stage {len(self.stages)}"
+        self.stages.append(worked_out.alias(name))
+        return pl.col(name)
+
+    def _once(self, expression: Expression, make: Callable[[], pl.Expr]) -> pl.Expr:
+        if expression not in self._named:
+            self._named[expression] = self._stage(make())
+        return self._named[expression]
 
     def _points(self) -> pl.Expr:
         points = pl.lit(0, pl.Int64)
@@ -146,9 +164,9 @@ class Translation:
             case Negate(operand=operand):
                 return -self.value(operand)
             case Arithmetic():
-                return self._arithmetic(expression)
+                return self._once(expression, lambda: self._arithmetic(expression))
             case Call():
-                return self._call(expression)
+                return self._once(expression, lambda: self._call(expression))
             case InSet() | InList():
                 return self._membership(expression)
             case TextTest():
@@ -173,7 +191,8 @@ class Translation:
             case "-":
                 return left - right
             case "*":
-                return half_even(left * right, pl.lit(expression.down), expression.down == 1)
+                product = left * right
+                return product if expression.down == 1 else half_even(product, expression.down)
             case "/":
                 return half_even(left * expression.up, right)
 
@@ -194,7 +213,7 @@ class Translation:
                 return pl.when(absent).then(None).otherwise(pick(*arguments))
             case "round":
                 step = 10 ** (6 - expression.places)
-                return half_even(arguments[0], pl.lit(step)) * step
+                return half_even(arguments[0], step) * step
             case "length":
                 return arguments[0].cast(pl.String).str.len_chars()
         raise NotImplementedError(expression.function)
@@ -226,26 +245,26 @@ class Translation:
 
 
 def refuse_unproven(expression: Arithmetic) -> None:
-    """Refuses arithmetic that could leave int64 on the way, and divisors that may be negative."""
+    """Refuses arithmetic that could overflow, and quotients that floating point could miss."""
     left, right = expression.left.bounds, expression.right.bounds
     assert left is not None
     assert right is not None
     reach = max(abs(left.low), abs(left.high)) * expression.up
     if expression.op == "*":
         reach *= max(abs(right.low), abs(right.high))
-    signed = expression.op == "/" and right.low < 0
-    if signed or reach > INT64_MAX or not (expression.bounds or ANY_INT64).fits():
-        raise NotImplementedError(f"`{expression.op}` that may overflow or divides by a negative")
+    rounded = expression.op == "/" or expression.down > 1
+    fits = (expression.bounds or ANY_INT64).fits()
+    if not fits or reach > (EXACT_DIVIDEND if rounded else INT64_MAX):
+        raise NotImplementedError(f"`{expression.op}` that bounds do not prove exact")
 
 
-def half_even(dividend: pl.Expr, divisor: pl.Expr, exact: bool = False) -> pl.Expr:
-    """An integer quotient as the language rounds it; null where the divisor is zero."""
-    if exact:
-        return dividend
-    quotient = dividend // divisor
-    rest = dividend - quotient * divisor
-    odd = quotient % 2
-    return quotient + (2 * rest + odd > divisor).cast(pl.Int64)
+def half_even(dividend: pl.Expr, divisor: pl.Expr | int) -> pl.Expr:
+    """An integer quotient as the language rounds it; null where the divisor is zero.
+
+    Polars is fastest in floating point, which is exact here: below 2**51 a quotient is farther
+    from a tie than its rounding error, or is the tie.
+    """
+    return (dividend / divisor).round(0, mode="half_to_even").cast(pl.Int64, strict=False)
 
 
 def dtype_of(kind: Kind) -> pl.DataType:

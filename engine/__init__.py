@@ -3,8 +3,7 @@
 Time, history, list contents and scores come in as arguments; the engine reads no clock, no disk
 and no network. To embed it:
 
-    from tidegate.engine import Engine, EventRefused
-    from tidegate.rules import load_policy
+    from tidegate import Engine, load_policy
 
     engine = Engine(load_policy("policy"))
     decision = engine.decide({"id": "p-1", "at": "2026-11-23T10:00:00Z", "amount": "12.34 EUR"})

@@ -31,7 +31,7 @@ from tidegate.dsl.program import (
     PointsAtLeast,
     TextTest,
 )
-from tidegate.dsl.types import NATURAL_BOUNDS, Kind, Value
+from tidegate.dsl.types import ANY_INT64, TIME_MAX_US, TIME_MIN_US, Bounds, Kind, Value
 from tidegate.engine import column_nodes as nodes
 from tidegate.engine import column_texts as texts
 from tidegate.engine.column_batch import is_coded
@@ -98,7 +98,7 @@ class Planner:
             case Arithmetic():
                 return self._arithmetic(expression)
             case Negate(operand=operand):
-                span = NATURAL_BOUNDS[expression.type.kind]
+                span = _span(expression.type.kind)
                 return self._make(nodes.IntegerNegation, self.integer(operand), span)
             case Call():
                 return self._integer_call(expression)
@@ -130,7 +130,7 @@ class Planner:
 
     def _arithmetic(self, expression: Arithmetic) -> IntegerNode:
         operands = self.integer(expression.left), self.integer(expression.right)
-        span = NATURAL_BOUNDS[expression.type.kind]
+        span = _span(expression.type.kind)
         scales = expression.up, expression.down
         return self._make(nodes.IntegerArithmetic, expression.op, operands, *scales, span)
 
@@ -251,6 +251,11 @@ class Planner:
         node.cost = node.own_cost + sum(child.cost for child in children)
         self._known[key] = node
         return node
+
+
+def _span(kind: Kind) -> Bounds:
+    """What a result of arithmetic may be."""
+    return Bounds(TIME_MIN_US, TIME_MAX_US) if kind is Kind.TIME else ANY_INT64
 
 
 def _resolved(expression: Expression) -> Expression:

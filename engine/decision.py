@@ -52,7 +52,7 @@ NO_SCORES: Mapping[str, str] = {}
 
 
 class Policy(Protocol):
-    """What the engine needs of a policy; `tidegate.rules.load` gives one."""
+    """What the engine needs of a policy; `tidegate.load_policy` gives one."""
 
     @property
     def program(self) -> Program:
@@ -230,6 +230,8 @@ class _Judge:
         self.event: EventType = evaluator.authority.event
         self.recorder: Recorder = recorder(evaluator.authority)
         self.models: dict[str, Model] = {m.score: m for m in evaluator.authority.models}
+        self.scores = frozenset(self.models)
+        self.known_features = frozenset(f.name for f in policy.program.features)
         self.features = {i.name: i for i in self.event.inputs if i.source == "feature"}
         self.needed = tuple(sorted(_never_missing(evaluator.authority)))
 
@@ -252,7 +254,7 @@ class _Judge:
         )
 
     def _situation(self, given: _Given, lists: Lists) -> Situation:
-        _refuse_unknown("score", given.scores, self.models)
+        _refuse_unknown("score", given.scores, self.scores)
         self._refuse_missing(given.features)
         reasons = dict(given.admitted.reasons)
         statuses = {m.name: self._status(m, given, reasons) for m in self.models.values()}
@@ -332,20 +334,22 @@ def _score(text: str) -> int | None:
     return score if 0 <= score <= 10**6 else None
 
 
-def _refuse_unknown(what: str, given: Mapping[str, object], known: Mapping[str, object]) -> None:
-    refusals = tuple(
-        Refusal(f"unknown_{what}", name, f"no {what} is called `{name}`", nearest(name, known))
-        for name in sorted(given.keys() - known.keys())
+def _refuse_unknown(what: str, given: Mapping[str, object], known: frozenset[str]) -> None:
+    if known.issuperset(given):
+        return
+    raise EventRefused(
+        tuple(
+            Refusal(f"unknown_{what}", name, f"no {what} is called `{name}`", nearest(name, known))
+            for name in sorted(given.keys() - known)
+        )
     )
-    if refusals:
-        raise EventRefused(refusals)
 
 
 def _read_features(
     program: Program, judge: _Judge, features: Mapping[str, object]
 ) -> dict[str, FeatureValue]:
     """Features from the wire; those that this event does not read are left aside."""
-    _refuse_unknown("feature", features, {feature.name: 0 for feature in program.features})
+    _refuse_unknown("feature", features, judge.known_features)
     read: dict[str, FeatureValue] = {}
     refusals = []
     for name, entry in judge.features.items():

@@ -15,7 +15,7 @@ from tidegate.dsl.program import EventType, Field, Program
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.types import INT64_MAX, INT64_MIN, Kind, Value
 from tidegate.dsl.zones import DAY_US
-from tidegate.engine.card_numbers import Finding, find_card_numbers
+from tidegate.dsl.card_numbers import Finding, find_card_numbers
 from tidegate.engine.functions import zone_named
 from tidegate.engine.rates import Amount, Conversion, convert
 from tidegate.engine.values import NUMBER_DIGITS, coarsened, format_value

@@ -132,7 +132,7 @@ class _Writer:
                 return f"{self.write(inner, _SUM)} is present", _COMPARISON
             case InSet() | InList() | InNetworks():
                 return self._comparison(operand, "not in"), _COMPARISON
-        return f"not {self.write(operand, _NOT)}", _NOT
+        return f"not {self.write(operand, _UNARY)}", _NOT
 
     def _comparison(self, expression: Expression, within: str = "in") -> str:
         match expression:

@@ -785,7 +785,7 @@ class _Keys:
         return self._numbers.setdefault(key, len(self._numbers))
 
 
-_CARRIED = {"type", "span", "models", "bounds", "can_be_missing", "param"}
+_CARRIED = {"type", "span", "models", "bounds", "can_be_missing", "can_fail", "param"}
 
 
 def _meaningful(of: type[Expression]) -> list[str]:

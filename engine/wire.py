@@ -102,9 +102,11 @@ def _read_number(raw: object) -> int:
 
 def _scaled(raw: object, digits: int) -> int:
     """A JSON number times `10 ** digits`, where that is whole."""
-    if isinstance(raw, bool) or not isinstance(raw, (int, Decimal)):
+    if type(raw) is int:
+        return raw * 10**digits
+    if not isinstance(raw, Decimal):
         raise NotHeldError("")
-    number = Decimal(raw)
+    number = raw
     # Far beyond int64 either way; spelling it out could take all memory.
     if not number.is_finite() or number.adjusted() > 20:
         raise NotHeldError("too large")

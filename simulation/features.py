@@ -118,10 +118,11 @@ class _Group:
             return
         codes = self.keys.of_counted(counted)
         enter_us, _ = times(counted.at_us, counted.received_us, 0, self.delay_us)
-        parts = [self._held]
-        for known in label_combinations(self.labels):
-            parts.append(self._understood(counted, known, codes, enter_us))
-        self._held = _Contributions.joined(parts)
+        new = [
+            self._understood(counted, known, codes, enter_us)
+            for known in label_combinations(self.labels)
+        ]
+        self._held = _Contributions.joined([self._held, *new])
 
     def _understood(
         self, counted: Rows, known: frozenset[str], codes: Int64s, enter_us: Int64s

@@ -13,7 +13,7 @@ import polars as pl
 
 from tidegate.dsl.program import EventType, Program
 from tidegate.dsl.types import Kind
-from tidegate.engine.card_numbers import holds_card_number
+from tidegate.dsl.card_numbers import holds_card_number
 from tidegate.engine.column_batch import (
     CODED_KINDS,
     STATUSES,

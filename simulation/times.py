@@ -50,9 +50,10 @@ def _of_datetimes(series: pl.Series, zone: str) -> tuple[Int64s, Flags]:
     assert isinstance(series.dtype, pl.Datetime)
     held, valid = _present(series)
     if series.dtype.time_unit == "ns":
-        held, valid = held // 1000, valid & (held % 1000 == 0)
+        whole: Flags = held % 1000 == 0
+        held, valid = held // 1000, valid & whole
     elif series.dtype.time_unit == "ms":
-        valid, held = _in_reach(held, valid, 1000)
+        held, valid = _in_reach(held, valid, 1000)
     if series.dtype.time_zone is not None:
         return held, valid
     return _to_utc(held, valid, zone)

@@ -13,8 +13,8 @@ Everything follows from the `random.Random` that is given: a seed names a case.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
 from random import Random
 
 from tests.engine import nodes
@@ -639,3 +639,25 @@ def _input_value(
 def random_clamp(rng: Random, event: EventType) -> frozenset[str]:
     """Some of the event's models, clamped for one rung."""
     return frozenset(name for name in event.models if rng.random() < 0.5)
+
+
+# --- looking into programs ---------------------------------------------------------------------
+
+EXPRESSIONS: tuple[type[Expression], ...] = tuple(
+    sorted(Expression.__subclasses__(), key=lambda of: of.__name__)
+)
+"""Every sort of expression of a typed program."""
+
+
+def children(expression: Expression) -> Iterator[Expression]:
+    """The expressions that this one is made of."""
+    for entry in fields(expression):
+        yield from _expressions(getattr(expression, entry.name))
+
+
+def _expressions(part: object) -> Iterator[Expression]:
+    if isinstance(part, Expression):
+        yield part
+    elif isinstance(part, tuple):
+        for item in part:
+            yield from _expressions(item)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from decimal import Decimal
 from urllib.parse import quote
 
 import pytest
 
-from tidegate.engine.card_numbers import find_card_numbers, holds_card_number
+from tidegate.dsl.card_numbers import find_card_numbers, holds_card_number
 
 PUBLISHED = {
     "visa": "4111111111111111",
@@ -29,7 +30,7 @@ PUBLISHED = {
 }
 """Numbers that brands and gateways publish for tests."""
 
-DRESSINGS = {
+DRESSINGS: dict[str, Callable[[str], str]] = {
     "plain": lambda n: n,
     "spaces": lambda n: " ".join(n[i : i + 4] for i in range(0, len(n), 4)),
     "dashes": lambda n: "-".join(n[i : i + 4] for i in range(0, len(n), 4)),

@@ -293,8 +293,8 @@ def test_the_record_holds_no_more_than_it_needs() -> None:
         f"rule quiet_{i} version 1\n  when amount > {900_000 + i} EUR\n  then decline because burst"
         for i in range(200)
     )
-    few = Engine(cards(), evaluator="interpreter")
-    lot = Engine(policy_of(CARDS + many, cards().lists), evaluator="interpreter")
+    few = Engine(cards())
+    lot = Engine(policy_of(CARDS + many, cards().lists))
     sizes = [len(engine.decide(payment(), **QUIET).record_bytes) for engine in (few, lot)]
 
     assert sizes[0] == sizes[1]

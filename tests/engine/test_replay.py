@@ -14,7 +14,15 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.engine.random_programs import random_lists, random_program, random_situation
-from tests.engine.small_policy import CARDS, BLOCKED, TRUSTED, SmallPolicy, cards, payment, policy_of
+from tests.engine.small_policy import (
+    BLOCKED,
+    CARDS,
+    TRUSTED,
+    SmallPolicy,
+    cards,
+    payment,
+    policy_of,
+)
 from tidegate.dsl.lists import ListContent
 from tidegate.engine.authority import authority
 from tidegate.engine.decision import Engine
@@ -26,7 +34,8 @@ from tidegate.engine.replay import replay
 CASES: list[tuple[dict[str, object], dict[str, object], dict[str, str]]] = [
     ({}, {"tries": 1, "typical": "20.00 EUR"}, {"fraud_score": "0.10"}),
     ({"amount": "2.00 EUR"}, {"tries": 7}, {}),
-    ({"amount": "2.00 EUR", "customer": "cus_trusted_1"}, {"tries": 7}, {"fraud_score": "abstained"}),
+    ({"amount": "2.00 EUR", "customer": None}, {"tries": 7}, {"fraud_score": "abstained"}),
+    ({"amount": "2.00 EUR", "customer": "cus_trusted_1"}, {"tries": 7}, {}),
     ({"card": "tok_blocked_card_1", "ip_country": "US"}, {"tries": 1}, {"fraud_score": "0.995"}),
     ({"amount": "1500 EUR", "at": "2026-11-23T03:00:00+01:00"}, {"tries": 1}, {}),
     ({"ip_country": None, "ip_address": None, "customer": None}, {"tries": 1}, {}),

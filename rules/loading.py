@@ -1,0 +1,140 @@
+"""From a folder to a policy: rule files, lists and rates, with every problem in one run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate.dsl.checker import check
+from tidegate.dsl.diagnostics import Diagnostic, has_errors, in_order, render
+from tidegate.dsl.lists import ListContent, Lists
+from tidegate.dsl.parser import parse
+from tidegate.dsl.program import Program
+from tidegate.dsl.rates import Rates
+from tidegate.dsl.source import Source, Span
+from tidegate.rules.files import data_file, read_source, relative, rule_files
+from tidegate.rules.policy import Policy
+from tidegate.rules.tables import read_list, read_rates
+
+HASH_FORMAT = b"tidegate-policy-1\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a folder held: the policy, or None where an error stands among the diagnostics."""
+
+    policy: Policy | None
+    diagnostics: tuple[Diagnostic, ...]
+    sources: Mapping[str, Source]
+
+    def rendered(self, *, errors_only: bool = False) -> str:
+        """Every diagnostic as a person reads it, an empty line between them."""
+        shown = [d for d in self.diagnostics if not errors_only or d.severity.value == "error"]
+        return "\n\n".join(render(d, self.sources) for d in shown)
+
+
+class PolicyRefused(ValueError):  # noqa: N818 - the word of the field, as in EventRefused
+    """A policy has errors and nothing can be decided by it; `diagnostics` holds all of them."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        super().__init__(loaded.rendered(errors_only=True))
+        self.diagnostics = loaded.diagnostics
+
+
+def load_policy(folder: str | Path, *, today_us: int | None = None) -> Policy:
+    """Load the policy in `folder`; `PolicyRefused` with every error where it has any.
+
+    `today_us` (UTC microseconds) is the day by which a rule's `expires` is judged; without it no
+    rule is too old.
+    """
+    loaded = read(folder, today_us=today_us)
+    if loaded.policy is None:
+        raise PolicyRefused(loaded)
+    return loaded.policy
+
+
+def read(folder: str | Path, *, today_us: int | None = None) -> Loaded:
+    """Read the policy in `folder`; whatever is wrong with it is a diagnostic, not an exception."""
+    root = Path(folder)
+    if not root.is_dir():
+        missing = Diagnostic("TG183", f"`{folder}` is no folder", Span("", 0, 0))
+        return Loaded(None, (missing,), {})
+    sources, diagnostics = _sources(root)
+    parsed = [parse(source) for source in sources.values()]
+    diagnostics += [d for p in parsed for d in p.diagnostics]
+    if not sources and not diagnostics:
+        none = Diagnostic(
+            "TG183",
+            f"`{folder}` holds no rule files",
+            Span("", 0, 0),
+            "rules are text files that end in `.tide`; `tidegate init` writes a first policy",
+        )
+        return Loaded(None, (none,), {})
+    checked = check([p.file for p in parsed], today_us=today_us)
+    diagnostics += checked.diagnostics
+    if checked.program is None or has_errors(diagnostics):
+        return Loaded(None, in_order(diagnostics), sources)
+    lists, rates, problems = _data(root, checked.program)
+    found = in_order([*diagnostics, *problems])
+    if has_errors(found):
+        return Loaded(None, found, sources)
+    digest = _digest(sources, lists, rates)
+    policy = Policy(checked.program, digest, lists, rates, sources, found, root)
+    return Loaded(policy, found, sources)
+
+
+def _sources(root: Path) -> tuple[dict[str, Source], list[Diagnostic]]:
+    sources: dict[str, Source] = {}
+    problems: list[Diagnostic] = []
+    for path in rule_files(root):
+        found = read_source(path, root)
+        if isinstance(found, Source):
+            sources[relative(path, root)] = found
+        else:
+            problems.append(found)
+    return sources, problems
+
+
+def _data(root: Path, program: Program) -> tuple[Lists, Rates | None, list[Diagnostic]]:
+    """The lists and the rates that the program names; a managed list is None."""
+    lists: dict[str, ListContent | None] = {}
+    problems: list[Diagnostic] = []
+    for declared in program.lists:
+        if not declared.path:
+            lists[declared.name] = None
+            continue
+        path = data_file(root, declared.path, declared.span)
+        if isinstance(path, Diagnostic):
+            problems.append(path)
+            continue
+        lists[declared.name], found = read_list(path, declared.path, declared)
+        problems += found
+    rates = None
+    if program.rates:
+        path = data_file(root, program.rates, Span("", 0, 0))
+        if isinstance(path, Diagnostic):
+            problems.append(path)
+        else:
+            rates, found = read_rates(path, program.rates, program.currency)
+            problems += found
+    return lists, rates, problems
+
+
+def _digest(sources: Mapping[str, Source], lists: Lists, rates: Rates | None) -> str:
+    """SHA-256 (hex) over every file's path and content, in the order of the paths."""
+    digest = hashlib.sha256(HASH_FORMAT)
+    parts = [("rules", path, source.text.encode()) for path, source in sorted(sources.items())]
+    parts += [
+        ("list", name, content.hash.encode())
+        for name, content in sorted(lists.items())
+        if content is not None
+    ]
+    if rates is not None:
+        parts.append(("rates", "", rates.hash.encode()))
+    for sort, name, content in parts:
+        for piece in (sort.encode(), name.encode(), content):
+            digest.update(len(piece).to_bytes(8, "big"))
+            digest.update(piece)
+    return digest.hexdigest()

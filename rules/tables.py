@@ -1,0 +1,127 @@
+"""List and rates files: CSV into checked contents, every bad line named."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from unicodedata import normalize
+
+from tidegate.dsl.card_numbers import holds_card_number
+from tidegate.dsl.countries import COUNTRIES
+from tidegate.dsl.currencies import MINOR_DIGITS
+from tidegate.dsl.diagnostics import Diagnostic, Severity
+from tidegate.dsl.lists import ListContent, of_ranges
+from tidegate.dsl.literals import network_range
+from tidegate.dsl.program import ListDeclaration
+from tidegate.dsl.rates import Rates, of_quotes, parse_day, parse_rate
+from tidegate.dsl.source import Span
+from tidegate.dsl.types import Kind, Value
+
+HEADER = "value"
+RATES_HEADER = ["date", "currency", "rate"]
+MAX_SHOWN = 20
+"""How many bad lines of one file are named; the rest is counted."""
+
+Problems = list[Diagnostic]
+Line = tuple[int, list[str]]
+
+
+def read_list(path: Path, name: str, declared: ListDeclaration) -> tuple[ListContent, Problems]:
+    """The contents of a list file: one value a line, below an optional header `value`.
+
+    `name` is the file as the policy names it. A bad line is an error, a repeated one a warning.
+    """
+    values: set[Value] = set()
+    ranges: list[tuple[int, int]] = []
+    problems: Problems = []
+    for number, cells in _lines(path, name, problems):
+        if number == 1 and cells == [HEADER]:
+            continue
+        raw = cells[0].strip()
+        wrong = _wrong(cells, raw, declared.type.kind)
+        if wrong:
+            problems.append(_bad(name, number, wrong))
+        elif declared.type.kind is Kind.IP:
+            covered = network_range(raw)
+            assert covered is not None  # `_wrong` has looked
+            ranges.append(covered)
+        else:
+            value = normalize("NFC", raw)
+            if value in values:
+                problems.append(_repeated(name, number))
+            values.add(value)
+    content = of_ranges(ranges) if declared.type.kind is Kind.IP else ListContent(frozenset(values))
+    return content, _capped(problems, name)
+
+
+def _wrong(cells: list[str], raw: str, kind: Kind) -> str:
+    """What is wrong with a line, never with the value in it; empty where it is right."""
+    if len(cells) != 1 or not raw:
+        return "a list has one value a line"
+    if holds_card_number(raw):
+        return "this looks like a card number; lists hold tokens"
+    if not raw.isprintable():
+        return "this has an invisible character"
+    if kind is Kind.COUNTRY and raw not in COUNTRIES:
+        return "this is no country code of ISO 3166-1"
+    if kind is Kind.IP and network_range(raw) is None:
+        return "this is no address and no network (the first address and the prefix length)"
+    return ""
+
+
+def read_rates(path: Path, name: str, base: str) -> tuple[Rates, Problems]:
+    """The dated rates: columns date, currency and rate, in units of currency per unit of `base`."""
+    quotes: dict[tuple[int, str], int] = {}
+    problems: Problems = []
+    for number, cells in _lines(path, name, problems):
+        if number == 1:
+            if cells != RATES_HEADER:
+                problems.append(_bad(name, 1, f"the header is `{','.join(RATES_HEADER)}`"))
+            continue
+        day = parse_day(cells[0]) if len(cells) == 3 else None
+        rate = parse_rate(cells[2]) if len(cells) == 3 else None
+        if day is None or rate is None or cells[1] not in MINOR_DIGITS:
+            problems.append(_bad(name, number, "a rate is written `2026-01-02,USD,1.1712`"))
+        elif (day, cells[1]) in quotes:
+            problems.append(_bad(name, number, "this day has a rate for this currency already"))
+        else:
+            quotes[day, cells[1]] = rate
+    rows = ((day, currency, rate) for (day, currency), rate in sorted(quotes.items()))
+    return of_quotes(base, rows), _capped(problems, name)
+
+
+def _lines(path: Path, name: str, problems: Problems) -> Iterator[Line]:
+    """Lines with their numbers; empty ones are left out."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, strict=True)
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, cells
+    except UnicodeDecodeError as error:
+        problems.append(Diagnostic("TG181", f"`{name}` is not UTF-8: {error.reason}", _file(name)))
+    except (csv.Error, OSError) as error:
+        problems.append(Diagnostic("TG704", f"`{name}` cannot be read: {error}", _file(name)))
+
+
+def _file(name: str) -> Span:
+    return Span(name, 0, 0)
+
+
+def _bad(name: str, line: int, what: str) -> Diagnostic:
+    return Diagnostic("TG705", f"line {line} of `{name}`: {what}", _file(name))
+
+
+def _repeated(name: str, line: int) -> Diagnostic:
+    message = f"line {line} of `{name}` repeats a value"
+    return Diagnostic("TG706", message, _file(name), severity=Severity.WARNING)
+
+
+def _capped(problems: Problems, name: str) -> Problems:
+    if len(problems) <= MAX_SHOWN:
+        return problems
+    rest = len(problems) - MAX_SHOWN
+    weight = min((p.severity for p in problems[MAX_SHOWN:]), key=lambda s: s.value)
+    more = Diagnostic("TG707", f"{rest:,} more lines of `{name}` are wrong", _file(name))
+    return [*problems[:MAX_SHOWN], Diagnostic(more.code, more.message, more.span, severity=weight)]
