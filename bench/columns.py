@@ -26,9 +26,10 @@ from bench.polars_rules import Translation, dtype_of
 from tidegate.dsl.checker import check
 from tidegate.dsl.lists import ListContent, Lists
 from tidegate.dsl.parser import parse
-from tidegate.dsl.program import EventType, Input, Program
+from tidegate.dsl.program import EventType, InList, Input, Program
 from tidegate.dsl.source import Source
 from tidegate.dsl.types import TEXT_KINDS, Kind
+from tidegate.dsl.unknowns import walk
 from tidegate.engine.column_batch import Batch, CodedColumn, Column, IntegerColumn, narrow
 from tidegate.engine.columns import ColumnEvaluator, compile_columns
 
@@ -167,9 +168,19 @@ def encode(event: EventType, frame: pl.DataFrame, lists: Lists) -> Batch:
         else:
             shared = item.type.kind is Kind.COUNTRY
             by_kind.setdefault(Kind.COUNTRY if shared else item.name, []).append(item.name)
-    for names in by_kind.values():
-        columns |= _encode_texts(frame, names)
-    return Batch(len(frame), columns, lists)
+    texts = {name: c for names in by_kind.values() for name, c in _encode_texts(frame, names).items()}
+    for item in walk_lists(event):
+        content = lists[item.list]
+        if content is not None and isinstance(item.operand, Input):
+            # As Polars' `is_in` is given categories, not strings.
+            texts[item.operand.name].codes_of(content.values)
+    return Batch(len(frame), columns | texts, lists)
+
+
+def walk_lists(event: EventType) -> list[InList]:
+    """Every membership in a list that a rule asks for."""
+    conditions = [c for rule in event.rules for c in (rule.when, *rule.exceptions)]
+    return [node for c in conditions for node in walk(c) if isinstance(node, InList)]
 
 
 def _encode_integers(series: pl.Series) -> IntegerColumn:
@@ -177,7 +188,7 @@ def _encode_integers(series: pl.Series) -> IntegerColumn:
     return IntegerColumn.of(values, series.is_not_null().to_numpy())
 
 
-def _encode_texts(frame: pl.DataFrame, names: list[str]) -> dict[str, Column]:
+def _encode_texts(frame: pl.DataFrame, names: list[str]) -> dict[str, CodedColumn]:
     """Codes in the order of first appearance in the columns put one after the other."""
     texts = pl.concat([frame[name].alias("text") for name in names])
     encoded = texts.to_arrow().dictionary_encode()
@@ -187,8 +198,8 @@ def _encode_texts(frame: pl.DataFrame, names: list[str]) -> dict[str, Column]:
     columns = {name: CodedColumn(part, dictionary) for name, part in zip(names, parts, strict=True)}
     for column in columns.values():
         # What an encoded table keeps: looking a literal up is no part of an evaluation.
-        _ = column.index
-    return dict(columns)
+        _ = column.index, column.valid_bits
+    return columns
 
 
 # --- measuring ---------------------------------------------------------------------------------

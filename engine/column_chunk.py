@@ -162,10 +162,6 @@ class Chunk:
             return self.full if flags.item() else self.none
         return pack(flags)
 
-    def spread(self, flags: Flags) -> Flags:
-        """Flags with one row for each of the chunk's."""
-        return flags if flags.size == self.rows else np.broadcast_to(flags, (self.rows,))
-
     def valid(self, vector: Vector) -> Bits | None:
         """Where `vector` is present; None for everywhere."""
         if vector.valid is None:

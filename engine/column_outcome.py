@@ -517,7 +517,7 @@ def _words(disposition: Small, authentication: Small) -> Small:
 
 def _assign(target: npt.NDArray[np.signedinteger[Any]], rows: Bits, value: int) -> None:
     if rows.any():
-        target[unpack(rows, len(target))] = value
+        np.putmask(target, unpack(rows, len(target)), value)
 
 
 # --- batches -----------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ class Planner:
             case Case():
                 return self._case(nodes.FlagChoice, self.condition, expression)
             case IsMissing(operand=operand):
-                return self._missing(operand)
+                return self.missing(operand)
             case Compare():
                 return self._compare(expression)
             case InSet() | InList() | InNetworks() | TextTest():
@@ -126,6 +126,15 @@ class Planner:
                 return self._case(texts.TextChoice, self.text, expression)
         raise TypeError(f"no text: {type(expression).__name__}")
 
+    def missing(self, operand: Expression) -> TruthNode:
+        """The node that says where an expression is missing or unknown."""
+        node = self.node(operand)
+        if isinstance(node, TruthNode):
+            return self._make(nodes.FlagMissing, node)
+        if isinstance(node, TextNode):
+            return self._make(texts.TextMissing, node)
+        return self._make(nodes.IntegerMissing, node)
+
     # integers
 
     def _arithmetic(self, expression: Arithmetic) -> IntegerNode:
@@ -162,21 +171,13 @@ class Planner:
         wanted: Expression,
     ) -> Made:
         """`otherwise`: the first value where it is present."""
-        present = self._make(nodes.Inverse, self._missing(wanted))
+        present = self._make(nodes.Inverse, self.missing(wanted))
         return self._make(make, (present,), tuple(map(node, values)))
 
     def _case(self, make: type[Made], node: Callable[[Expression], Node], case: Case) -> Made:
         conditions = tuple(self.condition(condition) for condition, _ in case.branches)
         values = [value for _, value in case.branches]
         return self._make(make, conditions, tuple(map(node, [*values, case.default])))
-
-    def _missing(self, operand: Expression) -> TruthNode:
-        node = self.node(operand)
-        if isinstance(node, TruthNode):
-            return self._make(nodes.FlagMissing, node)
-        if isinstance(node, TextNode):
-            return self._make(texts.TextMissing, node)
-        return self._make(nodes.IntegerMissing, node)
 
     # atoms
 

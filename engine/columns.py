@@ -10,7 +10,6 @@ The rows of a batch never see each other, so any split of a batch gives the same
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -22,13 +21,16 @@ from tidegate.dsl.program import Actions, EventType, Expression, Model, Program,
 from tidegate.dsl.types import Kind, Value
 from tidegate.engine.column_arithmetic import LIMITS
 from tidegate.engine.column_batch import (
+    ABSENT,
     STATUSES,
     Batch,
     Bits,
     CodedColumn,
+    Column,
     Flags,
     IntegerColumn,
     count_rows,
+    is_coded,
     narrow,
     unpack,
 )
@@ -43,6 +45,7 @@ from tidegate.engine.column_chunk import (
 )
 from tidegate.engine.column_nodes import AllOf, AnyOf, NotOf, PointsReach
 from tidegate.engine.column_plan import Planner
+from tidegate.engine.column_reasons import ReasonReader
 from tidegate.engine.column_texts import gather
 from tidegate.engine.interpreter import NOBODY, asks_exempt
 from tidegate.engine.standing import Roster, in_share, roster
@@ -511,28 +514,31 @@ def store_masks(masks: RuleMasks, evaluation: ChunkEvaluation) -> None:
 
 def evaluate_condition(condition: Expression, batch: Batch) -> tuple[Flags, Flags]:
     """Rows where `condition` is true, rows where it is unknown; no score is masked."""
-    node = Planner().condition(condition)
-    sure, possible = _joined(
-        [np.stack(chunk.truth(node)) for chunk in Binding(batch).chunks()], batch
-    )
+    node, binding = Planner().condition(condition), Binding(batch)
+    truth = np.zeros((2, (batch.rows + 7) // 8), np.uint8)
+    for chunk in binding.chunks():
+        truth[:, chunk.bytes] = chunk.truth(node)
+    sure, possible = truth
     return unpack(sure, batch.rows), unpack(sure ^ possible, batch.rows)
 
 
-def _joined(parts: list[Bits], batch: Batch) -> Iterator[Bits]:
-    if not parts:
-        return iter(np.zeros((2, (batch.rows + 7) // 8), np.uint8))
-    return iter(np.concatenate(parts, axis=1))
+def evaluate_expression(expression: Expression, batch: Batch, reasons: bool = False) -> Column:
+    """The values of `expression`, a flag's as 0 and 1; no score is masked.
 
-
-def evaluate_expression(expression: Expression, batch: Batch) -> IntegerColumn | CodedColumn:
-    """The values of `expression`, a flag's as 0 and 1; no score is masked."""
-    planner = Planner()
-    node = planner.node(expression)
-    chunk = Binding(batch).whole()
-    if isinstance(node, TextNode):
-        codes = np.broadcast_to(chunk.codes(node), (batch.rows,))
-        return CodedColumn(narrow(codes.astype(np.int64)), node.entries(chunk.binding))
+    `reasons` says whether to work out why values are missing, too.
+    """
+    planner, chunk = Planner(), Binding(batch).whole()
+    why: npt.NDArray[np.uint8] | None = None
+    names: tuple[str, ...] = (ABSENT,)
+    if reasons:
+        reader = ReasonReader(planner, chunk)
+        why = reader.reasons(expression)
+        names = reader.names
+    if is_coded(expression.type):
+        text = planner.text(expression)
+        codes = np.broadcast_to(chunk.codes(text), (batch.rows,)).astype(np.int64)
+        return CodedColumn(narrow(codes), text.entries(chunk.binding), why, names)
     vector = chunk.vector(planner.integer(expression))
-    values = np.broadcast_to(vector.wide, (batch.rows,))
-    valid = None if vector.valid is None else chunk.spread(vector.valid)
-    return IntegerColumn.of(values, valid)
+    valid = None if vector.valid is None else np.broadcast_to(vector.valid, (batch.rows,))
+    column = IntegerColumn.of(np.broadcast_to(vector.wide, (batch.rows,)), valid)
+    return IntegerColumn(column.values, column.valid, why, names)

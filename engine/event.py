@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tidegate.dsl.card_numbers import Finding, find_card_numbers
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.diagnostics import nearest, visible
 from tidegate.dsl.program import EventType, Field, Program
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.types import INT64_MAX, INT64_MIN, Kind, Value
 from tidegate.dsl.zones import DAY_US
-from tidegate.dsl.card_numbers import Finding, find_card_numbers
 from tidegate.engine.functions import zone_named
 from tidegate.engine.rates import Amount, Conversion, convert
 from tidegate.engine.values import NUMBER_DIGITS, coarsened, format_value
@@ -253,7 +253,7 @@ class _Admission:
 
 def _whole_units(amount: Amount) -> int:
     """The amount as a number; `UnreadableError` where a number cannot hold it."""
-    number = amount.minor * 10 ** (NUMBER_DIGITS - MINOR_DIGITS[amount.currency])
+    number: int = amount.minor * 10 ** (NUMBER_DIGITS - MINOR_DIGITS[amount.currency])
     if not INT64_MIN <= number <= INT64_MAX:
         raise UnreadableError("above_maximum", "is too high", "")
     return number

@@ -79,7 +79,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Capped:
-    """A rung that the unmasked evaluation reaches and the outcome does not, for want of authority."""
+    """A rung that the unmasked evaluation reaches and the outcome, for want of authority, not."""
 
     ladder: str
     rung: str

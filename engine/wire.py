@@ -103,7 +103,8 @@ def _read_number(raw: object) -> int:
 def _scaled(raw: object, digits: int) -> int:
     """A JSON number times `10 ** digits`, where that is whole."""
     if type(raw) is int:
-        return raw * 10**digits
+        whole: int = raw * 10**digits
+        return whole
     if not isinstance(raw, Decimal):
         raise NotHeldError("")
     number = raw

@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from tidegate.dsl.card_numbers import find_card_numbers
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.program import Program
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.types import INT64_MAX, Kind, Value
-from tidegate.dsl.card_numbers import find_card_numbers
 from tidegate.engine.column_batch import ABSENT, CodedColumn, IntegerColumn, is_coded, narrow
 from tidegate.engine.column_batch import Column as EngineColumn
 from tidegate.engine.event import INVALID, HashToken, keep_token

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from tidegate.dsl.card_numbers import holds_card_number
 from tidegate.dsl.program import EventType, Program
 from tidegate.dsl.types import Kind
-from tidegate.dsl.card_numbers import holds_card_number
 from tidegate.engine.column_batch import (
     CODED_KINDS,
     STATUSES,

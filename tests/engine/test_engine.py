@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tidegate.engine
-from tests.engine.small_policy import cards, payment, policy_of
+from tests.engine.small_policy import CARDS, TRUSTED, cards, payment, policy_of
+from tidegate.dsl.rates import of_quotes
 from tidegate.engine.decision import Engine, EventRefused
 from tidegate.engine.evaluator import EvaluatorKind
+from tidegate.rules import load_policy
 
 FEATURES: dict[str, object] = {"tries": 1, "typical": "20.00 EUR"}
 SCORES = {"fraud_score": "0.10"}
@@ -214,6 +217,34 @@ def test_threads_share_one_engine(evaluator: EvaluatorKind) -> None:
     assert results == [expected] * 3
 
 
+def test_decides_by_a_policy_folder(tmp_path: Path) -> None:
+    """What `load_policy` gives would not fit the engine."""
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "rates").mkdir()
+    (tmp_path / "rules" / "cards.tide").write_text(CARDS)
+    (tmp_path / "lists" / "blocked.csv").write_text("value\ntok_blocked_card_1\n")
+    (tmp_path / "rates" / "ecb.csv").write_text("date,currency,rate\n2026-11-20,USD,2\n")
+    policy = load_policy(tmp_path)
+    engine = Engine(policy)
+    # The managed list was not given: that the customer is trusted is unknown, and does not relax.
+    burst = engine.decide(
+        payment(amount="9.00 USD", customer="cus_trusted_1"), features={"tries": 9}
+    )
+    trusted = engine.decide(
+        payment(amount="9.00 USD", customer="cus_trusted_1"),
+        features={"tries": 9},
+        lists={"trusted": TRUSTED},
+    )
+
+    assert burst.record.policy.hash == policy.hash
+    assert (burst.outcome.word, trusted.outcome.word) == ("decline", "approve")
+    assert burst.record.inputs["amount"] == "4.50 EUR"
+    assert engine.decide(
+        payment(card="tok_blocked_card_1"), features={"tries": 1}
+    ).outcome.reasons == ("stolen", "model_down")
+
+
 def test_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
     """An application's output would hold ours."""
     Engine(cards()).decide(payment(), features=FEATURES, scores=SCORES).explain()
@@ -240,3 +271,19 @@ def test_every_public_name_resolves(name: str) -> None:
 def test_an_unknown_name_is_no_attribute() -> None:
     """`hasattr` would raise something else than AttributeError."""
     assert not hasattr(tidegate.engine, "nothing")
+
+
+def test_rules_read_the_original_amount_and_its_currency() -> None:
+    """A rule on `amount.original` would compare minor units, or the converted amount."""
+    rule = """
+rule yen version 1
+  when amount.currency = "JPY" and amount.original = 16350
+  then tag "yen"
+"""
+    rates = of_quotes("EUR", [(20_780, "JPY", 1635 * 10**9)])
+    engine = Engine(policy_of(CARDS + rule, cards().lists, rates))
+    decision = engine.decide(payment(amount="16350 JPY"), features=FEATURES, scores=SCORES)
+
+    assert decision.record.inputs["amount"] == "100.00 EUR"
+    assert decision.outcome.tags == ("yen",)
+    assert engine.replay(decision.record).identical

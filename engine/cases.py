@@ -1,0 +1,122 @@
+"""Runs the cases of a policy: decides each event and compares what came out with what must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tidegate.dsl.lists import ListContent, of_ranges
+from tidegate.dsl.literals import network_range
+from tidegate.dsl.types import Kind
+from tidegate.engine.decision import Decision, Engine, EventRefused
+from tidegate.rules.cases import Case, Expected, LocatedCase
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that came out otherwise; both sides as a person reads them."""
+
+    what: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """How a case went; it passed where `differences` is empty. `decision` is None if refused."""
+
+    located: LocatedCase
+    differences: tuple[Difference, ...]
+    decision: Decision | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything came out as it must."""
+        return not self.differences
+
+
+def run_case(engine: Engine, located: LocatedCase) -> CaseResult:
+    """Decide the event of one case and compare."""
+    case = located.case
+    try:
+        decision = _decide(engine, case)
+    except EventRefused as refused:
+        return CaseResult(located, tuple(_refusal(case.expect, refused)), None)
+    except _BadCaseError as bad:
+        return CaseResult(located, (Difference("case", "a list of the policy", str(bad)),), None)
+    return CaseResult(located, tuple(_differences(case.expect, decision)), decision)
+
+
+class _BadCaseError(ValueError):
+    """A case gives something that the policy does not have."""
+
+
+def _decide(engine: Engine, case: Case) -> Decision:
+    event, body = next(iter(case.event.items()))
+    return engine.decide(
+        body,
+        event,
+        features=case.features,
+        scores={name: str(score) for name, score in case.scores.items()},
+        lists=_lists(engine, case.lists),
+    )
+
+
+def _lists(engine: Engine, given: Mapping[str, list[str] | None]) -> dict[str, ListContent | None]:
+    """The managed lists of a case; a list that it does not give, or gives as null, is unreadable."""
+    managed = {d.name: d for d in engine.program.lists if not d.path}
+    contents: dict[str, ListContent | None] = dict.fromkeys(managed)
+    for name, values in given.items():
+        if name not in managed:
+            raise _BadCaseError(f"`{name}` is no managed list")
+        contents[name] = None if values is None else _content(managed[name].type.kind, values)
+    return contents
+
+
+def _content(kind: Kind, values: Iterable[str]) -> ListContent:
+    if kind is not Kind.IP:
+        return ListContent(frozenset(values))
+    return of_ranges(r for r in map(network_range, values) if r is not None)
+
+
+def _refusal(expect: Expected, refused: EventRefused) -> Iterator[Difference]:
+    codes = sorted({r.code for r in refused.refusals})
+    if expect.refused is None:
+        yield Difference("decision", f"outcome {expect.outcome}", f"refused: {refused}")
+    elif sorted(set(expect.refused)) != codes:
+        yield Difference("refused", _names(sorted(set(expect.refused))), _names(codes))
+
+
+def _differences(expect: Expected, decision: Decision) -> Iterator[Difference]:
+    outcome, record = decision.outcome, decision.record
+    if expect.refused is not None:
+        yield Difference("refused", _names(expect.refused), f"decided: {outcome.word}")
+        return
+    if expect.outcome != outcome.word:
+        yield Difference("outcome", str(expect.outcome), outcome.word)
+    if expect.reasons != list(outcome.reasons):
+        yield Difference("reasons", _names(expect.reasons or ()), _names(outcome.reasons))
+    for what in ("disposition", "authentication", "review", "step_up", "points"):
+        wanted, found = getattr(expect, what), getattr(outcome, what)
+        if wanted is not None and wanted != found:
+            yield Difference(what, str(wanted), str(found) or "none")
+    yield from _rules("fired", expect.fired, record.rules.fired)
+    yield from _rules("unknown", expect.unknown, record.rules.unknown)
+    if expect.tags is not None and sorted(expect.tags) != list(outcome.tags):
+        yield Difference("tags", _names(sorted(expect.tags)), _names(outcome.tags))
+    if expect.advice is not None and expect.advice != dict(outcome.advice):
+        yield Difference("advice", str(expect.advice), str(dict(outcome.advice)))
+
+
+def _rules(what: str, wanted: list[str] | None, found: Iterable[str]) -> Iterator[Difference]:
+    """Compare rules; a name without a version stands for any version of it."""
+    if wanted is None:
+        return
+    ids = list(found)
+    shown = [i if i in wanted else i.partition("@")[0] for i in ids]
+    if sorted(set(wanted)) != sorted(set(shown)):
+        yield Difference(what, _names(sorted(wanted)), _names(sorted(shown)))
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"

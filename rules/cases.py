@@ -1,0 +1,206 @@
+"""Cases: what must come out for what comes in, kept as YAML beside the rules they test.
+
+    - name: a burst is declined
+      event:
+        payment: {id: p-1, at: 2026-02-10T12:00:00Z, amount: 1.50 EUR, card: tok_1}
+      features: {tries_10m: 5}
+      scores: {fraud_score: unavailable}
+      lists: {trusted: [tok_9]}
+      expect:
+        outcome: decline
+        reasons: [burst]
+        fired: [card_testing]
+
+Every case states its outcome, its reasons in order and the rules that fired, so that the right
+word for the wrong reason fails. Texts are never turned into dates or flags by accident: only bare
+`true` and `false` are flags and only plain numerals are numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from tidegate.dsl.diagnostics import Diagnostic, nearest
+from tidegate.dsl.source import Span
+
+CASE_FOLDER = "cases"
+Word = Literal["approve", "review", "step_up", "decline"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Expected(_Strict):
+    """What must come out. What is left out is not compared; `reasons` and `fired` always are.
+
+    `fired` and `unknown` name rules, as `name` or `name@version`, in any order; `reasons` come in
+    the order of the answer. `refused` expects the door's codes instead of a decision.
+    """
+
+    outcome: Word | None = None
+    reasons: list[str] | None = None
+    fired: list[str] | None = None
+    unknown: list[str] | None = None
+    disposition: Literal["approve", "hold", "decline"] | None = None
+    authentication: Literal["exempt", "none", "preferred", "mandated"] | None = None
+    review: Literal["none", "after", "before"] | None = None
+    step_up: str | None = None
+    tags: list[str] | None = None
+    advice: dict[str, str | int | bool] | None = None
+    points: int | None = None
+    refused: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _be_complete(self) -> Expected:
+        if self.refused is not None:
+            return self
+        absent = [n for n in ("outcome", "reasons", "fired") if getattr(self, n) is None]
+        if absent:
+            raise ValueError(f"a case states `{absent[0]}`; without it the wrong rule could pass")
+        return self
+
+
+class Case(_Strict):
+    """One event with its features, scores and managed lists, and what must come out."""
+
+    name: str
+    event: dict[str, dict[str, Any]]
+    expect: Expected
+    features: dict[str, Any] = {}
+    scores: dict[str, Any] = {}
+    lists: dict[str, list[str] | None] = {}
+
+    @model_validator(mode="after")
+    def _have_one_event(self) -> Case:
+        if len(self.event) != 1:
+            raise ValueError("`event` holds one event: its type, and below it its fields")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedCase:
+    """A case with the file and the line (from one) where it begins."""
+
+    file: str
+    line: int
+    case: Case
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Every case of a folder, and what is wrong with the files."""
+
+    cases: tuple[LocatedCase, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def read_cases(folder: Path) -> Cases:
+    """The cases in `cases/*.yaml` below the policy folder, sorted by file and line."""
+    cases: list[LocatedCase] = []
+    problems: list[Diagnostic] = []
+    files = sorted([*folder.glob(f"{CASE_FOLDER}/*.yaml"), *folder.glob(f"{CASE_FOLDER}/*.yml")])
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        for found in _read_file(path, name):
+            if isinstance(found, Diagnostic):
+                problems.append(found)
+            else:
+                cases.append(found)
+    return Cases(tuple(cases), tuple([*problems, *_repeated_names(cases)]))
+
+
+def _read_file(path: Path, name: str) -> Iterator[LocatedCase | Diagnostic]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=_Loader)  # noqa: S506 - makes plain values only
+        items = yaml.load(text, Loader=_Loader)  # noqa: S506 - as above
+    except (OSError, UnicodeDecodeError) as error:
+        yield _problem(name, f"cannot be read: {error}")
+        return
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}: " if mark else ""
+        yield _problem(name, f"{place}{getattr(error, 'problem', None) or 'this is not YAML'}")
+        return
+    if not isinstance(node, yaml.SequenceNode) or not isinstance(items, list):
+        yield _problem(name, "a file of cases is a list: each case begins with `- name:`")
+        return
+    for child, item in zip(node.value, items, strict=True):
+        line = child.start_mark.line + 1
+        try:
+            yield LocatedCase(name, line, Case.model_validate(item))
+        except ValidationError as error:
+            yield from (_invalid(name, line, found) for found in error.errors(include_url=False))
+
+
+def _invalid(file: str, line: int, found: Any) -> Diagnostic:
+    where = ".".join(str(part) for part in found["loc"])
+    kind, help_text = found["type"], ""
+    if kind == "extra_forbidden":
+        what = f"`{where}` is no part of a case"
+        help_text = nearest(str(found["loc"][-1]), [*Case.model_fields, *Expected.model_fields])
+    elif kind == "missing":
+        what = f"the case has no `{where}`"
+    elif kind == "value_error":
+        what = str(found["ctx"]["error"])
+    else:
+        what = f"`{where}`: {found['msg'][0].lower()}{found['msg'][1:]}"
+    return _problem(file, f"line {line}: {what}", help_text)
+
+
+def _repeated_names(cases: list[LocatedCase]) -> Iterator[Diagnostic]:
+    first: dict[str, LocatedCase] = {}
+    for located in cases:
+        known = first.setdefault(located.case.name, located)
+        if known is not located:
+            yield _problem(
+                located.file,
+                f"line {located.line}: there is a case `{located.case.name}` already, in "
+                f"{known.file} line {known.line}",
+                "a case is found by its name",
+            )
+
+
+def _problem(file: str, message: str, help_text: str = "") -> Diagnostic:
+    return Diagnostic("TG801", message, Span(file, 0, 0), help_text)
+
+
+class _Loader(yaml.SafeLoader):
+    """Texts stay texts: dates, `no`, `on` and `0x10` are none of YAML 1.1's other things."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - yaml's own way
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that comes twice: the second one would win unseen."""
+        seen: set[Any] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"`{key.value}` comes twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _decimal(loader: _Loader, node: yaml.ScalarNode) -> Decimal:
+    return Decimal(node.value)
+
+
+def _resolve(tag: str, pattern: str, first: str) -> None:
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
+
+
+_resolve("bool", r"^(?:true|false)$", "tf")
+_resolve("null", r"^(?:null|~|)$", "n~\0")
+_resolve("int", r"^-?(?:0|[1-9][0-9]*)$", "-0123456789")
+_resolve("float", r"^-?(?:0|[1-9][0-9]*)\.[0-9]+$", "-0123456789")
+_Loader.add_constructor("tag:yaml.org,2002:float", _decimal)
