@@ -168,16 +168,18 @@ def encode(event: EventType, frame: pl.DataFrame, lists: Lists) -> Batch:
         else:
             shared = item.type.kind is Kind.COUNTRY
             by_kind.setdefault(Kind.COUNTRY if shared else item.name, []).append(item.name)
-    texts = {name: c for names in by_kind.values() for name, c in _encode_texts(frame, names).items()}
-    for item in walk_lists(event):
-        content = lists[item.list]
-        if content is not None and isinstance(item.operand, Input):
+    texts: dict[str, CodedColumn] = {}
+    for names in by_kind.values():
+        texts |= _encode_texts(frame, names)
+    for test in list_tests(event):
+        content = lists[test.list]
+        if content is not None and isinstance(test.operand, Input):
             # As Polars' `is_in` is given categories, not strings.
-            texts[item.operand.name].codes_of(content.values)
+            texts[test.operand.name].codes_of(content.values)
     return Batch(len(frame), columns | texts, lists)
 
 
-def walk_lists(event: EventType) -> list[InList]:
+def list_tests(event: EventType) -> list[InList]:
     """Every membership in a list that a rule asks for."""
     conditions = [c for rule in event.rules for c in (rule.when, *rule.exceptions)]
     return [node for c in conditions for node in walk(c) if isinstance(node, InList)]

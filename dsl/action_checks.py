@@ -48,9 +48,11 @@ def check_actions(typer: Typer, actions: tree.ActionList | None) -> Actions | No
         return None
     return Actions(
         asks=tuple(sorted(asks, key=lambda a: (a.ladder, -a.rung, a.step_up, a.reason))),
-        points=points, points_reasons=tuple(sorted(points_reasons)),
-        tags=tuple(sorted(set(tags))), advice=tuple(sorted(advice, key=lambda a: a.name)),
-    )  # fmt: skip
+        points=points,
+        points_reasons=tuple(sorted(points_reasons)),
+        tags=tuple(sorted(set(tags))),
+        advice=tuple(sorted(advice, key=lambda a: a.name)),
+    )
 
 
 def _reason(typer: Typer, action: tree.Action) -> str:
@@ -59,9 +61,11 @@ def _reason(typer: Typer, action: tree.Action) -> str:
     name = action.because.text
     if name not in typer.names.reasons:
         typer.error(
-            "TG222", f"no reason is called `{name}`", action.because.span,
+            "TG222",
+            f"no reason is called `{name}`",
+            action.because.span,
             nearest(name, typer.names.reasons) or f'declare it: `reason {name} "…"`',
-        )  # fmt: skip
+        )
     return name
 
 
@@ -79,16 +83,21 @@ def _ask(typer: Typer, action: tree.Action, reason: str) -> list[Ask]:
             return [Ask("authentication", Authentication.NONE, reason)]
         case "exempt":
             typer.error(
-                "TG429", "`exempt` needs the legal gates of an `sca` declaration, which the language "
-                "does not have yet", action.span, "leave the exemption to the gateway for now",
-            )  # fmt: skip
+                "TG429",
+                "`exempt` needs the legal gates of an `sca` declaration, which the language "
+                "does not have yet",
+                action.span,
+                "leave the exemption to the gateway for now",
+            )
             return []
     if name not in typer.names.step_ups:
         assert action.name is not None
         typer.error(
-            "TG223", f"no step_up is called `{name}`", action.name.span,
+            "TG223",
+            f"no step_up is called `{name}`",
+            action.name.span,
             nearest(name, typer.names.step_ups) or f"declare it: `step_up {name} rank 1 try …`",
-        )  # fmt: skip
+        )
     mandated = action.verb == "step_up"
     rung = Authentication.MANDATED if mandated else Authentication.PREFERRED
     return [Ask("authentication", rung, reason, step_up=name)]
@@ -110,16 +119,19 @@ def _points(typer: Typer, action: tree.Action) -> int:
     value = cast("int", typed.value)
     if typed.param and typed.bounds and typed.bounds.low < 0 < typed.bounds.high:
         typer.error(
-            "TG402", f"param `{typed.param}` may be negative and positive; points of one rule add or "
-            "relax", action.value.span, "give it bounds on one side of 0",
-        )  # fmt: skip
+            "TG402",
+            f"param `{typed.param}` may be negative and positive; points of one rule add or relax",
+            action.value.span,
+            "give it bounds on one side of 0",
+        )
     if abs(value) > MAX_POINTS:
         typer.error("TG402", f"at most {MAX_POINTS:,} points", action.value.span)
     return value
 
 
 def _advice(typer: Typer, action: tree.Action, reason: str) -> list[Advice]:
-    assert action.value is not None and action.name is not None
+    assert action.value is not None
+    assert action.name is not None
     if not _constant(typer, action.value):
         typer.error("TG403", "advice is a literal or a param", action.value.span)
         return []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tidegate.dsl import ranges, tree
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.diagnostics import nearest
-from tidegate.dsl.program import Call, Constant, Expression
+from tidegate.dsl.nodes import integer_node
+from tidegate.dsl.program import Call, Constant, Expression, Function
 from tidegate.dsl.types import (
     ANY_INT64,
     COUNT,
@@ -67,10 +68,15 @@ def _calendar(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     name = node.function.text
     result = TIME if name == "date" else COUNT
     return Call(
-        function=name, arguments=(moment,), zone=zone, type=result, span=node.span,  # type: ignore[arg-type]
-        models=moment.models, bounds=_CALENDAR.get(name, Bounds(TIME_MIN_US, TIME_MAX_US)),
+        function=cast("Function", name),
+        arguments=(moment,),
+        zone=zone,
+        type=result,
+        span=node.span,
+        models=moment.models,
+        bounds=_CALENDAR.get(name, Bounds(TIME_MIN_US, TIME_MAX_US)),
         can_be_missing=moment.can_be_missing,
-    )  # fmt: skip
+    )
 
 
 def _zone(typer: Typer, node: tree.Apply) -> str | None:
@@ -82,9 +88,11 @@ def _zone(typer: Typer, node: tree.Apply) -> str | None:
         return None
     if load_zone(literal.spelling) is None:
         typer.error(
-            "TG322", f'`"{literal.spelling}"` is no time zone', literal.span,
+            "TG322",
+            f'`"{literal.spelling}"` is no time zone',
+            literal.span,
             'zones are named as in `"Europe/Paris"`',
-        )  # fmt: skip
+        )
         return None
     return literal.spelling
 
@@ -100,14 +108,17 @@ def _days_since(typer: Typer, node: tree.Apply, event: str) -> Expression | None
         return _wrong(typer, node, "days_since(TIME)")
     days = (TIME_MAX_US - TIME_MIN_US) // DAY_US + 1
     return Call(
-        function="days_since", arguments=(moment, now), type=COUNT, span=node.span,
-        models=moment.models, bounds=Bounds(-days, days), can_be_missing=moment.can_be_missing,
-    )  # fmt: skip
+        function="days_since",
+        arguments=(moment, now),
+        type=COUNT,
+        span=node.span,
+        models=moment.models,
+        bounds=Bounds(-days, days),
+        can_be_missing=moment.can_be_missing,
+    )
 
 
 def _absolute(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
-    from tidegate.dsl.expressions import integer_node
-
     operand = typer.value(node.arguments[0], event) if len(node.arguments) == 1 else None
     if len(node.arguments) != 1 or (
         operand is not None and (operand.type.kind not in INTEGER_KINDS or operand.type == TIME)
@@ -140,15 +151,17 @@ def _extreme(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     pick = min if node.function.text == "min" else max
     bounds = Bounds(pick(p.low for p in parts), pick(p.high for p in parts))
     return Call(
-        function=node.function.text, arguments=values, type=values[0].type, span=node.span,  # type: ignore[arg-type]
-        models=frozenset().union(*(v.models for v in values)), bounds=bounds,
+        function=cast("Function", node.function.text),
+        arguments=values,
+        type=values[0].type,
+        span=node.span,
+        models=frozenset().union(*(v.models for v in values)),
+        bounds=bounds,
         can_be_missing=any(v.can_be_missing for v in values),
-    )  # fmt: skip
+    )
 
 
 def _round(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
-    from tidegate.dsl.expressions import integer_node
-
     usage = "round(NUMBER, PLACES) with a whole literal"
     if len(node.arguments) != 2:
         return _wrong(typer, node, usage)
@@ -167,25 +180,48 @@ def _round(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     bounds = operand.bounds or ANY_INT64
     wide = Bounds(bounds.low // step * step, -(-bounds.high // step) * step)
     return integer_node(
-        Call, operand.type, node.span, wide, (operand,), function="round", arguments=(operand,),
+        Call,
+        operand.type,
+        node.span,
+        wide,
+        (operand,),
+        function="round",
+        arguments=(operand,),
         places=kept,
-    )  # fmt: skip
+    )
 
 
 def _length(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     operand = _text_argument(typer, node, event, "length(TEXT)", 1)
-    return None if operand is None else Call(
-        function="length", arguments=(operand,), type=COUNT, span=node.span, models=operand.models,
-        bounds=Bounds(0, MAX_TEXT_LENGTH), can_be_missing=operand.can_be_missing,
-    )  # fmt: skip
+    return (
+        None
+        if operand is None
+        else Call(
+            function="length",
+            arguments=(operand,),
+            type=COUNT,
+            span=node.span,
+            models=operand.models,
+            bounds=Bounds(0, MAX_TEXT_LENGTH),
+            can_be_missing=operand.can_be_missing,
+        )
+    )
 
 
 def _lower(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     operand = _text_argument(typer, node, event, "lower(TEXT)", 1)
-    return None if operand is None else Call(
-        function="lower", arguments=(operand,), type=TEXT, span=node.span, models=operand.models,
-        can_be_missing=operand.can_be_missing,
-    )  # fmt: skip
+    return (
+        None
+        if operand is None
+        else Call(
+            function="lower",
+            arguments=(operand,),
+            type=TEXT,
+            span=node.span,
+            models=operand.models,
+            can_be_missing=operand.can_be_missing,
+        )
+    )
 
 
 def _part(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
@@ -197,9 +233,14 @@ def _part(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     if not isinstance(mark, Constant) or mark.param or not mark.value or mark.type != TEXT:
         return _wrong(typer, node, usage)
     return Call(
-        function=node.function.text, arguments=(operand, mark), type=TEXT, span=node.span,  # type: ignore[arg-type]
-        models=operand.models, can_be_missing=True, can_fail=True,
-    )  # fmt: skip
+        function=cast("Function", node.function.text),
+        arguments=(operand, mark),
+        type=TEXT,
+        span=node.span,
+        models=operand.models,
+        can_be_missing=True,
+        can_fail=True,
+    )
 
 
 def _text_argument(

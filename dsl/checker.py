@@ -28,9 +28,10 @@ from tidegate.dsl.declarations import (
     text_of,
 )
 from tidegate.dsl.diagnostics import Diagnostic, Severity, has_errors, in_order, nearest
-from tidegate.dsl.expressions import Typer, field_input, score_input
+from tidegate.dsl.expressions import Typer
 from tidegate.dsl.meaning import meaning_hash
 from tidegate.dsl.model_checks import check_model
+from tidegate.dsl.nodes import field_input, score_input
 from tidegate.dsl.program import (
     Actions,
     EventType,
@@ -93,23 +94,26 @@ def _units(names: Names, problems: list[Diagnostic]) -> tuple[str, Zone]:
                 "TG225",
                 f"this engine knows language {LANGUAGE_VERSION}, not {policy.language}",
                 policy.name.span,
-            )  # fmt: skip
+            )
         )
     missing = [
-        word for word, value in (
-            ("language 1", policy.language), ("currency EUR", currency),
+        word
+        for word, value in (
+            ("language 1", policy.language),
+            ("currency EUR", currency),
             ('timezone "Europe/Paris"', policy.timezone),
-        ) if value is None
-    ]  # fmt: skip
-    for word in missing:
-        problems.append(
-            Diagnostic(
-                "TG225",
-                f"the policy does not say its {word.split()[0]}",
-                policy.name.span,
-                f"add `{word}`",
-            )  # fmt: skip
         )
+        if value is None
+    ]
+    problems += [
+        Diagnostic(
+            "TG225",
+            f"the policy does not say its {word.split()[0]}",
+            policy.name.span,
+            f"add `{word}`",
+        )
+        for word in missing
+    ]
     if currency is not None and currency.text not in MINOR_DIGITS:
         near = nearest(currency.text, MINOR_DIGITS)
         problems.append(
@@ -126,7 +130,7 @@ def _units(names: Names, problems: list[Diagnostic]) -> tuple[str, Zone]:
                 f'`"{policy.timezone.value}"` is no time zone',
                 policy.timezone.span,
                 'zones are named as in `"Europe/Paris"`',
-            )  # fmt: skip
+            )
         )
     return currency.text if currency else "EUR", zone or fallback
 
@@ -169,17 +173,24 @@ class _Policy:
         rules = [replace(r, meaning=meaning_hash(r, table)) for r in rules]
         policy = names.policy
         return Program(
-            name=policy.name.text if policy else "", text=text_of(policy.text) if policy else "",
-            language=LANGUAGE_VERSION, currency=typer.currency,
-            minor_digits=MINOR_DIGITS[typer.currency], zone=typer.zone.name,
+            name=policy.name.text if policy else "",
+            text=text_of(policy.text) if policy else "",
+            language=LANGUAGE_VERSION,
+            currency=typer.currency,
+            minor_digits=MINOR_DIGITS[typer.currency],
+            zone=typer.zone.name,
             rates=text_of(policy.rates) if policy else "",
             events=tuple(_with_rules(e, rules, models) for e in events.values()),
-            params=tuple(typer.params[n] for n in sorted(typer.params)), features=features,
-            labels=tuple(x for x in labels if x), lists=tuple(x for x in lists if x),
-            models=tuple(models[n] for n in sorted(models)), reasons=tuple(reasons),
-            step_ups=tuple(x for x in step_ups if x), guarantees=tuple(x for x in guarantees if x),
+            params=tuple(typer.params[n] for n in sorted(typer.params)),
+            features=features,
+            labels=tuple(x for x in labels if x),
+            lists=tuple(x for x in lists if x),
+            models=tuple(models[n] for n in sorted(models)),
+            reasons=tuple(reasons),
+            step_ups=tuple(x for x in step_ups if x),
+            guarantees=tuple(x for x in guarantees if x),
             grants=tuple(grants),
-        )  # fmt: skip
+        )
 
     def _feature(self, name: str) -> Feature | None:
         if name in self._checking:
@@ -201,9 +212,10 @@ class _Policy:
                 continue
             if relaxes(typed) or typed.points or any(a.step_up for a in typed.asks):
                 self.typer.error(
-                    "TG219", f"after a step_up that is {word} there is hold, decline or review",
+                    "TG219",
+                    f"after a step_up that is {word} there is hold, decline or review",
                     actions.span,
-                )  # fmt: skip
+                )
             results[word] = typed
         return results
 
@@ -229,11 +241,15 @@ class _Policy:
                 if typed is not None:
                     break
             else:
-                self.typer.problems += min(attempts, key=lambda found: len(found), default=[])
+                self.typer.problems += _fewest(attempts)
 
 
 def _sorted(table: Mapping[str, D]) -> list[D]:
     return [table[name] for name in sorted(table)]
+
+
+def _fewest(attempts: list[list[Diagnostic]]) -> list[Diagnostic]:
+    return min(attempts, key=len) if attempts else []
 
 
 # --- what an evaluation of an event reads ---
@@ -255,9 +271,12 @@ def _with_rules(event: EventType, rules: Iterable[Rule], models: dict[str, Model
         key=lambda i: (_SOURCES.index(i.source), i.name),
     )
     return replace(
-        event, rules=own, inputs=(*own_fields.values(), *rest), lets=lets,
+        event,
+        rules=own,
+        inputs=(*own_fields.values(), *rest),
+        lets=lets,
         models=tuple(m.name for m in used),
-    )  # fmt: skip
+    )
 
 
 def _read_below(roots: Iterable[Expression]) -> tuple[dict[str, Input], tuple[LetRef, ...]]:
@@ -302,11 +321,13 @@ def _expired(program: Program, today_us: int | None) -> Iterable[Diagnostic]:
         days = abs(rule.expires_us - today_us) // DAY_US
         yield Diagnostic(
             "TG407",
-            f"rule `{rule.name}` expired {days} days ago" if gone else
-            f"rule `{rule.name}` expires in {days} days",
-            rule.span, "renew the date after a review, or delete the rule",
+            f"rule `{rule.name}` expired {days} days ago"
+            if gone
+            else f"rule `{rule.name}` expires in {days} days",
+            rule.span,
+            "renew the date after a review, or delete the rule",
             Severity.ERROR if gone else Severity.WARNING,
-        )  # fmt: skip
+        )
 
 
 def _not_done(program: Program) -> Iterable[Diagnostic]:
@@ -315,18 +336,20 @@ def _not_done(program: Program) -> Iterable[Diagnostic]:
         yield _note("TG901", f"guarantee `{guarantee.name}` is not proved", guarantee.span)
     for model in program.models:
         yield _note(
-            "TG902", f"model `{model.name}` is not scored here; its score is given as an input",
+            "TG902",
+            f"model `{model.name}` is not scored here; its score is given as an input",
             model.span,
-        )  # fmt: skip
+        )
     for grant in program.grants:
         yield _note(
             "TG903", f"grant `{grant.name}` is not enforced: there is no service", grant.span
         )
     for step_up in program.step_ups:
         yield _note(
-            "TG904", f"what follows step_up `{step_up.name}` is recorded, not carried out",
+            "TG904",
+            f"what follows step_up `{step_up.name}` is recorded, not carried out",
             step_up.span,
-        )  # fmt: skip
+        )
 
 
 def _note(code: str, message: str, span: Span) -> Diagnostic:

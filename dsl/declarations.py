@@ -11,10 +11,12 @@ from typing import cast
 
 from tidegate.dsl import tree
 from tidegate.dsl.diagnostics import nearest
-from tidegate.dsl.expressions import Typer, field_input
+from tidegate.dsl.expressions import Typer
 from tidegate.dsl.literals import Wrong, duration_us, read_literal
+from tidegate.dsl.nodes import field_input
 from tidegate.dsl.program import (
     Actions,
+    Aggregate,
     Disposition,
     EventType,
     Expression,
@@ -52,11 +54,19 @@ RETRIES = frozenset({"never", "after", "with_step_up", "with_new_data"})
 MACHINE_VERBS = frozenset({"decide", "report_step_up", "send_events", "read_decisions"})
 PEOPLE_VERBS = frozenset(
     {
-        "read_decisions", "reveal_identifiers", "author_release", "approve_release",
-        "activate_release", "view_simulation", "stop", "disable_model", "snooze", "read_audit",
+        "read_decisions",
+        "reveal_identifiers",
+        "author_release",
+        "approve_release",
+        "activate_release",
+        "view_simulation",
+        "stop",
+        "disable_model",
+        "snooze",
+        "read_audit",
         "manage_lists",
     }
-)  # fmt: skip
+)
 SEEN = frozenset({"outcome", "reasons", "explanation", "rules", "features", "scores", "record"})
 GUARANTEED = frozenset({"step_up", "review", "decline"})
 
@@ -81,9 +91,12 @@ def check_fields(typer: Typer, event: tree.EventDeclaration) -> dict[str, Field]
         name = declared.name.text
         if name in found:
             typer.error(
-                "TG201", f"field `{name}` is declared twice", declared.name.span,
-                "delete one of them", ((found[name].span, "first declared here"),),
-            )  # fmt: skip
+                "TG201",
+                f"field `{name}` is declared twice",
+                declared.name.span,
+                "delete one of them",
+                ((found[name].span, "first declared here"),),
+            )
             continue
         kind = value_type(typer, declared.type)
         if kind is not None:
@@ -92,9 +105,10 @@ def check_fields(typer: Typer, event: tree.EventDeclaration) -> dict[str, Field]
     at = found.get("at")
     if at is None or at.type != TIME or at.optional:
         typer.error(
-            "TG211", f"event `{event.name.text}` needs its time as a field `at time`",
+            "TG211",
+            f"event `{event.name.text}` needs its time as a field `at time`",
             at.span if at else event.name.span,
-        )  # fmt: skip
+        )
     return found
 
 
@@ -102,9 +116,11 @@ def _check_key(typer: Typer, event: tree.EventDeclaration) -> None:
     keys = [f for f in event.fields if f.key]
     if len(keys) != 1:
         typer.error(
-            "TG211", f"event `{event.name.text}` needs one field marked `key`, it has {len(keys)}",
-            keys[1].span if keys else event.name.span, "the key tells one event from another",
-        )  # fmt: skip
+            "TG211",
+            f"event `{event.name.text}` needs one field marked `key`, it has {len(keys)}",
+            keys[1].span if keys else event.name.span,
+            "the key tells one event from another",
+        )
     elif keys[0].type.word not in ("text", "token") or keys[0].type.optional:
         typer.error("TG211", "a key is a text or a token and never missing", keys[0].span)
 
@@ -119,10 +135,16 @@ def _field(typer: Typer, declared: tree.FieldDeclaration, kind: Type) -> Field:
     _check_modifiers(typer, declared, kind)
     coarse = _coarse(typer, declared)
     return Field(
-        name=declared.name.text, type=kind, span=declared.name.span,
-        optional=declared.type.optional, minimum=minimum, maximum=maximum, coarse=coarse,
-        folded=declared.folded, lenient=declared.lenient,
-    )  # fmt: skip
+        name=declared.name.text,
+        type=kind,
+        span=declared.name.span,
+        optional=declared.type.optional,
+        minimum=minimum,
+        maximum=maximum,
+        coarse=coarse,
+        folded=declared.folded,
+        lenient=declared.lenient,
+    )
 
 
 def _limit(typer: Typer, literal: tree.Literal | None, kind: Type) -> int | None:
@@ -143,9 +165,11 @@ def _check_modifiers(typer: Typer, declared: tree.FieldDeclaration, kind: Type) 
         typer.error("TG212", "only a text is `folded`", declared.span)
     if declared.lenient and not declared.type.optional:
         typer.error(
-            "TG212", "only an optional field is `lenient`: a bad value becomes missing",
-            declared.span, f"write `{declared.type.word}?`",
-        )  # fmt: skip
+            "TG212",
+            "only an optional field is `lenient`: a bad value becomes missing",
+            declared.span,
+            f"write `{declared.type.word}?`",
+        )
 
 
 def _coarse(typer: Typer, declared: tree.FieldDeclaration) -> tuple[int, int] | None:
@@ -157,9 +181,11 @@ def _coarse(typer: Typer, declared: tree.FieldDeclaration) -> tuple[int, int] | 
     first, second, *more = (*declared.coarse, 48)
     if len(more) > 1 or not (0 < first <= 32 and 0 < second <= 128):
         typer.error(
-            "TG212", "`coarse` takes the prefix for IPv4 and, after it, the one for IPv6",
-            declared.span, "as in `coarse /24 /48`",
-        )  # fmt: skip
+            "TG212",
+            "`coarse` takes the prefix for IPv4 and, after it, the one for IPv6",
+            declared.span,
+            "as in `coarse /24 /48`",
+        )
         return None
     return first, second
 
@@ -169,22 +195,31 @@ def check_event(typer: Typer, event: tree.EventDeclaration) -> EventType:
     decided = event.default is not None
     if decided and event.silent is None:
         typer.error(
-            "TG213", f"event `{event.name.text}` does not say what a client does when the engine "
-            "does not answer", event.name.span, "add `silent review` (or approve, hold, decline)",
-        )  # fmt: skip
+            "TG213",
+            f"event `{event.name.text}` does not say what a client does when the engine "
+            "does not answer",
+            event.name.span,
+            "add `silent review` (or approve, hold, decline)",
+        )
     if not decided and event.silent is not None:
         typer.error("TG213", "only a decided event has a `silent` answer", event.name.span)
     key = next((f.name.text for f in event.fields if f.key), "")
     return EventType(
-        name=event.name.text, fields=tuple(typer.fields[event.name.text].values()), key=key,
-        at="at", span=event.name.span, text=text_of(event.text), silent=event.silent or "",
+        name=event.name.text,
+        fields=tuple(typer.fields[event.name.text].values()),
+        key=key,
+        at="at",
+        span=event.name.span,
+        text=text_of(event.text),
+        silent=event.silent or "",
         default=Disposition[event.default.upper()] if event.default else None,
-    )  # fmt: skip
+    )
 
 
 def check_param(typer: Typer, declared: tree.ParamDeclaration) -> Param | None:
     """A param with its value inside its bounds."""
-    assert declared.type is not None and declared.value is not None
+    assert declared.type is not None
+    assert declared.value is not None
     kind = value_type(typer, declared.type)
     if kind is None:
         return None
@@ -216,9 +251,10 @@ def _param_bounds(
         return None
     if not low <= value <= high:
         typer.error(
-            "TG214", f"the value of `{declared.name.text}` lies outside its bounds",
+            "TG214",
+            f"the value of `{declared.name.text}` lies outside its bounds",
             declared.value.span if declared.value else declared.span,
-        )  # fmt: skip
+        )
     return Bounds(min(low, high), max(low, high))
 
 
@@ -227,7 +263,8 @@ def _param_bounds(
 
 def check_label(typer: Typer, declared: tree.LabelDeclaration) -> Label | None:
     """A label with the events that report it."""
-    assert declared.event is not None and declared.after is not None
+    assert declared.event is not None
+    assert declared.after is not None
     if not _is_event(typer, declared.event):
         return None
     after = duration_us(declared.after.spelling)
@@ -253,7 +290,8 @@ def check_label(typer: Typer, declared: tree.LabelDeclaration) -> Label | None:
 
 def check_feature(typer: Typer, declared: tree.FeatureDeclaration) -> Feature | None:
     """A feature: its keys, its window, and what it reads of the counted events."""
-    assert declared.event is not None and declared.window is not None
+    assert declared.event is not None
+    assert declared.window is not None
     if not _is_event(typer, declared.event):
         return None
     event = declared.event.text
@@ -273,11 +311,18 @@ def check_feature(typer: Typer, declared: tree.FeatureDeclaration) -> Feature | 
         return None
     labels = _labels_read(typer, declared, [e for e in (operand, where) if e is not None], delay)
     return Feature(
-        name=declared.name.text, aggregate=declared.aggregate, event=event,  # type: ignore[arg-type]
-        type=_feature_type(declared.aggregate, operand), span=declared.name.span, operand=operand,
-        keys=tuple(k for k in keys if k is not None), window_us=window, delay_us=delay, where=where,
+        name=declared.name.text,
+        aggregate=cast("Aggregate", declared.aggregate),
+        event=event,
+        type=_feature_type(declared.aggregate, operand),
+        span=declared.name.span,
+        operand=operand,
+        keys=tuple(k for k in keys if k is not None),
+        window_us=window,
+        delay_us=delay,
+        where=where,
         labels=labels,
-    )  # fmt: skip
+    )
 
 
 def _key(typer: Typer, own: tree.Name, counted: tree.Name, event: str) -> tuple[str, str] | None:
@@ -328,9 +373,11 @@ def _labels_read(
     for node in (n for part in parts for n in walk(part) if isinstance(n, Input)):
         if node.source in ("feature", "score"):
             typer.error(
-                "TG605", f"a feature reads the counted event's own fields and its label; `{node.name}` "
-                f"is a {node.source}", declared.span,
-            )  # fmt: skip
+                "TG605",
+                f"a feature reads the counted event's own fields and its label; `{node.name}` "
+                f"is a {node.source}",
+                declared.span,
+            )
         if node.source == "label":
             labels.add(node.name)
             _check_delay(typer, declared, node.name, delay)
@@ -342,19 +389,23 @@ def _check_delay(typer: Typer, declared: tree.FeatureDeclaration, label: str, de
     assert known.after is not None
     if delay < duration_us(known.after.spelling):
         typer.error(
-            "TG606", f"label `{label}` is known after {known.after.spelling}, and this feature does "
-            "not wait for it", declared.span, f"add `delayed {known.after.spelling}` after the window",
+            "TG606",
+            f"label `{label}` is known after {known.after.spelling}, and this feature does "
+            "not wait for it",
+            declared.span,
+            f"add `delayed {known.after.spelling}` after the window",
             ((known.name.span, "the label is here"),),
-        )  # fmt: skip
+        )
 
 
 def _own_fields_only(typer: Typer, node: Expression, place: str) -> None:
     for part in walk(node):
         if isinstance(part, Input) and part.source != "field":
             typer.error(
-                "TG605", f"{place} reads the event's own fields only; `{part.name}` is a "
-                f"{part.source}", within(part.span, node.span),
-            )  # fmt: skip
+                "TG605",
+                f"{place} reads the event's own fields only; `{part.name}` is a {part.source}",
+                within(part.span, node.span),
+            )
 
 
 def within(span: Span, place: Span) -> Span:
@@ -368,10 +419,11 @@ def no_labels(typer: Typer, node: Expression) -> None:
     for part in walk(node):
         if isinstance(part, Input) and part.source == "label":
             typer.error(
-                "TG606", f"label `{part.name}` is not known when a payment is decided",
+                "TG606",
+                f"label `{part.name}` is not known when a payment is decided",
                 within(part.span, node.span),
                 "count it in a feature that is delayed by the time the label takes",
-            )  # fmt: skip
+            )
 
 
 def _is_event(typer: Typer, name: tree.Name) -> bool:
@@ -385,9 +437,11 @@ def _is_event(typer: Typer, name: tree.Name) -> bool:
 
 def _no_field(typer: Typer, name: tree.Name, event: str) -> None:
     typer.error(
-        "TG204", f"event `{event}` has no field `{name.text}`", name.span,
+        "TG204",
+        f"event `{event}` has no field `{name.text}`",
+        name.span,
         nearest(name.text, typer.fields[event]),
-    )  # fmt: skip
+    )
 
 
 # --- lists, reasons, step-ups ---
@@ -401,9 +455,10 @@ def check_list(typer: Typer, declared: tree.ListDeclarationNode) -> ListDeclarat
         return None
     if kind.kind not in (Kind.TEXT, Kind.TOKEN, Kind.COUNTRY, Kind.IP) or declared.type.optional:
         typer.error(
-            "TG216", f"a list holds texts, tokens, countries or addresses, not {declared.type.word}",
+            "TG216",
+            f"a list holds texts, tokens, countries or addresses, not {declared.type.word}",
             declared.type.span,
-        )  # fmt: skip
+        )
         return None
     path = "" if declared.path is None else declared.path.value
     return ListDeclaration(declared.name.text, kind, declared.name.span, path)
@@ -415,13 +470,18 @@ def check_reason(typer: Typer, declared: tree.ReasonDeclaration) -> Reason:
         one_of(typer, declared.retry, RETRIES, "TG217", "advice on retrying")
     if declared.message is None:
         typer.warn(
-            "TG218", f"reason `{declared.name.text}` has no message for the customer",
-            declared.name.span, 'add `message "…"`',
-        )  # fmt: skip
+            "TG218",
+            f"reason `{declared.name.text}` has no message for the customer",
+            declared.name.span,
+            'add `message "…"`',
+        )
     return Reason(
-        declared.name.text, text_of(declared.text), text_of(declared.message),
-        declared.retry.text if declared.retry else "", declared.name.span,
-    )  # fmt: skip
+        declared.name.text,
+        text_of(declared.text),
+        text_of(declared.message),
+        declared.retry.text if declared.retry else "",
+        declared.name.span,
+    )
 
 
 def check_step_up(
@@ -432,23 +492,31 @@ def check_step_up(
         one_of(typer, method, METHODS, "TG219", "method")
     if not declared.methods or declared.within is None:
         typer.error(
-            "TG219", f"step_up `{declared.name.text}` needs `try METHOD, …` and `within DURATION`",
-            declared.name.span, f"methods are {', '.join(sorted(METHODS))}",
-        )  # fmt: skip
+            "TG219",
+            f"step_up `{declared.name.text}` needs `try METHOD, …` and `within DURATION`",
+            declared.name.span,
+            f"methods are {', '.join(sorted(METHODS))}",
+        )
         return None
     for result in ("failed", "unavailable"):
         if result not in dict(declared.results):
             typer.error(
-                "TG219", f"step_up `{declared.name.text}` does not say what happens if {result}",
-                declared.name.span, f"add `if {result} then ACTION`",
-            )  # fmt: skip
+                "TG219",
+                f"step_up `{declared.name.text}` does not say what happens if {result}",
+                declared.name.span,
+                f"add `if {result} then ACTION`",
+            )
     return StepUp(
-        name=declared.name.text, rank=declared.rank or 0, text=text_of(declared.text),
+        name=declared.name.text,
+        rank=declared.rank or 0,
+        text=text_of(declared.text),
         methods=tuple(m.text for m in declared.methods),
-        within_us=duration_us(declared.within.spelling), failed=results.get("failed"),
+        within_us=duration_us(declared.within.spelling),
+        failed=results.get("failed"),
         abandoned=results.get("abandoned", results.get("failed")),
-        unavailable=results.get("unavailable"), span=declared.name.span,
-    )  # fmt: skip
+        unavailable=results.get("unavailable"),
+        span=declared.name.span,
+    )
 
 
 # --- guarantees and grants ---
@@ -484,17 +552,21 @@ def event_of(
         if len(events) == 1:
             return events[0]
         typer.error(
-            "TG401", f"`{name.text}` does not say which event it is about", name.span,
+            "TG401",
+            f"`{name.text}` does not say which event it is about",
+            name.span,
             f"add `on EVENT`; decided here: {', '.join(events) or 'none'}",
-        )  # fmt: skip
+        )
         return None
     if not _is_event(typer, chosen):
         return None
     if chosen.text not in events:
         typer.error(
-            "TG401", f"event `{chosen.text}` is not decided here and carries no rules", chosen.span,
+            "TG401",
+            f"event `{chosen.text}` is not decided here and carries no rules",
+            chosen.span,
             f"write `event {chosen.text} decided by default approve`",
-        )  # fmt: skip
+        )
         return None
     return chosen.text
 
@@ -517,11 +589,14 @@ def check_grant(typer: Typer, declared: tree.GrantDeclaration) -> Grant:
         one_of(typer, seen, SEEN, "TG221", "part of an answer")
     scopes = [_scope(typer, scope) for scope in declared.on]
     return Grant(
-        world=declared.world, name=declared.name.text,
-        may=frozenset(v.text for v in declared.may), never=frozenset(v.text for v in declared.never),
-        on=tuple(s for s in scopes if s is not None), sees=frozenset(s.text for s in declared.sees),
+        world=declared.world,
+        name=declared.name.text,
+        may=frozenset(v.text for v in declared.may),
+        never=frozenset(v.text for v in declared.never),
+        on=tuple(s for s in scopes if s is not None),
+        sees=frozenset(s.text for s in declared.sees),
         span=declared.name.span,
-    )  # fmt: skip
+    )
 
 
 def _scope(typer: Typer, scope: tree.ScopeClause) -> GrantScope | None:

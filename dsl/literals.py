@@ -130,15 +130,17 @@ def _money(spelling: str, sign: int, currency: str) -> Read | Wrong:
         return Wrong("TG301", f"`{unit}` is no currency of ISO 4217")
     if unit != currency:
         return Wrong(
-            "TG302", f"this amount is in `{unit}`, the policy decides in `{currency}`",
+            "TG302",
+            f"this amount is in `{unit}`, the policy decides in `{currency}`",
             f"write it in `{currency}`; payments in other currencies are converted at the door",
-        )  # fmt: skip
+        )
     if len(amount.partition(".")[2]) > MINOR_DIGITS[unit]:
         digits = MINOR_DIGITS[unit]
         return Wrong(
-            "TG301", f"`{spelling}` has more decimals than `{unit}` has",
+            "TG301",
+            f"`{spelling}` has more decimals than `{unit}` has",
             f"`{unit}` has {digits}" if digits else f"`{unit}` has none",
-        )  # fmt: skip
+        )
     return _held(MONEY, sign * _scaled(amount, MINOR_DIGITS[unit]), spelling)
 
 
@@ -155,7 +157,7 @@ def _instant(spelling: str) -> Read | Wrong:
     if fraction and len(fraction.group(1)) > 6:
         return Wrong("TG301", f"`{spelling}` is finer than a microsecond")
     try:
-        moment = datetime.fromisoformat(re.sub(r"\.[0-9]+", "", spelling).replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(re.sub(r"\.[0-9]+", "", spelling))
     except ValueError:
         return Wrong("TG301", f"`{spelling}` is no time of the calendar")
     micros = int((fraction.group(1) if fraction else "0").ljust(6, "0"))
@@ -173,9 +175,10 @@ def _address(spelling: str) -> Read | Wrong:
     covered = network_range(spelling)
     if covered is None:
         return Wrong(
-            "TG301", f"`{spelling}` is no network",
+            "TG301",
+            f"`{spelling}` is no network",
             "write the first address and the prefix length, as in `10.0.0.0/8`",
-        )  # fmt: skip
+        )
     if covered[0] != covered[1]:
         return Wrong("TG303", f"`{spelling}` is a network, not an address", "test it with `in`")
     return Read(IP, covered[0])

@@ -1,4 +1,4 @@
-"""Models: their declaration, and what a score may cause (LANGUAGE.md 6, the first of two layers)."""
+"""Models: their declaration, and what a score may cause (the compile-time half of authority)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def check_model(typer: Typer, declared: tree.ModelDeclaration) -> Model | None:
         one_of(typer, word, AUTHORITY, "TG501", "thing a model may cause")
     if not all(complete):
         return None
-    assert declared.use is not None and declared.score is not None
+    assert declared.use is not None
+    assert declared.score is not None
     event = declared.use.text
     if event not in typer.fields:
         typer.error("TG215", f"no event is called `{event}`", declared.use.span)
@@ -60,14 +61,22 @@ def check_model(typer: Typer, declared: tree.ModelDeclaration) -> Model | None:
         )
     may = frozenset(word.text for word in declared.may)
     return Model(
-        name=declared.name.text, version=declared.version or 0, score=declared.score.text,
-        use_event=event, unavailable=unavailable or NO_ACTIONS, span=declared.name.span,
-        text=text_of(declared.text), path=text_of(declared.path),
+        name=declared.name.text,
+        version=declared.version or 0,
+        score=declared.score.text,
+        use_event=event,
+        unavailable=unavailable or NO_ACTIONS,
+        span=declared.name.span,
+        text=text_of(declared.text),
+        path=text_of(declared.path),
         reads=tuple(r for r in reads if r is not None),
-        read_names=tuple(name.text for name in declared.reads), use_when=use_when, may=may,
-        ceilings=_ceilings(may), until_us=_until(typer, declared),
+        read_names=tuple(name.text for name in declared.reads),
+        use_when=use_when,
+        may=may,
+        ceilings=_ceilings(may),
+        until_us=_until(typer, declared),
         within_us=duration_us(declared.within.spelling) if declared.within else None,
-    )  # fmt: skip
+    )
 
 
 _REQUIRED = (
@@ -124,9 +133,11 @@ def _check_use(typer: Typer, condition: Expression) -> None:
     elif can_be_unknown(condition):
         names = sorted({n.name for n in walk(condition) if isinstance(n, Input) and n.can_fail})
         typer.error(
-            "TG503", "where a model is used must be certain, and this can be unknown", condition.span,
+            "TG503",
+            "where a model is used must be certain, and this can be unknown",
+            condition.span,
             f"test `{names[0]} is present` first" if names else "",
-        )  # fmt: skip
+        )
 
 
 def check_authority(
@@ -140,10 +151,12 @@ def check_authority(
         for word in _beyond(model, then):
             have = ", ".join(f"`{w}`" for w in sorted(model.may)) or "nothing"
             typer.error(
-                "TG505", f"this reads the score of model `{name}`, which may not {word}", span,
+                "TG505",
+                f"this reads the score of model `{name}`, which may not {word}",
+                span,
                 f"the model may {have}; ask for no more, or have its authority raised",
                 ((model.span, "its authority is declared here"),),
-            )  # fmt: skip
+            )
 
 
 def _beyond(model: Model, then: Actions) -> list[str]:

@@ -90,9 +90,22 @@ class Negate(Expression):
 
 
 Function = Literal[
-    "hour", "minute", "weekday", "day", "month", "date", "days_since",
-    "abs", "min", "max", "round", "length", "before", "after", "lower",
-]  # fmt: skip
+    "hour",
+    "minute",
+    "weekday",
+    "day",
+    "month",
+    "date",
+    "days_since",
+    "abs",
+    "min",
+    "max",
+    "round",
+    "length",
+    "before",
+    "after",
+    "lower",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,6 +321,11 @@ class Field:
     lenient: bool = False
 
 
+Aggregate = Literal[
+    "count", "sum", "average", "minimum", "maximum", "distinct", "first_at", "last_at"
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Feature:
     """A windowed aggregate of the events `event` that share keys with the deciding one.
@@ -319,9 +337,7 @@ class Feature:
     """
 
     name: str
-    aggregate: Literal[
-        "count", "sum", "average", "minimum", "maximum", "distinct", "first_at", "last_at"
-    ]
+    aggregate: Aggregate
     event: str
     type: Type
     span: Span = field(compare=False)

@@ -11,9 +11,10 @@ from tidegate.dsl.action_checks import check_actions, exempts, highest, relaxes
 from tidegate.dsl.declarations import event_of, no_labels, text_of
 from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.exclusion import exclusive
-from tidegate.dsl.expressions import Typer, points_at_least
+from tidegate.dsl.expressions import Typer
 from tidegate.dsl.literals import Wrong, read_literal
 from tidegate.dsl.model_checks import check_authority
+from tidegate.dsl.nodes import points_at_least
 from tidegate.dsl.program import (
     LADDERS,
     NO_ACTIONS,
@@ -50,9 +51,11 @@ class RuleChecker:
         typer, group = self.typer, self._group(declared)
         if declared.version is None:
             typer.error(
-                "TG404", f"rule `{declared.name.text}` has no version", declared.name.span,
+                "TG404",
+                f"rule `{declared.name.text}` has no version",
+                declared.name.span,
                 "add `version 1` after its name",
-            )  # fmt: skip
+            )
         event = event_of(
             typer, declared.event, group.event if group else None, declared.name, self.decided
         )
@@ -66,18 +69,29 @@ class RuleChecker:
             return None
         no_labels(typer, when)
         rule = Rule(
-            name=declared.name.text, version=declared.version or 0, event=event, when=when,
-            then=then, span=declared.name.span, text=text_of(declared.text),
-            owner=_owner(declared, group), group=group.name.text if group else "",
-            mandatory=declared.mandatory, shadow=declared.shadow or bool(group and group.shadow),
-            rollout=self._rollout(declared, event), replaces=declared.replaces,
-            from_us=self._date(declared.from_date), until_us=self._date(declared.until_date),
-            expires_us=self._date(declared.expires), exceptions=exceptions,
+            name=declared.name.text,
+            version=declared.version or 0,
+            event=event,
+            when=when,
+            then=then,
+            span=declared.name.span,
+            text=text_of(declared.text),
+            owner=_owner(declared, group),
+            group=group.name.text if group else "",
+            mandatory=declared.mandatory,
+            shadow=declared.shadow or bool(group and group.shadow),
+            rollout=self._rollout(declared, event),
+            replaces=declared.replaces,
+            from_us=self._date(declared.from_date),
+            until_us=self._date(declared.until_date),
+            expires_us=self._date(declared.expires),
+            exceptions=exceptions,
             unknown=self._unknown(declared, when, own_unknown, group),
-            reads_points=_reads_points(when), relaxes=relaxes(then),
-        )  # fmt: skip
-        self._restrictions(rule, declared, group)
-        self._authority(rule, declared)
+            reads_points=_reads_points(when),
+            relaxes=relaxes(then),
+        )
+        self._restrictions(rule, declared)
+        self._authority(rule)
         return rule
 
     # --- parts
@@ -88,9 +102,11 @@ class RuleChecker:
         group = self.typer.names.groups.get(declared.group.text)
         if group is None:
             self.typer.error(
-                "TG224", f"no group is called `{declared.group.text}`", declared.group.span,
+                "TG224",
+                f"no group is called `{declared.group.text}`",
+                declared.group.span,
                 nearest(declared.group.text, self.typer.names.groups),
-            )  # fmt: skip
+            )
         return group
 
     def _when(self, node: tree.Expr, event: str) -> Expression | None:
@@ -102,10 +118,12 @@ class RuleChecker:
             typed = cast("list[Expression]", items)
             kind = And if isinstance(node, tree.Conjunction) else Or
             return kind(
-                items=tuple(typed), type=FLAG, span=node.span,
+                items=tuple(typed),
+                type=FLAG,
+                span=node.span,
                 models=frozenset().union(*(t.models for t in typed)),
                 can_be_missing=any(t.can_be_missing for t in typed),
-            )  # fmt: skip
+            )
         points = self._points(node)
         return points if points is not None else self.typer.condition(node, event)
 
@@ -137,16 +155,20 @@ class RuleChecker:
         if clause is None:
             if declared.replaces is not None:
                 self.typer.error(
-                    "TG405", "only a rule in rollout replaces a version", declared.name.span,
+                    "TG405",
+                    "only a rule in rollout replaces a version",
+                    declared.name.span,
                     "add `rollout 10% by FIELD`, or delete the older version",
-                )  # fmt: skip
+                )
             return None
         field = self.typer.fields[event].get(clause.field.text)
         if field is None or field.type.kind.value not in ("text", "token"):
             self.typer.error(
-                "TG405", f"a rollout is kept by a text or a token of `{event}`", clause.field.span,
+                "TG405",
+                f"a rollout is kept by a text or a token of `{event}`",
+                clause.field.span,
                 nearest(clause.field.text, self.typer.fields[event]),
-            )  # fmt: skip
+            )
             return None
         read = read_literal(clause.share, None, self.typer.currency, self.typer.zone)
         if isinstance(read, Wrong) or not 0 <= cast("int", read.value) <= 10**6:
@@ -175,15 +197,19 @@ class RuleChecker:
         if not can_be_unknown(when):
             if declared.unknown is not None:
                 self.typer.error(
-                    "TG412", f"rule `{declared.name.text}` is never unknown, so this says nothing",
-                    declared.unknown.span, "delete `if unknown`",
-                )  # fmt: skip
+                    "TG412",
+                    f"rule `{declared.name.text}` is never unknown, so this says nothing",
+                    declared.unknown.span,
+                    "delete `if unknown`",
+                )
             return None
         if clause is None:
             self.typer.error(
-                "TG411", f"rule `{declared.name.text}` does not say what happens where it is unknown",
-                when.span, f"{_why_unknown(when)}; add `if unknown then skip` or an action",
-            )  # fmt: skip
+                "TG411",
+                f"rule `{declared.name.text}` does not say what happens where it is unknown",
+                when.span,
+                f"{_why_unknown(when)}; add `if unknown then skip` or an action",
+            )
             return NO_ACTIONS
         actions = own if declared.unknown is not None else inherited
         if actions is not None and relaxes(actions):
@@ -192,9 +218,7 @@ class RuleChecker:
 
     # --- what a rule may combine
 
-    def _restrictions(
-        self, rule: Rule, declared: tree.RuleDeclaration, group: tree.GroupDeclaration | None
-    ) -> None:
+    def _restrictions(self, rule: Rule, declared: tree.RuleDeclaration) -> None:
         if rule.relaxes:
             self._relaxing(rule, declared)
         if rule.mandatory:
@@ -216,18 +240,22 @@ class RuleChecker:
         others = then.advice or [a for a in then.asks if not a.exemption]
         if others or (exempts(then) and then.points):
             self._refuse(
-                declared, "TG421", "relaxes and asks for something else",
+                declared,
+                "TG421",
+                "relaxes and asks for something else",
                 "a rule that relaxes does only that, tags aside: write two rules",
-            )  # fmt: skip
+            )
         if rule.exceptions:
             self._refuse(declared, "TG421", "relaxes and has an exception", "put it into `when`")
         if rule.reads_points:
             self._refuse(declared, "TG421", "relaxes and reads `points`")
         if rule.unknown not in (None, NO_ACTIONS):
             self._refuse(
-                declared, "TG421", "relaxes, so where it is unknown it does not apply",
+                declared,
+                "TG421",
+                "relaxes, so where it is unknown it does not apply",
                 "write `if unknown then skip`",
-            )  # fmt: skip
+            )
 
     def _mandatory(self, rule: Rule, declared: tree.RuleDeclaration) -> None:
         faults = (
@@ -243,9 +271,11 @@ class RuleChecker:
         for wrong, what in faults:
             if wrong:
                 self._refuse(
-                    declared, "TG422", f"is mandatory and has {what}",
+                    declared,
+                    "TG422",
+                    f"is mandatory and has {what}",
                     "a mandatory rule holds always and for everybody",
-                )  # fmt: skip
+                )
 
     def _relax_lifts(self, rule: Rule) -> bool:
         """`relax` of every score it reads lifts the demand; points have no such licence."""
@@ -261,21 +291,25 @@ class RuleChecker:
         less = any(highest(rule.then, ladder) < highest(unknown, ladder) for ladder in LADDERS)
         if less or rule.then.points < unknown.points:
             self._refuse(
-                declared, "TG423", "reads a score or `points` and asks for more where it is unknown",
+                declared,
+                "TG423",
+                "reads a score or `points` and asks for more where it is unknown",
                 "`then` asks for at least what `if unknown` does",
-            )  # fmt: skip
+            )
 
-    def _authority(self, rule: Rule, declared: tree.RuleDeclaration) -> None:
+    def _authority(self, rule: Rule) -> None:
         check_authority(self.typer, self.models, rule.when.models, rule.then, rule.when.span)
         for exception in rule.exceptions:
             for name in sorted(exception.models):
                 model = self.models.get(name)
                 if model is not None and "relax" not in model.may:
                     self.typer.error(
-                        "TG505", f"an exception reads the score of model `{name}`, which may not "
-                        "`relax`", exception.span, "drop the score from the exception",
+                        "TG505",
+                        f"an exception reads the score of model `{name}`, which may not `relax`",
+                        exception.span,
+                        "drop the score from the exception",
                         ((model.span, "its authority is declared here"),),
-                    )  # fmt: skip
+                    )
 
 
 # --- rules against each other ---
@@ -291,9 +325,11 @@ def check_names(typer: Typer, rules: list[Rule]) -> None:
         for rule in same:
             if rule.replaces is not None and rule.replaces not in versions:
                 typer.error(
-                    "TG405", f"there is no version {rule.replaces} of rule `{name}` to replace",
-                    rule.span, "keep the older version in the folder until the rollout is over",
-                )  # fmt: skip
+                    "TG405",
+                    f"there is no version {rule.replaces} of rule `{name}` to replace",
+                    rule.span,
+                    "keep the older version in the folder until the rollout is over",
+                )
             if rule.replaces is not None and rule.replaces >= rule.version:
                 typer.error("TG405", "a rule replaces an older version", rule.span)
         replaced = {rule.replaces for rule in same}
@@ -301,10 +337,12 @@ def check_names(typer: Typer, rules: list[Rule]) -> None:
         if len(newest) > 1 or len(set(versions)) < len(versions):
             first, second = sorted(same, key=lambda r: r.span)[:2]
             typer.error(
-                "TG201", f"rule `{name}` is declared twice", second.span,
+                "TG201",
+                f"rule `{name}` is declared twice",
+                second.span,
                 "give one of them another name, or let one replace the other in a rollout",
                 ((first.span, "first declared here"),),
-            )  # fmt: skip
+            )
 
 
 def check_advice(typer: Typer, rules: list[Rule]) -> None:
@@ -320,10 +358,13 @@ def check_advice(typer: Typer, rules: list[Rule]) -> None:
                 and not exclusive(one.when, other.when)
             ):
                 typer.error(
-                    "TG432", f"rules `{one.name}` and `{other.name}` may fire together and advise "
-                    f"different values of `{name}`", other.span,
-                    "make their conditions exclude each other", ((one.span, "the other one"),),
-                )  # fmt: skip
+                    "TG432",
+                    f"rules `{one.name}` and `{other.name}` may fire together and advise "
+                    f"different values of `{name}`",
+                    other.span,
+                    "make their conditions exclude each other",
+                    ((one.span, "the other one"),),
+                )
 
 
 def _values(rule: Rule, name: str) -> set[object]:

@@ -101,19 +101,19 @@ def _only_policy(
                 "the folder declares no policy",
                 place,
                 'write `policy NAME language 1 currency EUR timezone "Europe/Paris"` in one file',
-            )  # fmt: skip
+            )
         )
         return None
-    for extra in policies[1:]:
-        problems.append(
-            Diagnostic(
-                "TG202",
-                "a folder is one policy, and this is a second declaration of it",
-                extra.name.span,
-                "delete one of them",
-                related=((policies[0].name.span, "the first one is here"),),
-            )  # fmt: skip
+    problems += [
+        Diagnostic(
+            "TG202",
+            "a folder is one policy, and this is a second declaration of it",
+            extra.name.span,
+            "delete one of them",
+            related=((policies[0].name.span, "the first one is here"),),
         )
+        for extra in policies[1:]
+    ]
     return policies[0]
 
 
@@ -128,9 +128,12 @@ def _table(declarations: list[D], sort: str, problems: list[Diagnostic]) -> dict
 
 def _twice(sort: str, name: tree.Name, first: tree.Name) -> Diagnostic:
     return Diagnostic(
-        "TG201", f"{sort} `{name.text}` is declared twice", name.span, "give one of them another name",
+        "TG201",
+        f"{sort} `{name.text}` is declared twice",
+        name.span,
+        "give one of them another name",
         related=((first.span, "first declared here"),),
-    )  # fmt: skip
+    )
 
 
 def _shared_names(names: Names) -> list[Diagnostic]:
@@ -158,6 +161,6 @@ def _shared_names(names: Names) -> list[Diagnostic]:
                         name.span,
                         "fields, features, lets, params, scores and labels share one set of names",
                         related=((other[1].span, f"the {other[0]} is here"),),
-                    )  # fmt: skip
+                    )
                 )
     return problems

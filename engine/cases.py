@@ -63,7 +63,7 @@ def _decide(engine: Engine, case: Case) -> Decision:
 
 
 def _lists(engine: Engine, given: Mapping[str, list[str] | None]) -> dict[str, ListContent | None]:
-    """The managed lists of a case; a list that it does not give, or gives as null, is unreadable."""
+    """The managed lists of a case; one that it does not give, or gives as null, is unreadable."""
     managed = {d.name: d for d in engine.program.lists if not d.path}
     contents: dict[str, ListContent | None] = dict.fromkeys(managed)
     for name, values in given.items():

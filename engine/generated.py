@@ -25,7 +25,7 @@ from tidegate.engine.authority import MAX_REMEMBERED, Authority, authority
 from tidegate.engine.branches import Branches, Effect, Job
 from tidegate.engine.formulas import NO_FACTS, negate, render, simplify, some_of
 from tidegate.engine.interpreter import NOBODY, asks_exempt
-from tidegate.engine.lowering import Context, Lowering, container, unset
+from tidegate.engine.lowering import Context, Lowering, container
 from tidegate.engine.situation import Evaluation, ScoreStatus, Settled, Situation, Standing
 
 Values = tuple[Value | None, ...]
@@ -334,31 +334,38 @@ class _Body:
     ) -> _Generated:
         """The function, compiled. Its text holds no name and no text that an author wrote."""
         list_names = tuple(self.lowering.list_names)
-        lines = [*self.before, *self._first(list_names, wants_containers)]
-        lines += [*self.branches.lines, *after]
+        rules = "\n".join(self.branches.lines)
+        preparation = self.lowering.preparation(rules)
+        text = "\n".join((*preparation, rules))
+        lines = [*self.before, *self._first(text, list_names, wants_containers)]
+        lines += [*preparation, *self.branches.lines, *after]
         body = "\n".join(f" {line}" for line in lines)
-        helpers = "".join(self.lowering.names.sources)
-        source = f"{helpers}def run({', '.join(parameters)}):\n{body}\n"
+        source = f"def run({', '.join(parameters)}):\n{body}\n"
         values: dict[str, Any] = {"__builtins__": {}, **self.lowering.names.values}
         exec(compile(source, "<generated from rules>", "exec"), values)  # noqa: S102
         return _Generated(values["run"], list_names, source)
 
-    def _first(self, list_names: tuple[str, ...], wants_containers: bool) -> Iterator[str]:
-        text = "\n".join(self.branches.lines)
+    def _first(
+        self, text: str, list_names: tuple[str, ...], wants_containers: bool
+    ) -> Iterator[str]:
+        """Put what the rules read into locals."""
         yield from _unpacked(text, len(self.event.inputs))
         if list_names:
             lists = "lists"
             if wants_containers:
                 bind = self.lowering.names.bind
                 lists = f"{bind(_containers)}({bind(list_names)}, lists)"
-            yield f"{', '.join(f'l{i}' for i in range(len(list_names)))}, = {lists}"
+            yield f"{_targets('l', len(list_names))} = {lists}"
         if self.masking:
             for prefix, flags in (("a", "ordinary"), ("b", "relaxing"), ("e", "exempting")):
-                yield f"{', '.join(f'{prefix}{i}' for i in range(len(self.event.models)))}, = {flags}"
-        yield f"m = u = s = q = {'0' if self.masking else 'p = 0'}"
+                yield f"{_targets(prefix, len(self.event.models))} = {flags}"
+        yield "m = u = s = q = 0" if self.masking else "m = u = s = q = p = 0"
         if self.masking:
             yield "p = base"
-        yield from unset(text)
+
+
+def _targets(prefix: str, count: int) -> str:
+    return "".join(f"{prefix}{index}, " for index in range(count)).strip()
 
 
 def _containers(names: tuple[str, ...], lists: Lists) -> tuple[object, ...]:

@@ -5,9 +5,9 @@ evaluated (its inputs are there, a divisor is not zero, a result fits). Missing 
 with; a comparison is *sure* where all of these hold and it is true, *possible* where one does not.
 
 Names in the generated code are the lowering's own: `v3` is the input in slot 3, `l0` a list that is
-looked up at each decision, `k5` a constant, `h2` a helper function, `t7` a value worked out once
-for several rules when the first needs it, `w4` one that a single place needs twice. What an author
-wrote stands in constants only, so that no text of a policy ever becomes code.
+looked up at each decision, `k5` a constant or a helper, `t7` a value worked out once for several
+rules when the first needs it, `w4` one that a single place needs twice. What an author wrote stands
+in constants only, so that no text of a policy ever becomes code.
 """
 
 from __future__ import annotations
@@ -81,8 +81,9 @@ SHARED_COST = 3
 """From this cost on a value that is read in several places is worked out once."""
 MAX_NESTING = 40
 """Parentheses; CPython's parser gives up at 200."""
-FREE_NAMES = re.compile(r"\b(?:[vlabe]\d+|[prL])\b")
-TEMPORARY_NAMES = re.compile(r"\bt\d+\b")
+MAX_LENGTH = 600
+"""What is spelled out longer than this becomes a statement of its own, worked out for each event."""
+_TEMPORARY_NAMES = re.compile(r"\bt\d+\b")
 SPELLED_RANGES = 4
 
 _CALENDAR = {"hour": (3_600_000_000, 24), "minute": (60_000_000, 60)}
@@ -107,11 +108,10 @@ class Truth:
 
 
 class Names:
-    """The constants and helper functions that generated code refers to."""
+    """The constants and helpers that generated code refers to."""
 
     def __init__(self) -> None:
         self.values: dict[str, object] = {"abs": abs, "len": len, "min": min, "max": max}
-        self.sources: list[str] = []
         self._known: dict[object, str] = {}
 
     def bind(self, value: object) -> str:
@@ -121,20 +121,6 @@ class Names:
             self._known[key] = f"k{len(self._known)}"
             self.values[self._known[key]] = value
         return self._known[key]
-
-    def define(self, text: str) -> str:
-        """A call of a new function that answers `text`."""
-        name = f"h{len(self.sources)}"
-        parameters = ", ".join(sorted(set(FREE_NAMES.findall(text))))
-        first = "".join(f"    {line}\n" for line in unset(text))
-        self.sources.append(f"def {name}({parameters}):\n{first}    return {text}\n")
-        return f"{name}({parameters})"
-
-
-def unset(text: str) -> list[str]:
-    """Statements that leave every shared value in `text` not yet worked out."""
-    names = sorted(set(TEMPORARY_NAMES.findall(text)), key=lambda name: int(name[1:]))
-    return [f"{' = '.join(names)} = ..."] if names else []
 
 
 class Lowering:
@@ -149,10 +135,13 @@ class Lowering:
         self.names = Names()
         self.points = "p"
         self.list_names: list[str] = []
+        self.statements: list[tuple[str, str]] = []
+        """Names, and what is worked out for them before any rule is looked at."""
         self._masking = masking
         self._inside_a_value = False
         self._lists = {d.name: lists.get(d.name) for d in program.lists if d.path}
         self._slots = {entry.name: slot for slot, entry in enumerate(event.inputs)}
+        self._scores = [(s, entry.models) for s, entry in enumerate(event.inputs) if entry.models]
         self._models = {name: index for index, name in enumerate(event.models)}
         self._tests: dict[str, Test] = {}
         self._temporaries = 0
@@ -191,6 +180,18 @@ class Lowering:
         for context in contexts:
             self.condition(let, True, context)
             self.condition(let, False, context)
+
+    def preparation(self, code: str) -> list[str]:
+        """What has to run before `code`: shared values not yet worked out, then the statements."""
+        needed: list[str] = []
+        text = code
+        for name, value in reversed(self.statements):
+            if re.search(rf"\b{name}\b", text):
+                needed.append(f"{name} = {value}")
+                text = f"{value}\n{text}"
+        stated = {name for name, _ in self.statements}
+        shared = sorted(set(_TEMPORARY_NAMES.findall(text)) - stated, key=lambda n: int(n[1:]))
+        return [*([f"{' = '.join(shared)} = ..."] if shared else []), *reversed(needed)]
 
     # --- tests ---
 
@@ -273,15 +274,31 @@ class Lowering:
         return known
 
     def _finished(self, code: Code, of: Expression) -> Code:
-        if max(map(nesting, (code.text, *(p.text for p in code.presence)))) > MAX_NESTING:
-            code = self._outlined(code, of)
+        if _is_long((code.text, *(literal.text for literal in code.presence))):
+            return self._stated(code, of)
         if code.cost >= SHARED_COST and self._is_shared(of):
             return Code(self._assigned(self._name(True), code.text), code.presence, 2)
         return code
 
-    def _outlined(self, code: Code, of: Expression) -> Code:
-        text = self.names.define(_or_none(code))
-        return self._nullable(text, of, code.cost + 2, ()) if code.presence else Code(text, (), 4)
+    def _stated(self, code: Code, of: Expression) -> Code:
+        """The code of a value that a statement works out beforehand."""
+        name = self._state(_or_none(code), of.models)
+        if not code.presence:
+            return Code(name)
+        return Code(name, (self._test(f"{name} is not None", f"{name} is None", 1, of),))
+
+    def _state(self, text: str, models: Iterable[str]) -> str:
+        """The name of what a statement works out; None where a score that it reads is not there.
+
+        A statement stands before any test of what is masked.
+        """
+        read = frozenset(models)
+        scores = [f"v{slot} is not None" for slot, owners in self._scores if owners & read]
+        if self._masking and scores:
+            text = f"({text} if {' and '.join(scores)} else None)"
+        name = self._name(True)
+        self.statements.append((name, text))
+        return name
 
     def _value(self, expression: Expression) -> Code:
         match expression:
@@ -509,17 +526,19 @@ class Lowering:
         shared = self._is_shared(let)
         if size(truth.possible) <= (LEAF_SIZE if shared else LONELY_LEAF_SIZE):
             return truth
-        sure = self._as_test(truth.sure)
+        sure = self._as_test(truth.sure, let)
         same = truth.sure == truth.possible
-        return Truth(sure, sure if same else self._as_test(truth.possible))
+        return Truth(sure, sure if same else self._as_test(truth.possible, let))
 
-    def _as_test(self, formula: Formula) -> Formula:
+    def _as_test(self, formula: Formula, of: LetRef) -> Formula:
         simple = simplify(formula, NO_FACTS)
         if isinstance(simple, bool | Literal):
             return simple
         text = render(simple)
-        if nesting(text) > MAX_NESTING:
-            text = self.names.define(text)
+        if _is_long((text,)):
+            # Where atoms are guarded by flags, the statement says what holds whatever is masked.
+            name = self._state(text, () if self._is_guarded else of.models)
+            return self._test(name, f"not {name}", 1, None)
         text = self._assigned(self._name(True), text)
         return self._test(text, f"not {text}", size(simple), None)
 
@@ -824,7 +843,13 @@ def container(content: ListContent) -> ListContent | frozenset[Value]:
     return content if content.ranges else content.values
 
 
-def nesting(text: str) -> int:
+def _is_long(texts: tuple[str, ...]) -> bool:
+    if sum(map(len, texts)) > MAX_LENGTH:
+        return True
+    return any(_nesting(text) > MAX_NESTING for text in texts)
+
+
+def _nesting(text: str) -> int:
     """How deep the parentheses of a Python expression go."""
     deepest = depth = 0
     for character in text:

@@ -93,11 +93,17 @@ def _genuine(random: Random, card: Card, days: int, merchants: int) -> Iterator[
         away = random.random() < 0.04
         country = random.choice(COUNTRIES) if away else card.country
         yield Payment(
-            at=at, card=card, merchant=random.choice(favourites),
+            at=at,
+            card=card,
+            merchant=random.choice(favourites),
             amount_minor=max(50, int(card.typical_minor * random.lognormvariate(0, 0.5))),
-            ip_country=country, ip=_address(random), device=card.device, mail=card.mail,
-            fraud=False, channel="moto" if random.random() < 0.05 else "ecom",
-        )  # fmt: skip
+            ip_country=country,
+            ip=_address(random),
+            device=card.device,
+            mail=card.mail,
+            fraud=False,
+            channel="moto" if random.random() < 0.05 else "ecom",
+        )
 
 
 def _compromised(random: Random, payment: Payment, merchant: int, from_day: int) -> Payment:
@@ -129,10 +135,16 @@ def _takeover(random: Random, card: Card, days: int, merchants: int) -> Iterator
 def _attack(random: Random, card: Card, at: datetime, merchant: int, minor: int) -> Payment:
     country = random.choice([c for c in COUNTRIES if c != card.country])
     return Payment(
-        at=at, card=card, merchant=merchant, amount_minor=min(minor, 4_900_000),
-        ip_country=country, ip=f"198.51.100.{random.randrange(1, 255)}", device=card.device,
-        mail=card.mail, fraud=True,
-    )  # fmt: skip
+        at=at,
+        card=card,
+        merchant=merchant,
+        amount_minor=min(minor, 4_900_000),
+        ip_country=country,
+        ip=f"198.51.100.{random.randrange(1, 255)}",
+        device=card.device,
+        mail=card.mail,
+        fraud=True,
+    )
 
 
 def _moment(random: Random, days: int) -> datetime:

@@ -115,13 +115,13 @@ def read_cases(folder: Path) -> Cases:
                 problems.append(found)
             else:
                 cases.append(found)
-    return Cases(tuple(cases), tuple([*problems, *_repeated_names(cases)]))
+    return Cases(tuple(cases), (*problems, *_repeated_names(cases)))
 
 
 def _read_file(path: Path, name: str) -> Iterator[LocatedCase | Diagnostic]:
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=_Loader)  # noqa: S506 - makes plain values only
+        node = yaml.compose(text, Loader=_Loader)
         items = yaml.load(text, Loader=_Loader)  # noqa: S506 - as above
     except (OSError, UnicodeDecodeError) as error:
         yield _problem(name, f"cannot be read: {error}")
@@ -191,7 +191,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _decimal(loader: _Loader, node: yaml.ScalarNode) -> Decimal:
+def _decimal(_loader: _Loader, node: yaml.ScalarNode) -> Decimal:
     return Decimal(node.value)
 
 

@@ -31,6 +31,9 @@ def read_source(path: Path, folder: Path) -> Source | Diagnostic:
     name = relative(path, folder)
     try:
         raw = path.read_bytes()
+    except OSError as error:
+        return Diagnostic("TG182", f"cannot be read: {error.strerror}", Span(name, 0, 0))
+    try:
         return Source(name, raw.decode("utf-8-sig").replace("\r\n", "\n"))
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
@@ -40,8 +43,6 @@ def read_source(path: Path, folder: Path) -> Source | Diagnostic:
             Span(name, 0, 0),
             "save the file as UTF-8",
         )
-    except OSError as error:
-        return Diagnostic("TG182", f"cannot be read: {error.strerror}", Span(name, 0, 0))
 
 
 def data_file(folder: Path, named: str, place: Span) -> Path | Diagnostic:

@@ -19,7 +19,7 @@ from tidegate.dsl.source import NOWHERE
 from tidegate.dsl.types import COUNT, NUMBER, NUMBER_SCALE, TIME, Kind
 from tidegate.dsl.zones import load_zone
 from tidegate.engine.functions import zone_named
-from tidegate.engine.values import NotHeldError, parse_time
+from tidegate.engine.values import NotHeldError, parse_duration, parse_time
 from tidegate.simulation.mapping import (
     ColumnMapping,
     Format,
@@ -121,12 +121,16 @@ class CheckedSource:
 
 @dataclass(frozen=True, slots=True)
 class CheckedMapping:
-    """A mapping that fits the policy. `end_us` None: the history ends with its last time."""
+    """A mapping that fits the policy.
+
+    `end_us` None: the history ends with its last time. `warm_up_us` None: the policy's windows say.
+    """
 
     path: Path
     hash: str
     name: str
     end_us: int | None
+    warm_up_us: int | None
     label: str
     sources: tuple[CheckedSource, ...]
 
@@ -178,11 +182,18 @@ class _Check:
                 help_ = "name all its files by one pattern, such as payments_*.parquet"
                 self.say("sources", f"`{name}` has {number} sources", help_)
         end_us = self._end_us(content.end)
+        warm_up_us = self._warm_up_us(content.warm_up)
         label = self._label(content.label, sources)
         if self.problems:
             return None
         return CheckedMapping(
-            self.text.path, self.text.hash, content.history, end_us, label, tuple(sources)
+            path=self.text.path,
+            hash=self.text.hash,
+            name=content.history,
+            end_us=end_us,
+            warm_up_us=warm_up_us,
+            label=label,
+            sources=tuple(sources),
         )
 
     def say(self, key: str, message: str, help_: str = "") -> None:
@@ -204,6 +215,13 @@ class _Check:
             return parse_time(text)
         except NotHeldError:
             self.say("end", "is no time", "write a date, or a time with its offset")
+            return None
+
+    def _warm_up_us(self, text: str) -> int | None:
+        try:
+            return max(parse_duration(text), 0) if text else None
+        except NotHeldError:
+            self.say("warm_up", "is no duration", "write a whole number and a unit, such as 35d")
             return None
 
     def _label(self, name: str, sources: list[CheckedSource]) -> str:

@@ -54,13 +54,15 @@ _REASON_NAMES = (ABSENT, *(reason or ABSENT for reason in REASONS[1:]))
 class FeatureColumns:
     """The features that decisions of one event type read, carried from slice to slice.
 
-    `given` are features that the history itself brings; they are not worked out.
+    `given` are features that the history itself brings; they are not worked out. `tied` counts
+    decisions that share their time and a window's key with another.
     """
 
     def __init__(
         self, program: Program, event: EventType, lists: Lists, given: Iterable[str] = ()
     ) -> None:
         self.event = event
+        self.tied = 0
         features = [f for f in features_read(program, event) if f.name not in set(given)]
         keys: dict[object, _Keys] = {}
         groups: dict[object, _Group] = {}
@@ -75,6 +77,7 @@ class FeatureColumns:
         decisions = rows[self.event.name]
         found: dict[str, Column] = {}
         asked: dict[int, KeyOrder] = {}
+        tied = np.zeros(decisions.count, np.bool_)
         for group in self._groups:
             counted = rows.get(group.event)
             if counted is not None:
@@ -82,10 +85,19 @@ class FeatureColumns:
             if id(group.keys) not in asked:
                 codes = group.keys.of_decisions(decisions)
                 asked[id(group.keys)] = sort_by_key(codes, decisions.at_us)
+                _mark_ties(asked[id(group.keys)], tied)
             for name, column in group.answer(asked[id(group.keys)]):
                 found[name] = _as_column(column)
             group.forget(next_us)
+        self.tied += int(tied.sum())
         return found
+
+
+def _mark_ties(asked: KeyOrder, tied: Flags) -> None:
+    """Mark the rows that share key and time with another: they do not see each other."""
+    same = (asked.key[1:] == asked.key[:-1]) & (asked.time_us[1:] == asked.time_us[:-1])
+    tied[asked.rows[1:][same]] = True
+    tied[asked.rows[:-1][same]] = True
 
 
 def _as_column(column: WindowColumn) -> IntegerColumn:

@@ -45,10 +45,15 @@ Slice = Mapping[str, Rows]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What the first pass found: all rows lie in [start, end] and are cut at `cuts_us`."""
+    """What the first pass found: rows lie in [start, last] and are cut at `cuts_us`.
+
+    `end_us` is the time up to which the history is complete: what was not reported by then is
+    taken as not reported at all.
+    """
 
     rows: int
     start_us: int
+    last_us: int
     end_us: int
     cuts_us: tuple[int, ...]
 
@@ -172,6 +177,7 @@ class History:
         return Span(
             rows=rows,
             start_us=min((scan.first_us for scan in scans), default=0),
+            last_us=last_us,
             end_us=max(last_us, known_us) if end_us is None else end_us,
             cuts_us=tuple(self._cuts_us(rows)),
         )

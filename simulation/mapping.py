@@ -124,10 +124,14 @@ class SourceMapping(_Part):
 
 
 class HistoryMapping(_Part):
-    """The whole file. `end` is the time up to which the history is complete; `label` measures."""
+    """The whole file. `end` is the time up to which the history is complete; `label` measures.
+
+    `warm_up`, a duration such as 35d, stands instead of the policy's longest window.
+    """
 
     history: str = ""
     end: str = ""
+    warm_up: str = ""
     label: str = ""
     sources: tuple[SourceMapping, ...]
 

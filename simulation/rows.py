@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -98,6 +98,29 @@ class Rows:
     def count(self) -> int:
         """How many rows there are."""
         return len(self.at_us)
+
+    def first(self, rows: int) -> Rows:
+        """The first rows."""
+        return replace(
+            self,
+            at_us=self.at_us[:rows],
+            received_us=None if self.received_us is None else self.received_us[:rows],
+            columns={name: first_rows(column, rows) for name, column in self.columns.items()},
+            statuses={name: statuses[:rows] for name, statuses in self.statuses.items()},
+            reported_us={name: times[:rows] for name, times in self.reported_us.items()},
+            past=None if self.past is None else self.past[:rows],
+            keys=self.keys[:rows],
+            picked=self.picked[:rows],
+        )
+
+
+def first_rows(column: Column, rows: int) -> Column:
+    """The column's first rows."""
+    reasons = None if column.reasons is None else column.reasons[:rows]
+    if isinstance(column, CodedColumn):
+        return CodedColumn(column.codes[:rows], column.dictionary, reasons, column.reason_names)
+    valid = None if column.valid is None else column.valid[:rows]
+    return IntegerColumn(column.values[:rows], valid, reasons, column.reason_names)
 
 
 class RowReader:

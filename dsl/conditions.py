@@ -1,0 +1,326 @@
+"""Typing of conditions: comparisons, membership, text tests, presence and the connectives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from tidegate.dsl import tree
+from tidegate.dsl.diagnostics import nearest
+from tidegate.dsl.literals import network_range
+from tidegate.dsl.nodes import (
+    compare,
+    comparison_help,
+    models_of,
+    negated,
+    unary_test,
+)
+from tidegate.dsl.program import (
+    And,
+    Compare,
+    Constant,
+    Expression,
+    InList,
+    InNetworks,
+    Input,
+    InSet,
+    IsMissing,
+    Or,
+    TextTest,
+)
+from tidegate.dsl.source import Span
+from tidegate.dsl.types import (
+    FLAG,
+    INTEGER_KINDS,
+    IP,
+    TEXT,
+    Kind,
+    Type,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from tidegate.dsl.expressions import Typer
+
+MAX_SET = 1_000
+
+
+def conjunction(typer: Typer, node: tree.Conjunction, event: str) -> Expression | None:
+    return _connect(typer, And, node, event)
+
+
+def disjunction(typer: Typer, node: tree.Disjunction, event: str) -> Expression | None:
+    return _connect(typer, Or, node, event)
+
+
+def _connect(
+    typer: Typer, kind: type[And] | type[Or], node: tree.Conjunction | tree.Disjunction, event: str
+) -> Expression | None:
+    items = [typer.condition(item, event) for item in node.items]
+    if None in items:
+        return None
+    typed = cast("list[Expression]", items)
+    return kind(
+        items=tuple(typed),
+        type=FLAG,
+        span=node.span,
+        models=models_of(typed),
+        can_be_missing=any(e.can_be_missing for e in typed),
+    )
+
+
+def negation(typer: Typer, node: tree.Negation, event: str) -> Expression | None:
+    operand = typer.condition(node.operand, event)
+    return None if operand is None else negated(operand, node.span)
+
+
+def comparison(typer: Typer, node: tree.Comparison, event: str) -> Expression | None:
+    if _bare_word(typer, node, event):
+        return None
+    sides = typer.pair(node.left, node.right, event, alike=True)
+    if sides is None:
+        return None
+    left, right = sides
+    if left.type != right.type:
+        typer.error(
+            "TG304",
+            f"cannot compare a {left.type} with a {right.type}",
+            node.span,
+            comparison_help(left.type, right.type, typer.currency),
+        )
+        return None
+    if node.op not in ("=", "!=") and left.type.kind not in INTEGER_KINDS:
+        typer.error(
+            "TG307", f"a {left.type} has no order", node.span, "compare it with `=` or `!=`"
+        )
+        return None
+    if not _fine_enough(typer, left, right, node):
+        return None
+    return compare(node.op, left, right, node.span)
+
+
+def _bare_word(typer: Typer, node: tree.Comparison, event: str) -> bool:
+    """Report `channel = ecom`: a bare word where a quoted one is meant."""
+    for this, other in ((node.left, node.right), (node.right, node.left)):
+        if not isinstance(this, tree.Reference) or _known(typer, this.name, event):
+            continue
+        if not isinstance(other, tree.Reference) or not _known(typer, other.name, event):
+            continue
+        lead = typer.value(other, event)
+        if lead is not None and lead.type.kind is Kind.WORD:
+            typer.unknown_name(this, event, lead.type)
+            return True
+    return False
+
+
+def _known(typer: Typer, name: str, event: str) -> bool:
+    return name in typer.fields.get(event, {}) or name in typer.names.values() or name == "points"
+
+
+def _fine_enough(typer: Typer, left: Expression, right: Expression, node: tree.Expr) -> bool:
+    """An address rounded at the door cannot be compared with a single one."""
+    for this, other in ((left, right), (right, left)):
+        coarse = _coarse(typer, this)
+        if coarse and isinstance(other, Constant):
+            typer.error(
+                "TG315",
+                "this field is rounded to a network at the door, so it never equals one address",
+                node.span,
+                f"test it with `in` a network of /{coarse[0]} or wider",
+            )
+            return False
+    return True
+
+
+def _coarse(typer: Typer, node: Expression) -> tuple[int, int] | None:
+    if not isinstance(node, Input) or node.source != "field":
+        return None
+    for fields in typer.fields.values():
+        found = fields.get(node.name)
+        if found is not None and found.coarse:
+            return found.coarse
+    return None
+
+
+def between(typer: Typer, node: tree.Between, event: str) -> Expression | None:
+    low = comparison(typer, tree.Comparison(node.span, ">=", node.operand, node.low), event)
+    before = len(typer.problems)
+    high = comparison(typer, tree.Comparison(node.span, "<=", node.operand, node.high), event)
+    if low is None or high is None:
+        if low is None:
+            del typer.problems[before:]  # the same thing is wrong with both ends
+        return None
+    assert isinstance(low, Compare)
+    assert isinstance(high, Compare)
+    ends = (low.right, high.right)
+    if all(isinstance(e, Constant) for e in ends):
+        first, last = (cast("Constant", e).value for e in ends)
+        if cast("int", first) > cast("int", last):
+            _empty_range(typer, node)
+            return None
+    both = And(
+        items=(low, high),
+        type=FLAG,
+        span=node.span,
+        models=low.models | high.models,
+        can_be_missing=low.can_be_missing or high.can_be_missing,
+    )
+    return negated(both, node.span) if node.negated else both
+
+
+def _empty_range(typer: Typer, node: tree.Between) -> None:
+    help_text = "the smaller end comes first"
+    if isinstance(node.operand, tree.Apply) and isinstance(node.low, tree.Literal):
+        call = node.operand
+        argument = call.arguments[0] if call.arguments else None
+        if isinstance(argument, tree.Reference) and isinstance(node.high, tree.Literal):
+            text = f"{call.function.text}({argument.name})"
+            help_text = (
+                f"for {node.low.spelling} to {node.high.spelling} write "
+                f"`{text} >= {node.low.spelling} or {text} < {node.high.spelling}`"
+            )
+    typer.error("TG316", "nothing lies between these ends", node.span, help_text)
+
+
+def among_literals(typer: Typer, node: tree.AmongLiterals, event: str) -> Expression | None:
+    operand = typer.value(node.operand, event)
+    if operand is None:
+        return None
+    if len(node.items) > MAX_SET:
+        typer.error(
+            "TG321",
+            f"a set of more than {MAX_SET:,} literals",
+            node.span,
+            "keep them in a list",
+        )
+        return None
+    if operand.type == IP:
+        return _in_networks(typer, operand, node.items, node)
+    values: list[Value] = []
+    before = len(typer.problems)
+    for item in node.items:
+        typed = _set_item(typer, item, event, operand.type)
+        if typed is not None:
+            values.append(typed.value)
+    if len(typer.problems) > before:
+        return None
+    return unary_test(InSet, operand, node, values=frozenset(values))
+
+
+def _set_item(typer: Typer, item: tree.Expr, event: str, wanted: Type) -> Constant | None:
+    typed = typer.value(item, event, wanted)
+    if typed is None:
+        return None
+    if typed.type != wanted:
+        typer.error(
+            "TG309",
+            f"a {typed.type} among values of a {wanted}",
+            item.span,
+            comparison_help(wanted, typed.type, typer.currency),
+        )
+        return None
+    if not isinstance(typed, Constant) or typed.param:
+        typer.error("TG309", "a set holds literals", item.span, "compare it with `=` instead")
+        return None
+    return typed
+
+
+def _in_networks(
+    typer: Typer, operand: Expression, items: tuple[tree.Expr, ...], node: Any
+) -> Expression | None:
+    found: list[tuple[int, int]] = []
+    for item in items:
+        covered = (
+            network_range(item.spelling)
+            if isinstance(item, tree.Literal) and item.kind == "network"
+            else None
+        )
+        if covered is None:
+            typer.error(
+                "TG309",
+                "an address is tested against networks",
+                item.span,
+                "write the first address and the prefix length, as in `10.0.0.0/8`",
+            )
+            return None
+        if not _wide_enough(typer, operand, covered, item.span):
+            return None
+        found.append(covered)
+    return unary_test(InNetworks, operand, node, ranges=tuple(sorted(found)))
+
+
+def _wide_enough(typer: Typer, operand: Expression, covered: tuple[int, int], span: Span) -> bool:
+    coarse = _coarse(typer, operand)
+    if coarse is None:
+        return True
+    version4 = covered[0] >> 32 == 0xFFFF
+    kept = 32 - coarse[0] if version4 else 128 - coarse[1]
+    if covered[1] - covered[0] + 1 >= 1 << kept:
+        return True
+    prefix = coarse[0] if version4 else coarse[1]
+    typer.error(
+        "TG315",
+        f"this field is rounded to /{prefix} at the door, so a smaller network says "
+        "nothing about it",
+        span,
+        f"use a network of /{prefix} or wider",
+    )
+    return False
+
+
+def among_network(typer: Typer, node: tree.AmongNetwork, event: str) -> Expression | None:
+    operand = typer.value(node.operand, event)
+    if operand is None:
+        return None
+    if operand.type != IP:
+        typer.error("TG309", f"a {operand.type} lies in no network", node.span)
+        return None
+    return _in_networks(typer, operand, (node.network,), node)
+
+
+def among_named(typer: Typer, node: tree.AmongNamed, event: str) -> Expression | None:
+    operand = typer.value(node.operand, event)
+    declared = typer.names.lists.get(node.list.text)
+    if declared is None:
+        sort = typer.names.sort_of(node.list.text)
+        typer.error(
+            "TG208",
+            f"`{node.list.text}` is a {sort}, not a list"
+            if sort
+            else f"no list is called `{node.list.text}`",
+            node.list.span,
+            nearest(node.list.text, typer.names.lists),
+        )
+        return None
+    if operand is None or declared.type is None:
+        return None
+    held = declared.type.word
+    if operand.type.kind.value != held and not (operand.type.kind is Kind.WORD and held == "text"):
+        typer.error(
+            "TG309",
+            f"list `{node.list.text}` holds values of type {held}, this is a {operand.type}",
+            node.span,
+        )
+        return None
+    managed = declared.path is None
+    return unary_test(InList, operand, node, fails=managed, list=node.list.text)
+
+
+def text_match(typer: Typer, node: tree.TextMatch, event: str) -> Expression | None:
+    operand = typer.value(node.operand, event)
+    if operand is None:
+        return None
+    if operand.type != TEXT:
+        typer.error("TG310", f"`{node.op}` looks into a text, this is a {operand.type}", node.span)
+        return None
+    return unary_test(TextTest, operand, node, op=node.op, pattern=node.pattern.value)
+
+
+def presence(typer: Typer, node: tree.Presence, event: str) -> Expression | None:
+    operand = typer.value(node.operand, event)
+    if operand is None:
+        return None
+    if not operand.can_be_missing and not operand.models:
+        word = "true" if node.present else "false"
+        typer.warn("TG320", f"this is never missing, so the test is always {word}", node.span)
+    test = IsMissing(operand=operand, type=FLAG, span=node.span, models=operand.models)
+    return negated(test, node.span) if node.present else test
