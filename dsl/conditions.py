@@ -93,7 +93,7 @@ def comparison(typer: Typer, node: tree.Comparison, event: str) -> Expression | 
             "TG307", f"a {left.type} has no order", node.span, "compare it with `=` or `!=`"
         )
         return None
-    if not _fine_enough(typer, left, right, node):
+    if not _fine_enough(typer, left, right, node, event):
         return None
     return compare(node.op, left, right, node.span)
 
@@ -116,10 +116,12 @@ def _known(typer: Typer, name: str, event: str) -> bool:
     return name in typer.fields.get(event, {}) or name in typer.names.values() or name == "points"
 
 
-def _fine_enough(typer: Typer, left: Expression, right: Expression, node: tree.Expr) -> bool:
+def _fine_enough(
+    typer: Typer, left: Expression, right: Expression, node: tree.Expr, event: str
+) -> bool:
     """An address rounded at the door cannot be compared with a single one."""
     for this, other in ((left, right), (right, left)):
-        coarse = _coarse(typer, this)
+        coarse = _coarse(typer, this, event)
         if coarse and isinstance(other, Constant):
             typer.error(
                 "TG315",
@@ -131,14 +133,11 @@ def _fine_enough(typer: Typer, left: Expression, right: Expression, node: tree.E
     return True
 
 
-def _coarse(typer: Typer, node: Expression) -> tuple[int, int] | None:
+def _coarse(typer: Typer, node: Expression, event: str) -> tuple[int, int] | None:
     if not isinstance(node, Input) or node.source != "field":
         return None
-    for fields in typer.fields.values():
-        found = fields.get(node.name)
-        if found is not None and found.coarse:
-            return found.coarse
-    return None
+    field = typer.fields.get(event, {}).get(node.name)
+    return field.coarse if field is not None else None
 
 
 def between(typer: Typer, node: tree.Between, event: str) -> Expression | None:
@@ -194,7 +193,7 @@ def among_literals(typer: Typer, node: tree.AmongLiterals, event: str) -> Expres
         )
         return None
     if operand.type == IP:
-        return _in_networks(typer, operand, node.items, node)
+        return _in_networks(typer, operand, node.items, node, event)
     values: list[Value] = []
     before = len(typer.problems)
     for item in node.items:
@@ -225,7 +224,7 @@ def _set_item(typer: Typer, item: tree.Expr, event: str, wanted: Type) -> Consta
 
 
 def _in_networks(
-    typer: Typer, operand: Expression, items: tuple[tree.Expr, ...], node: Any
+    typer: Typer, operand: Expression, items: tuple[tree.Expr, ...], node: Any, event: str
 ) -> Expression | None:
     found: list[tuple[int, int]] = []
     for item in items:
@@ -242,14 +241,16 @@ def _in_networks(
                 "write the first address and the prefix length, as in `10.0.0.0/8`",
             )
             return None
-        if not _wide_enough(typer, operand, covered, item.span):
+        if not _wide_enough(typer, operand, covered, item.span, event):
             return None
         found.append(covered)
     return unary_test(InNetworks, operand, node, ranges=tuple(sorted(found)))
 
 
-def _wide_enough(typer: Typer, operand: Expression, covered: tuple[int, int], span: Span) -> bool:
-    coarse = _coarse(typer, operand)
+def _wide_enough(
+    typer: Typer, operand: Expression, covered: tuple[int, int], span: Span, event: str
+) -> bool:
+    coarse = _coarse(typer, operand, event)
     if coarse is None:
         return True
     version4 = covered[0] >> 32 == 0xFFFF
@@ -274,7 +275,7 @@ def among_network(typer: Typer, node: tree.AmongNetwork, event: str) -> Expressi
     if operand.type != IP:
         typer.error("TG309", f"a {operand.type} lies in no network", node.span)
         return None
-    return _in_networks(typer, operand, (node.network,), node)
+    return _in_networks(typer, operand, (node.network,), node, event)
 
 
 def among_named(typer: Typer, node: tree.AmongNamed, event: str) -> Expression | None:

@@ -195,9 +195,7 @@ class IntegerChoice(IntegerNode):
 
     own_cost = 10
 
-    def __init__(
-        self, conditions: tuple[TruthNode, ...], values: tuple[IntegerNode, ...]
-    ) -> None:
+    def __init__(self, conditions: tuple[TruthNode, ...], values: tuple[IntegerNode, ...]) -> None:
         self.conditions = conditions
         self.values = values
 

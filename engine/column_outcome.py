@@ -147,9 +147,7 @@ def _ask_slots(plan: EventPlan) -> Iterator[Slot[Ask]]:
         yield from (slot for slot in slots if slot.item.ladder == ladder)
 
 
-def _slots(
-    plan: EventPlan, items: Callable[[Actions], tuple[Item, ...]]
-) -> Iterator[Slot[Item]]:
+def _slots(plan: EventPlan, items: Callable[[Actions], tuple[Item, ...]]) -> Iterator[Slot[Item]]:
     for index, rule in enumerate(plan.rules):
         yield from (Slot(item, index) for item in items(rule.rule.then))
         yield from (Slot(item, index, when_unknown=True) for item in items(rule.unknown))

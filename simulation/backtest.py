@@ -16,7 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tidegate.dsl.program import Actions, Authentication, EventType, Rule
+from tidegate.dsl.program import (
+    Actions,
+    Authentication,
+    Disposition,
+    EventType,
+    Ladder,
+    Review,
+    Rule,
+)
 from tidegate.engine.column_batch import ABSENT, Batch, CodedColumn, Column, IntegerColumn
 from tidegate.engine.column_outcome import OutcomeColumns, compile_settler
 from tidegate.engine.decision import Policy
@@ -45,6 +53,11 @@ from tidegate.simulation.times import Int64s, days_of
 
 WEEK_US = 7 * 86_400 * 10**6
 _DECLINE = WORDS.index("decline")
+_STOPS: dict[Ladder, int] = {
+    "disposition": Disposition.HOLD,
+    "authentication": Authentication.PREFERRED,
+    "review": Review.BEFORE,
+}
 
 Progress = Callable[[int, int], None]
 """Called with the rows read so far and all of them."""
@@ -271,11 +284,8 @@ def _stops(rule: Rule) -> tuple[bool, bool]:
 
 
 def _asks_stop(actions: Actions) -> bool:
-    """Whether it asks for more than letting the payment pass."""
-    return any(
-        ask.ladder != "authentication" or ask.rung >= Authentication.PREFERRED
-        for ask in actions.asks
-    )
+    """Whether it asks for a payment not to pass as it is: a review after it is no stop."""
+    return any(ask.rung >= _STOPS[ask.ladder] for ask in actions.asks)
 
 
 def _missing(column: Column) -> Iterator[tuple[str, int]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +29,8 @@ MEASURED: Final = (GOOD, FRAUD, NOT_YET_KNOWN, PAST_DECLINED, UNLABELLED)
 
 MAX_OVERLAP_RULES: Final = 256
 _BLOCK_CELLS = 1 << 22
-_PARTS, _PART_BITS = 3, 21
 
 Small = npt.NDArray[np.int8]
-Floats = npt.NDArray[np.float64]
 
 
 # --- rates -------------------------------------------------------------------------------------
@@ -190,57 +188,56 @@ class Decided:
 
 def tally_up(tally: Tally, decided: Decided) -> None:
     """Add a batch of decisions to the tally."""
-    word = decided.outcomes.word
-    for place in range(len(WORDS)):
-        here = word == place
-        found = volumes(decided.classes[here], decided.money[here])
-        tally.words[place] = added(tally.words[place], found)
+    found = classed(decided.outcomes.word, len(WORDS), decided.classes, decided.money)
+    tally.words = [added(old, new) for old, new in zip(tally.words, found, strict=True)]
     _add_changes(tally, decided)
     _add_weeks(tally, decided)
     _add_days(tally, decided)
     _add_rules(tally, decided)
 
 
-def volumes(classes: Small, money: Int64s) -> Classed:
-    """By class, how many rows and how much money."""
-    return tuple(
-        Volume(int(here.sum()), exact_sum(money[here]))
-        for here in (classes == place for place in range(len(CLASSES)))
-    )
+def classed(group: npt.NDArray[Any], groups: int, classes: Small, money: Int64s) -> list[Classed]:
+    """By group (0 to `groups` - 1) and class, how many rows and how much money."""
+    size = len(CLASSES)
+    found = volumes(group.astype(np.int64) * size + classes, groups * size, money)
+    return [tuple(found[place * size : (place + 1) * size]) for place in range(groups)]
 
 
-def exact_sum(values: Int64s) -> int:
-    """The sum, however large."""
-    if not len(values):
-        return 0
-    largest = max(abs(int(values.min())), abs(int(values.max())))
-    return int(values.sum()) if largest * len(values) < 2**63 else sum(values.tolist())
+def volumes(codes: Int64s, size: int, money: Int64s) -> list[Volume]:
+    """By code (0 to `size` - 1), how many rows and how much money, exactly."""
+    counts = np.bincount(codes, minlength=size)
+    largest = max(abs(int(money.max(initial=0))), abs(int(money.min(initial=0))))
+    # Sums that int64 may not hold are added as Python's integers.
+    wide = largest * max(len(money), 1) >= 2**63
+    sums = np.zeros(size, np.object_ if wide else np.int64)
+    np.add.at(sums, codes, money.astype(np.object_) if wide else money)
+    return [Volume(*pair) for pair in zip(counts.tolist(), sums.tolist(), strict=True)]
 
 
 def _add_changes(tally: Tally, decided: Decided) -> None:
     if decided.past is None:
         return
     counted = (decided.past >= 0) & (decided.classes != WARM_UP)
-    for old in range(len(WORDS)):
-        for new in range(len(WORDS)):
-            here = counted & (decided.past == old) & (decided.outcomes.word == new)
-            if here.any():
-                volume = Volume(int(here.sum()), exact_sum(decided.money[here]))
-                tally.changes[old, new] = tally.changes.get((old, new), Volume()) + volume
+    codes = decided.past[counted].astype(np.int64) * len(WORDS) + decided.outcomes.word[counted]
+    for code, volume in enumerate(volumes(codes, len(WORDS) ** 2, decided.money[counted])):
+        if volume.count:
+            change = divmod(code, len(WORDS))
+            tally.changes[change] = tally.changes.get(change, Volume()) + volume
 
 
 def _add_weeks(tally: Tally, decided: Decided) -> None:
-    for week in np.unique(decided.week[decided.classes != WARM_UP]).tolist():
-        here = decided.week == week
-        classes, money, word = (
-            decided.classes[here],
-            decided.money[here],
-            decided.outcomes.word[here],
-        )
+    counted = decided.classes != WARM_UP
+    weeks, places = np.unique(decided.week[counted], return_inverse=True)
+    found = classed(
+        places * len(WORDS) + decided.outcomes.word[counted],
+        len(weeks) * len(WORDS),
+        decided.classes[counted],
+        decided.money[counted],
+    )
+    for place, week in enumerate(weeks.tolist()):
         counts = tally.weeks.setdefault(week, [NOTHING] * len(WORDS))
-        for place in range(len(WORDS)):
-            chosen = word == place
-            counts[place] = added(counts[place], volumes(classes[chosen], money[chosen]))
+        for word in range(len(WORDS)):
+            counts[word] = added(counts[word], found[place * len(WORDS) + word])
 
 
 def _add_days(tally: Tally, decided: Decided) -> None:
@@ -278,7 +275,8 @@ class _Block:
         self.rows = stop - start
         self.bytes = slice(start // 8, (stop + 7) // 8)
         self.decided = decided
-        self.weights = _weights(decided.classes[start:stop], decided.money[start:stop])
+        self.classes = decided.classes[start:stop]
+        self.money = decided.money[start:stop]
 
     def add_to(self, tally: Tally) -> None:
         outcomes = self.decided.outcomes
@@ -286,20 +284,21 @@ class _Block:
         fired, unknown = self._flags(outcomes.rules.fired), self._flags(outcomes.rules.unknown)
         stops = np.array(self.decided.stops, np.bool_)
         acted = live & ((fired & stops[:, :1]) | (unknown & stops[:, 1:]))
-        alone = acted & (acted.sum(axis=0) == 1)
         found = {
             "fired": fired,
             "unknown": unknown,
             "silenced": self._flags(outcomes.rules.silenced),
             "acted": acted,
-            "alone": alone,
+            "alone": acted & (acted.sum(axis=0) == 1),
             "decided": self._deciding(len(fired)),
         }
         for name, flags in found.items():
-            for rule, classed in zip(tally.rules, self._classed(flags), strict=True):
-                setattr(rule, name, added(getattr(rule, name), classed))
+            rules, rows = np.nonzero(flags)
+            by_rule = classed(rules, len(flags), self.classes[rows], self.money[rows])
+            for rule, new in zip(tally.rules, by_rule, strict=True):
+                setattr(rule, name, added(getattr(rule, name), new))
         if tally.overlap.size:
-            counted = fired[:, self.weights[:, WARM_UP] == 0]
+            counted = fired[:, self.classes != WARM_UP]
             several = counted[:, counted.sum(axis=0) > 1].astype(np.float32)
             # Below 2**24 rows a float32 counts exactly.
             tally.overlap += (several @ several.T).astype(np.int64)
@@ -309,43 +308,11 @@ class _Block:
 
     def _deciding(self, rules: int) -> Flags:
         flags = np.zeros((rules, self.rows), np.bool_)
-        for slot, bits in zip(
-            self.decided.outcomes.plan.slots, self.decided.outcomes.won, strict=True
-        ):
+        slots = self.decided.outcomes.plan.slots
+        for slot, bits in zip(slots, self.decided.outcomes.won, strict=True):
             if slot.rule >= 0:
                 flags[slot.rule] |= unpack(bits[self.bytes], self.rows)
         return flags
-
-    def _classed(self, flags: Flags) -> Iterable[Classed]:
-        """Per rule its volumes by class: one product of matrices, exact below 2**53."""
-        if not flags.any():
-            return [NOTHING] * len(flags)
-        sums = (flags.astype(np.float64) @ self.weights).astype(np.int64)
-        return [_volumes_of(row) for row in sums.tolist()]
-
-
-def _weights(classes: Small, money: Int64s) -> Floats:
-    """Columns that count rows by class, then columns that sum 21 bits of their money each."""
-    of_class = classes[:, None] == np.arange(len(CLASSES))
-    mask = (1 << _PART_BITS) - 1
-    parts = [
-        (money >> (_PART_BITS * part)) & mask if part < _PARTS - 1 else money >> (_PART_BITS * part)
-        for part in range(_PARTS)
-    ]
-    return np.concatenate([of_class, *(of_class * part[:, None] for part in parts)], axis=1).astype(
-        np.float64
-    )
-
-
-def _volumes_of(sums: list[int]) -> Classed:
-    size = len(CLASSES)
-    return tuple(
-        Volume(
-            sums[place],
-            sum(sums[size * (part + 1) + place] << (_PART_BITS * part) for part in range(_PARTS)),
-        )
-        for place in range(size)
-    )
 
 
 # --- what the counts say -----------------------------------------------------------------------

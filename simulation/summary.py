@@ -224,15 +224,15 @@ class _Summary:
     def _overlaps(self) -> Iterator[Overlap]:
         rules, both = self.facts.event.rules, self.tally.overlap
         fired = [measured(rule.fired).count for rule in self.tally.rules]
+        # Two shadow rules overlap as thresholds of one kind do, and neither acts.
         pairs = [
-            (int(both[left, right]), left, right)
+            (-int(both[left, right]), left, right)
             for left in range(len(both))
             for right in range(left + 1, len(both))
-            if both[left, right]
+            if both[left, right] and not (rules[left].shadow and rules[right].shadow)
         ]
-        for rows, left, right in sorted(pairs, key=lambda pair: (-pair[0], pair[1:]))[
-            :TOP_OVERLAPS
-        ]:
+        for negative, left, right in sorted(pairs)[:TOP_OVERLAPS]:
+            rows = -negative
             either = fired[left] + fired[right] - rows
             yield Overlap(rules[left].id, rules[right].id, rows, share(rows, either) or 0)
 

@@ -21,6 +21,7 @@ from tests.engine.builders import (
     decline,
     does,
     euros,
+    exempt,
     hold,
     many_tries,
     model,
@@ -447,9 +448,8 @@ def test_a_share_is_the_same_share_in_columns(key: Input) -> None:
         "ip_country": ["FR", "DE", None, "US"] * 10,
         "f": [True, False] * 20,
     }
-    situations = [
-        situation_of(program, **{name: given[name][i] for name in given}) for i in range(40)
-    ]
+    rows: list[dict[str, Any]] = [{name: given[name][i] for name in given} for i in range(40)]
+    situations = [situation_of(program, **row) for row in rows]
     event = program.events[0]
 
     assert_rows_settled(settle_columns(program, event, collect(event, situations)), situations)
@@ -516,12 +516,12 @@ def test_a_score_above_its_ceiling_is_capped_row_by_row() -> None:
         rule("mild", score_above("m", 0.2), does(review("s"))),
         models=[model("m", "review", unavailable=does(review("down")))],
     )
-    rows: list[tuple[float, int, Any]] = [
-        (0.9, 100, "ok"), (0.9, 5_000, "ok"), (0.3, 100, "ok"), (0.0, 5_000, "unavailable"),
-        (0.0, 0, "abstained"), (0.1, 0, "ok"),
+    rows: list[tuple[float | None, int, Any]] = [
+        (0.9, 100, "ok"), (0.9, 5_000, "ok"), (0.3, 100, "ok"), (None, 5_000, "unavailable"),
+        (None, 0, "abstained"), (0.1, 0, "ok"),
     ]  # fmt: skip
     situations = [
-        situation_of(program, {"m": status}, amount=amount, **({"m": score} if score else {}))
+        situation_of(program, {"m": status}, amount=amount, m=score)
         for score, amount, status in rows
     ]
     event = program.events[0]
@@ -530,3 +530,17 @@ def test_a_score_above_its_ceiling_is_capped_row_by_row() -> None:
     assert_rows_settled(columns, situations)
     assert columns.capped["disposition"].tolist() == [2, -1, -1, -1, -1, -1]
     assert columns.disposition.tolist() == [0, 2, 0, 2, 0, 0]
+
+
+def test_a_score_that_may_exempt_is_read_by_rules_that_exempt() -> None:
+    """An exemption that a model may cause is capped in columns alone, or one it may not is not."""
+    for may, ends in (("exempt", "exempt"), ("review", "none")):
+        program = policy(
+            rule("low", score_above("m"), does(exempt("low_value", "r"))), models=[model("m", may)]
+        )
+        situations = [situation_of(program, m=score) for score in (0.9, 0.1)]
+        event = program.events[0]
+        columns = settle_columns(program, event, collect(event, situations))
+
+        assert_rows_settled(columns, situations)
+        assert ends == columns.row(0).outcome().authentication
