@@ -1,6 +1,6 @@
 """Seeded events for the policy `fifty`, and the contents of its lists.
 
-    python -m bench.generate    # writes the lists' files anew
+python -m bench.generate    # writes the lists' files anew
 """
 
 from __future__ import annotations

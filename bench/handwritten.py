@@ -38,15 +38,13 @@ BLOCKED_CARDS: frozenset[str] = frozenset()
 THROWAWAY: frozenset[str] = frozenset()
 WATCHED_NETWORKS = frozenset({"BY", "IR", "KP", "MM", "RU", "SD", "SY", "VE", "ZW", "YE"})
 WATCHED_CARDS = frozenset({"BR", "ID", "IN", "MX", "NG", "PH", "TH", "TR", "VN", "ZA"})
-GOODS = frozenset(
-    {"4829", "5094", "5732", "5944", "5967", "6051", "6211", "7273", "7995", "4816"}
-)
+GOODS = frozenset({"4829", "5094", "5732", "5944", "5967", "6051", "6211", "7273", "7995", "4816"})
 MONEY = frozenset({"6051", "4829", "6540"})
 
 
 def use_lists(blocked_cards: frozenset[Any], throwaway: frozenset[Any]) -> None:
     """Take the contents of the two lists."""
-    global BLOCKED_CARDS, THROWAWAY  # noqa: PLW0603
+    global BLOCKED_CARDS, THROWAWAY
     BLOCKED_CARDS, THROWAWAY = blocked_cards, throwaway
 
 
@@ -121,7 +119,7 @@ def decide(event: tuple[Any, ...]) -> tuple[int, int, int]:  # noqa: C901
                 authentication = MANDATED
             if (
                 amount > 10000
-                and ip_country != merchant_country
+                and merchant_country != ip_country
                 and card_country != merchant_country
                 and review == NO_REVIEW
             ):

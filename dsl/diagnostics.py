@@ -24,7 +24,10 @@ class Severity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `related` are further places with a short label each."""
+    """One finding. `related` are further places with a short label each.
+
+    `line` (from one) is the place in a file whose text is not kept, such as a list's.
+    """
 
     code: str
     message: str
@@ -32,12 +35,13 @@ class Diagnostic:
     help: str = ""
     severity: Severity = Severity.ERROR
     related: tuple[tuple[Span, str], ...] = ()
+    line: int = 0
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sorted by place, then code, without repetitions."""
     unique = dict.fromkeys(diagnostics)
-    return tuple(sorted(unique, key=lambda d: (d.span, d.code, d.message)))
+    return tuple(sorted(unique, key=lambda d: (d.span, d.line, d.code, d.message)))
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
@@ -57,7 +61,7 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, Source]) -> str:
     `sources` maps a path to its source; a place in an unknown file is named without its line.
     """
     lines = [f"{diagnostic.severity.value}[{diagnostic.code}]: {diagnostic.message}"]
-    lines += _place(diagnostic.span, "", sources)
+    lines += _place(diagnostic.span, "", sources, diagnostic.line)
     for span, label in diagnostic.related:
         lines += _place(span, label, sources)
     if diagnostic.help:
@@ -65,10 +69,11 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, Source]) -> str:
     return "\n".join(lines)
 
 
-def _place(span: Span, label: str, sources: Mapping[str, Source]) -> list[str]:
+def _place(span: Span, label: str, sources: Mapping[str, Source], line: int = 0) -> list[str]:
     source = sources.get(span.path)
     if source is None:
-        return [f"  --> {span.path}"] if span.path else []
+        place = f"{span.path}:{line}" if line else span.path
+        return [f"  --> {place}"] if place else []
     line_number, column = source.position(span.start)
     text = source.line(line_number)
     last = min(span.end - span.start, len(text) - column + 1)

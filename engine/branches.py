@@ -103,21 +103,19 @@ class Branches:
         for job in alone:
             self._job(job, facts, depth)
 
-    def _groups(
-        self, groups: _Groups, facts: Facts, depth: int, splits: int
-    ) -> None:
+    def _groups(self, groups: _Groups, facts: Facts, depth: int, splits: int) -> None:
         chained: dict[object, int] = {}
         for key, members in groups:
             guard = _weakest(literal for literal, _ in members)
             inner = [job for _, job in members]
-            chain = self._chain(key, guard, chained)
+            chain = self._chain(guard, chained)
             self._line(depth, f"{chain} {_bare(guard.text)}:")
             is_split = key.sort == "split"
             self._block(inner, facts.and_also(guard), depth + 1, splits + is_split)
             if is_split:
                 self._else(inner, facts.and_also(guard.opposite), depth, splits + 1)
 
-    def _chain(self, key: _Key, guard: Literal, chained: dict[object, int]) -> str:
+    def _chain(self, guard: Literal, chained: dict[object, int]) -> str:
         """`elif` after a block for another value of the same input."""
         meaning = guard.test.meaning
         if not (guard.positive and isinstance(meaning, Among) and len(meaning.values) == 1):
@@ -186,9 +184,7 @@ class Branches:
 def _known(job: Job, facts: Facts) -> Job:
     possible = simplify(job.possible, facts)
     sure = possible if job.sure == job.possible else simplify(job.sure, facts)
-    return Job(
-        sure, possible, simplify(job.excepted, facts), job.fired, job.unknown, job.silenced
-    )
+    return Job(sure, possible, simplify(job.excepted, facts), job.fired, job.unknown, job.silenced)
 
 
 def _sure_where_possible(job: Job, facts: Facts) -> Formula:
@@ -255,9 +251,8 @@ def _halves(key: _Key, group: _Members, facts: Facts) -> Iterator[_Members]:
     Many thresholds of one input so become a tree and not a ladder.
     """
     thresholds = sorted({_reach(literal) for literal, _ in group})
-    if key.sort not in ("above", "below") or len(thresholds) < MANY_THRESHOLDS:
-        yield group
-    elif not facts.bound(str(key.subject)):
+    few = key.sort not in ("above", "below") or len(thresholds) < MANY_THRESHOLDS
+    if few or not facts.bound(str(key.subject)):
         yield group
     else:
         middle = thresholds[len(thresholds) // 2]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from tidegate.dsl.lists import ListContent, of_ranges
-from tidegate.dsl.literals import network_range
-from tidegate.dsl.types import Kind
+from tidegate.dsl.lists import ListContent
 from tidegate.engine.decision import Decision, Engine, EventRefused
 from tidegate.rules.cases import Case, Expected, LocatedCase
+from tidegate.rules.tables import content_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +68,12 @@ def _lists(engine: Engine, given: Mapping[str, list[str] | None]) -> dict[str, L
     for name, values in given.items():
         if name not in managed:
             raise _BadCaseError(f"`{name}` is no managed list")
-        contents[name] = None if values is None else _content(managed[name].type.kind, values)
+        if values is not None:
+            content = content_of(values, managed[name])
+            if isinstance(content, str):
+                raise _BadCaseError(f"list `{name}`: {content}")
+            contents[name] = content
     return contents
-
-
-def _content(kind: Kind, values: Iterable[str]) -> ListContent:
-    if kind is not Kind.IP:
-        return ListContent(frozenset(values))
-    return of_ranges(r for r in map(network_range, values) if r is not None)
 
 
 def _refusal(expect: Expected, refused: EventRefused) -> Iterator[Difference]:

@@ -61,10 +61,12 @@ def _part(function: str, local: Wide) -> Integers:
             # 1970-01-01 was a Thursday.
             return ((day + 3) % 7 + 1).astype(np.int8)
         case "month":
-            return (day.astype("M8[D]").astype("M8[M]").astype(np.int64) % 12 + 1).astype(np.int8)
+            months: Wide = day.astype("M8[D]").astype("M8[M]").astype(np.int64)
+            return (months % 12 + 1).astype(np.int8)
         case _:
             dates = day.astype("M8[D]")
-            return ((dates - dates.astype("M8[M]")).astype(np.int64) + 1).astype(np.int8)
+            days: Wide = (dates - dates.astype("M8[M]")).astype(np.int64)
+            return (days + 1).astype(np.int8)
 
 
 def _date(times: Wide, local: Wide, zone: Zone) -> Wide:

@@ -8,7 +8,7 @@ None`). `simplify` keeps that order while it drops everything that already decid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tidegate.dsl.types import Value
@@ -51,6 +51,8 @@ class Test:
         "text",
         "yes",
     )
+
+    rank: int
 
     def __init__(
         self,

@@ -111,9 +111,7 @@ class CompiledEvent:
             self._functions[key] = _rules_function(self, masking, fixed)
         return self._functions[key]
 
-    def _evaluate(
-        self, _: Program, situation: Situation, clamped: frozenset[str]
-    ) -> Evaluation:
+    def _evaluate(self, _: Program, situation: Situation, clamped: frozenset[str]) -> Evaluation:
         return self.evaluate(situation, clamped)
 
     def _unanswered(self, situation: Situation) -> int:

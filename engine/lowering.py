@@ -82,7 +82,7 @@ SHARED_COST = 3
 MAX_NESTING = 40
 """Parentheses; CPython's parser gives up at 200."""
 MAX_LENGTH = 600
-"""What is spelled out longer than this becomes a statement of its own, worked out for each event."""
+"""What is spelled out longer becomes a statement of its own, worked out for each event."""
 _TEMPORARY_NAMES = re.compile(r"\bt\d+\b")
 SPELLED_RANGES = 4
 
@@ -201,6 +201,7 @@ class Lowering:
         opposite: str,
         cost: int,
         of: Expression | None,
+        *,
         needs: Iterable[Literal] = (),
         meaning: AtLeast | Among | None = None,
         share: float = 0.5,
@@ -231,9 +232,9 @@ class Lowering:
             f"{code.text} < {least}",
             code.cost,
             of,
-            code.presence,
-            AtLeast(code.text, least),
-            _share_above(of, least),
+            needs=code.presence,
+            meaning=AtLeast(code.text, least),
+            share=_share_above(of, least),
         )
 
     def _name(self, shared: bool) -> str:
@@ -250,14 +251,14 @@ class Lowering:
         """The code of an expression whose Python value is None where it is missing."""
         name = self._name(self._is_shared(of))
         assigned = self._assigned(name, text)
-        there = self._test(f"{assigned} is not None", f"{assigned} is None", cost, of, needs)
+        there = self._test(f"{assigned} is not None", f"{assigned} is None", cost, of, needs=needs)
         return Code(name, (*needs, there))
 
     def _within(self, code: Code, span: Bounds, of: Expression) -> Code:
         """The code of a value that is missing outside `span`."""
         name = self._name(self._is_shared(of))
         test = f"{span.low} <= {self._assigned(name, code.text)} <= {span.high}"
-        fits = self._test(test, f"not {test}", code.cost, of, code.presence, share=0.99)
+        fits = self._test(test, f"not {test}", code.cost, of, needs=code.presence, share=0.99)
         return Code(name, (*code.presence, fits))
 
     def _is_shared(self, expression: Expression) -> bool:
@@ -357,8 +358,15 @@ class Lowering:
         if bounds.low > 0 or bounds.high < 0:
             return ()
         name = right.text
-        needs, of = right.presence, expression.right
-        return (self._test(f"{name} != 0", f"{name} == 0", right.cost, of, needs, share=0.95),)
+        test = self._test(
+            f"{name} != 0",
+            f"{name} == 0",
+            right.cost,
+            expression.right,
+            needs=right.presence,
+            share=0.95,
+        )
+        return (test,)
 
     def _half_even(self, dividend: str, divisor: str) -> str:
         return f"{self.names.bind(divide_half_even)}({dividend}, {divisor})"
@@ -440,14 +448,7 @@ class Lowering:
                 return Code(f"len({texts[0]})", presence, cost + 2)
             case "lower":
                 return Code(self._helper(functions.lower, texts), presence, cost + 4)
-            case "round":
-                texts.append(str(expression.places))
-                text = self._helper(functions.round_number, texts)
-            case "abs":
-                text = self._helper(functions.absolute, texts)
-            case "before" | "after":
-                helper = functions.before if expression.function == "before" else functions.after
-                text = self._helper(helper, texts)
+        text = self._helper(*_nullable_helper(expression, texts))
         return self._nullable(text, expression, cost + 4, presence)
 
     def _overflows(self, expression: Call) -> bool:
@@ -572,7 +573,7 @@ class Lowering:
                 return self._text_test(atom)
         code = self.value(atom)
         name = code.text
-        return code.presence, self._test(name, f"not {name}", code.cost, atom, code.presence)
+        return code.presence, self._test(name, f"not {name}", code.cost, atom, needs=code.presence)
 
     def _among(self, code: Code, values: frozenset[Value], of: Expression) -> Formula:
         if not values:
@@ -586,7 +587,7 @@ class Lowering:
         else:
             name = self.names.bind(values)
             yes, no = f"{code.text} in {name}", f"{code.text} not in {name}"
-        return self._test(yes, no, code.cost, of, code.presence, meaning, share)
+        return self._test(yes, no, code.cost, of, needs=code.presence, meaning=meaning, share=share)
 
     def _in_list(self, atom: InList, code: Code) -> tuple[tuple[Literal, ...], Formula]:
         content = self._lists.get(atom.list)
@@ -599,7 +600,7 @@ class Lowering:
             presence = _merged(presence, (readable,))
         yes, no = f"{code.text} in {name}", f"{code.text} not in {name}"
         cost = code.cost + (1 if content is None or not content.ranges else 4)
-        return presence, self._test(yes, no, cost, atom, presence, share=0.05)
+        return presence, self._test(yes, no, cost, atom, needs=presence, share=0.05)
 
     def _list_parameter(self, name: str) -> str:
         if name not in self.list_names:
@@ -612,13 +613,12 @@ class Lowering:
         else:
             parts = (f"{low} <= {code.text} <= {high}" for low, high in atom.ranges)
             yes = f"({' or '.join(parts)})"
-        return self._test(yes, f"not {yes}", code.cost + 3, atom, code.presence, share=0.1)
+        return self._test(yes, f"not {yes}", code.cost + 3, atom, needs=code.presence, share=0.1)
 
     def _text_test(self, atom: TextTest) -> tuple[tuple[Literal, ...], Formula]:
         code = self.value(atom.operand)
-        text, op, pattern = code.text, atom.op, atom.pattern
-        if op == "like":
-            op, pattern = _plain_test(pattern)
+        text = code.text
+        op, pattern = _plain_test(atom.pattern) if atom.op == "like" else (atom.op, atom.pattern)
         mark = self.names.bind(pattern)
         yes = {
             "=": f"{text} == {mark}",
@@ -628,14 +628,18 @@ class Lowering:
             "like": f"{self.names.bind(functions.like)}({text}, {mark})",
         }[op]
         cost = code.cost + 3
-        return code.presence, self._test(yes, f"not {yes}", cost, atom, code.presence, share=0.1)
+        return code.presence, self._test(
+            yes, f"not {yes}", cost, atom, needs=code.presence, share=0.1
+        )
 
     # --- comparisons ---
 
     def _compare(self, atom: Compare) -> tuple[tuple[Literal, ...], Formula]:
-        op, left, right = atom.op, atom.left, atom.right
-        if isinstance(left, Constant) and not isinstance(right, Constant):
-            op, left, right = _TURNED[op], right, left
+        left, right = atom.left, atom.right
+        turned = isinstance(left, Constant) and not isinstance(right, Constant)
+        op = _TURNED[atom.op] if turned else atom.op
+        if turned:
+            left, right = right, left
         body = _meaning(left)
         if isinstance(right, Constant) and isinstance(body, Otherwise):
             spread = self._compare_otherwise(op, body, right)
@@ -669,7 +673,7 @@ class Lowering:
             f"{first.text} {no} {second.text}",
             first.cost + second.cost,
             _either(left, right),
-            presence,
+            needs=presence,
         )
         return presence, test.opposite if op in ("!=", ">=", "<=") else test
 
@@ -684,7 +688,7 @@ class Lowering:
         code = self.value(left)
         if isinstance(value, bool):
             test: Formula = self._test(
-                code.text, f"not {code.text}", code.cost, left, code.presence
+                code.text, f"not {code.text}", code.cost, left, needs=code.presence
             )
             return code.presence, test if value == (op == "=") else negate(test)
         equal = self._among(code, frozenset({value}), left)
@@ -757,7 +761,7 @@ class Lowering:
         cost = dividend.cost + divisor.cost + 2
         presence = self.value(body).presence
         return self._test(
-            f"{scaled} {sign} {other}", f"{scaled} {opposite} {other}", cost, body, presence
+            f"{scaled} {sign} {other}", f"{scaled} {opposite} {other}", cost, body, needs=presence
         )
 
 
@@ -923,6 +927,18 @@ def _least_integer(divisor: int, least: int, factor: int) -> int:
     edge = (2 * least - 1) * divisor
     quotient, rest = divmod(edge, factor)
     return quotient if rest == 0 and least % 2 == 0 else quotient + 1
+
+
+def _nullable_helper(call: Call, arguments: list[str]) -> tuple[Callable[..., object], list[str]]:
+    """A function that answers None where its value is missing, and what it is called with."""
+    match call.function:
+        case "round":
+            return functions.round_number, [*arguments, str(call.places)]
+        case "before":
+            return functions.before, arguments
+        case "after":
+            return functions.after, arguments
+    return functions.absolute, arguments
 
 
 def _is_selective(least: int, bounds: Bounds) -> bool:

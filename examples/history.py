@@ -76,7 +76,7 @@ def payments(random: Random, people: list[Card], days: int, merchants: int) -> l
     found = [p for card in people for p in _genuine(random, card, days, merchants)]
     bad_merchant, bad_from = random.randrange(merchants), days // 3
     found = [_compromised(random, p, bad_merchant, bad_from) for p in found]
-    for card in random.sample(people, max(len(people) // 25, 4)):
+    for card in random.sample(people, max(len(people) // 12, 8)):
         attack = random.choice((_testing, _stolen, _takeover))
         found += attack(random, card, days, merchants)
     return sorted(found, key=lambda p: (p.at, p.card.number, p.amount_minor))
@@ -123,7 +123,7 @@ def _stolen(random: Random, card: Card, days: int, merchants: int) -> Iterator[P
     at = _moment(random, days)
     for _ in range(random.randrange(2, 6)):
         at += timedelta(minutes=random.randrange(5, 240))
-        amount = card.typical_minor * random.randrange(5, 14)
+        amount = card.typical_minor * random.randrange(6, 24)
         yield _attack(random, card, at, random.randrange(merchants), amount)
 
 
@@ -148,7 +148,9 @@ def _attack(random: Random, card: Card, at: datetime, merchant: int, minor: int)
 
 
 def _moment(random: Random, days: int) -> datetime:
-    return START + timedelta(seconds=random.randrange(days * 86400))
+    """Attacks come in campaigns: on every tenth day, within a few hours."""
+    day = random.randrange(4, days, 10)
+    return START + timedelta(days=day, seconds=random.randrange(20 * 3600, 24 * 3600))
 
 
 def _address(random: Random) -> str:
@@ -178,13 +180,13 @@ def write_first(folder: Path) -> None:
 
 
 def write_card(folder: Path) -> None:
-    """The card example: 90 days of payments, gateway answers and chargebacks."""
+    """The card example: 90 days of payments, answers and chargebacks, each in time order."""
     random = Random(SEED + 1)
     found = payments(random, cards(random, 180), 90, 30)
     (folder / "history").mkdir(parents=True, exist_ok=True)
     _write(folder / "history" / "payments.csv", _payment_rows(random, found))
-    _write(folder / "history" / "answers.csv", _answer_rows(random, found))
-    _write(folder / "history" / "chargebacks.csv", _chargeback_rows(random, found))
+    _write(folder / "history" / "answers.csv", _in_time(_answer_rows(random, found)))
+    _write(folder / "history" / "chargebacks.csv", _in_time(_chargeback_rows(random, found)))
 
 
 def _payment_rows(random: Random, found: list[Payment]) -> Iterator[dict[str, object]]:
@@ -220,7 +222,7 @@ def _score(random: Random, payment: Payment) -> str:
 
 def _answer_rows(random: Random, found: list[Payment]) -> Iterator[dict[str, object]]:
     for number, p in enumerate(found, start=1):
-        declined = random.random() < (0.35 if p.fraud else 0.03)
+        declined = random.random() < (0.6 if p.fraud else 0.03)
         yield {
             "answer_id": f"a{number:06d}",
             "time": _iso(p.at + timedelta(seconds=random.randrange(1, 9))),
@@ -240,6 +242,10 @@ def _chargeback_rows(random: Random, found: list[Payment]) -> Iterator[dict[str,
             "payment": f"p{number:06d}",
             "kind": "dispute" if disputed else "fraudulent",
         }
+
+
+def _in_time(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+    return sorted(rows, key=lambda row: str(row["time"]))
 
 
 def _iso(at: datetime) -> str:

@@ -124,15 +124,15 @@ def _read_file(path: Path, name: str) -> Iterator[LocatedCase | Diagnostic]:
         node = yaml.compose(text, Loader=_Loader)
         items = yaml.load(text, Loader=_Loader)  # noqa: S506 - as above
     except (OSError, UnicodeDecodeError) as error:
-        yield _problem(name, f"cannot be read: {error}")
+        yield _problem(name, 0, f"cannot be read: {error}")
         return
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}: " if mark else ""
-        yield _problem(name, f"{place}{getattr(error, 'problem', None) or 'this is not YAML'}")
+        what = getattr(error, "problem", None) or "this is not YAML"
+        yield _problem(name, mark.line + 1 if mark else 0, what)
         return
     if not isinstance(node, yaml.SequenceNode) or not isinstance(items, list):
-        yield _problem(name, "a file of cases is a list: each case begins with `- name:`")
+        yield _problem(name, 1, "a file of cases is a list: each case begins with `- name:`")
         return
     for child, item in zip(node.value, items, strict=True):
         line = child.start_mark.line + 1
@@ -154,7 +154,7 @@ def _invalid(file: str, line: int, found: Any) -> Diagnostic:
         what = str(found["ctx"]["error"])
     else:
         what = f"`{where}`: {found['msg'][0].lower()}{found['msg'][1:]}"
-    return _problem(file, f"line {line}: {what}", help_text)
+    return _problem(file, line, what, help_text)
 
 
 def _repeated_names(cases: list[LocatedCase]) -> Iterator[Diagnostic]:
@@ -164,14 +164,14 @@ def _repeated_names(cases: list[LocatedCase]) -> Iterator[Diagnostic]:
         if known is not located:
             yield _problem(
                 located.file,
-                f"line {located.line}: there is a case `{located.case.name}` already, in "
-                f"{known.file} line {known.line}",
+                located.line,
+                f"there is a case `{located.case.name}` already, in {known.file}:{known.line}",
                 "a case is found by its name",
             )
 
 
-def _problem(file: str, message: str, help_text: str = "") -> Diagnostic:
-    return Diagnostic("TG801", message, Span(file, 0, 0), help_text)
+def _problem(file: str, line: int, message: str, help_text: str = "") -> Diagnostic:
+    return Diagnostic("TG801", message, Span(file, 0, 0), help_text, line=line)
 
 
 class _Loader(yaml.SafeLoader):

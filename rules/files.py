@@ -36,12 +36,12 @@ def read_source(path: Path, folder: Path) -> Source | Diagnostic:
     try:
         return Source(name, raw.decode("utf-8-sig").replace("\r\n", "\n"))
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
         return Diagnostic(
             "TG181",
-            f"byte {error.start} (line {line}) is not UTF-8",
+            f"byte {error.start + 1} of the file is not UTF-8",
             Span(name, 0, 0),
             "save the file as UTF-8",
+            line=raw[: error.start].count(b"\n") + 1,
         )
 
 
@@ -50,18 +50,22 @@ def data_file(folder: Path, named: str, place: Span) -> Path | Diagnostic:
     inside = folder.resolve()
     path = (inside / named).resolve() if named and not Path(named).is_absolute() else None
     if path is None or not path.is_relative_to(inside):
-        return Diagnostic(
-            "TG701",
-            f"`{named}` lies outside the policy folder",
-            place,
-            "a policy holds everything that it needs: copy the file into the folder",
-        )
+        return _outside(named, place)
     if not path.is_file():
         near = (relative(p, inside) for p in _data_files(inside))
         return Diagnostic("TG702", f"there is no file `{named}`", place, nearest(named, near))
     if path.stat().st_size > MAX_DATA_BYTES:
         return Diagnostic("TG703", f"`{named}` is larger than 256 MiB", place)
     return path
+
+
+def _outside(named: str, place: Span) -> Diagnostic:
+    return Diagnostic(
+        "TG701",
+        f"`{named}` lies outside the policy folder",
+        place,
+        "a policy holds everything that it needs: copy the file into the folder",
+    )
 
 
 def _data_files(folder: Path) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from unicodedata import normalize
 
@@ -39,7 +39,11 @@ def read_list(path: Path, name: str, declared: ListDeclaration) -> tuple[ListCon
         if number == 1 and cells == [HEADER]:
             continue
         raw = cells[0].strip()
-        wrong = _wrong(cells, raw, declared.type.kind)
+        wrong = (
+            _wrong(raw, declared.type.kind)
+            if len(cells) == 1
+            else "a list has one value a line; text with a comma stands in quotes"
+        )
         if wrong:
             problems.append(_bad(name, number, wrong))
         elif declared.type.kind is Kind.IP:
@@ -55,10 +59,24 @@ def read_list(path: Path, name: str, declared: ListDeclaration) -> tuple[ListCon
     return content, _capped(problems, name)
 
 
-def _wrong(cells: list[str], raw: str, kind: Kind) -> str:
-    """What is wrong with a line, never with the value in it; empty where it is right."""
-    if len(cells) != 1 or not raw:
-        return "a list has one value a line"
+def content_of(values: Iterable[object], declared: ListDeclaration) -> ListContent | str:
+    """The content of a managed list, or what is wrong with it, by number and never by value."""
+    taken: list[str] = []
+    for number, value in enumerate(values, start=1):
+        if not isinstance(value, str):
+            return f"value {number}: the values of a list are texts"
+        if wrong := _wrong(value, declared.type.kind):
+            return f"value {number}: {wrong}"
+        taken.append(normalize("NFC", value))
+    if declared.type.kind is not Kind.IP:
+        return ListContent(frozenset(taken))
+    return of_ranges(found for found in map(network_range, taken) if found is not None)
+
+
+def _wrong(raw: str, kind: Kind) -> str:
+    """What is wrong with a value, never the value itself; empty where it is right."""
+    if not raw:
+        return "an empty value"
     if holds_card_number(raw):
         return "this looks like a card number; lists hold tokens"
     if not raw.isprintable():
@@ -110,12 +128,12 @@ def _file(name: str) -> Span:
 
 
 def _bad(name: str, line: int, what: str) -> Diagnostic:
-    return Diagnostic("TG705", f"line {line} of `{name}`: {what}", _file(name))
+    return Diagnostic("TG705", what, _file(name), line=line)
 
 
 def _repeated(name: str, line: int) -> Diagnostic:
-    message = f"line {line} of `{name}` repeats a value"
-    return Diagnostic("TG706", message, _file(name), severity=Severity.WARNING)
+    message = "this value stands in the list already"
+    return Diagnostic("TG706", message, _file(name), severity=Severity.WARNING, line=line)
 
 
 def _capped(problems: Problems, name: str) -> Problems:

@@ -30,6 +30,8 @@ MEASURED: Final = (GOOD, FRAUD, NOT_YET_KNOWN, PAST_DECLINED, UNLABELLED)
 MAX_OVERLAP_RULES: Final = 256
 _BLOCK_CELLS = 1 << 22
 
+_NO_ROWS: Final = np.empty(0, np.int64)
+
 Small = npt.NDArray[np.int8]
 
 
@@ -293,7 +295,7 @@ class _Block:
             "decided": self._deciding(len(fired)),
         }
         for name, flags in found.items():
-            rules, rows = np.nonzero(flags)
+            rules, rows = _places(flags)
             by_rule = classed(rules, len(flags), self.classes[rows], self.money[rows])
             for rule, new in zip(tally.rules, by_rule, strict=True):
                 setattr(rule, name, added(getattr(rule, name), new))
@@ -313,6 +315,13 @@ class _Block:
             if slot.rule >= 0:
                 flags[slot.rule] |= unpack(bits[self.bytes], self.rows)
         return flags
+
+
+def _places(flags: Flags) -> tuple[Int64s, Int64s]:
+    """Rules and rows of all flags that are set: `nonzero`, several times faster rule by rule."""
+    rows = [np.flatnonzero(one) if one.any() else _NO_ROWS for one in flags]
+    counts = [len(one) for one in rows]
+    return np.repeat(np.arange(len(flags)), counts), np.concatenate([_NO_ROWS, *rows])
 
 
 # --- what the counts say -----------------------------------------------------------------------

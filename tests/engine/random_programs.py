@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields
 from random import Random
 
 from tests.engine import nodes
+from tidegate.dsl import program
 from tidegate.dsl.lists import ListContent, Lists, of_ranges
 from tidegate.dsl.program import (
     Actions,
@@ -597,10 +598,10 @@ def random_program(
 # --- situations --------------------------------------------------------------------------------
 
 
-def random_lists(rng: Random, program: Program) -> Lists:
+def random_lists(rng: Random, of: Program) -> Lists:
     """Contents for every list; now and then a managed one cannot be read."""
     contents: dict[str, ListContent | None] = {}
-    for declared in program.lists:
+    for declared in of.lists:
         if declared.type == IP:
             lows = rng.sample(ADDRESSES[:4], 2)
             contents[declared.name] = of_ranges((low, low + 20) for low in lows)
@@ -613,14 +614,14 @@ def random_lists(rng: Random, program: Program) -> Lists:
 
 
 def random_situation(
-    rng: Random, program: Program, event: EventType, lists: Lists | None = None
+    rng: Random, of: Program, event: EventType, lists: Lists | None = None
 ) -> Situation:
-    """Values for every input of `event` and an answer of every model."""
+    """Values for every input of `event` and an answer of every model of it."""
     answers: tuple[ScoreStatus, ...] = ("ok", "ok", "ok", "ok", "unavailable", "abstained")
     statuses = {name: rng.choice(answers) for name in event.models}
     missing_share = rng.choice((0.0, 0.15, 0.5, 1.0))
     values = tuple(_input_value(rng, i, statuses, missing_share) for i in event.inputs)
-    contents = random_lists(rng, program) if lists is None else lists
+    contents = random_lists(rng, of) if lists is None else lists
     return Situation(event=event, values=values, lists=contents, statuses=statuses)
 
 
@@ -643,8 +644,8 @@ def random_clamp(rng: Random, event: EventType) -> frozenset[str]:
 
 # --- looking into programs ---------------------------------------------------------------------
 
-EXPRESSIONS: tuple[type[Expression], ...] = tuple(
-    sorted(Expression.__subclasses__(), key=lambda of: of.__name__)
+EXPRESSIONS: frozenset[type[Expression]] = frozenset(
+    of for of in vars(program).values() if isinstance(of, type) and of.__base__ is Expression
 )
 """Every sort of expression of a typed program."""
 

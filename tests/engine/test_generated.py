@@ -30,7 +30,7 @@ from tidegate.dsl.program import (
 )
 from tidegate.dsl.source import NOWHERE
 from tidegate.dsl.types import COUNT, MONEY, NUMBER, TEXT, Bounds, Value
-from tidegate.engine import generated, interpreter
+from tidegate.engine import branches, generated, interpreter, lowering
 from tidegate.engine.authority import settle
 from tidegate.engine.generated import CompiledEvent, compile_event
 from tidegate.engine.situation import Evaluation, Situation, Standing
@@ -87,6 +87,31 @@ def test_random_programs_agree_with_the_interpreter(block: int) -> None:
             agree(compiled, situation, random_clamp(rng, event))
 
 
+LIMITS: dict[str, dict[str, int]] = {
+    "all is stated": {"MAX_LENGTH": 0, "LEAF_SIZE": 1, "LONELY_LEAF_SIZE": 1},
+    "all is shared": {"LEAF_SIZE": 1, "LONELY_LEAF_SIZE": 1, "SHARED_COST": 1},
+    "no branches": {"MAX_DEPTH": 0, "MAX_SPLITS": 0},
+    "many branches": {"MANY_THRESHOLDS": 2, "MAX_ELIF": 2, "SPLIT_GAIN": 3, "MAX_SPLITS": 6},
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_no_choice_of_the_compiler_changes_a_result(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written where is a matter of speed; small programs never reach some of the limits."""
+    for limit, value in LIMITS[name].items():
+        monkeypatch.setattr(lowering if hasattr(lowering, limit) else branches, limit, value)
+    for seed in range(300, 330):
+        rng = Random(seed)
+        program = random_program(rng, rules=16)
+        event, lists = program.events[0], random_lists(rng, program)
+        compiled = compile_event(program, event, lists)
+        for _ in range(4):
+            situation = random_situation(rng, program, event, lists)
+            agree(compiled, situation, random_clamp(rng, event))
+
+
 @pytest.mark.parametrize("seed", range(100, 112))
 def test_rules_stand_as_they_are_told_to(seed: int) -> None:
     """A simulation that makes shadow rules live would otherwise get the old standing."""
@@ -116,9 +141,7 @@ def test_the_hot_path_decides_what_the_authority_decides(seed: int) -> None:
         situation = replace(situation, lists={**situation.lists, **_from_files(program, lists)})
         expected = settle(program, situation)
         for _ in range(2):
-            decided = compiled.decide_values(
-                situation.values, situation.lists, situation.statuses
-            )
+            decided = compiled.decide_values(situation.values, situation.lists, situation.statuses)
             assert decided == expected
         assert compiled.decide(situation) == expected
 
@@ -190,24 +213,26 @@ COMPARISONS = ("<", "<=", ">", ">=", "=", "!=")
 
 
 def test_comparisons_that_are_undone_round_as_the_arithmetic_does() -> None:
-    """x * 0.5 > 2 becomes a test of x: a tie that rounds to even must stay where it was."""
+    """`x * 0.5 > 2` becomes a test of x: a tie that rounds to even must stay where it was."""
     x = nodes.field_input("x", NUMBER, bounds=Bounds(-40, 40))
     y = nodes.field_input("y", NUMBER, bounds=Bounds(0, 40))
     factors = [nodes.constant(NUMBER, n) for n in (500_000, 250_000, 1_500_000, 3, -500_000, 0)]
     values = [nodes.arithmetic("*", x, factor) for factor in factors]
-    values += [nodes.arithmetic("/", x, f) for f in (*factors[:3], nodes.constant(NUMBER, 8 * 10**6))]
+    whole = nodes.constant(NUMBER, 8 * 10**6)
+    values += [nodes.arithmetic("/", x, divisor) for divisor in (*factors[:3], whole)]
     values += [nodes.arithmetic("*", factors[0], x), nodes.arithmetic("/", x, y)]
     values += [nodes.arithmetic("*", x, nodes.arithmetic("+", y, factors[1]))]
-    values += [nodes.arithmetic(op, a, b) for op in "+-" for a, b in ((x, factors[3]), (factors[3], x), (x, y))]
+    pairs = ((x, factors[3]), (factors[3], x), (x, y))
+    values += [nodes.arithmetic(op, *pair) for op in "+-" for pair in pairs]
     conditions = [
         nodes.compare(op, value, nodes.constant(NUMBER, cut))  # type: ignore[arg-type]
         for value in values
         for op in COMPARISONS
-        for cut in (-21, -3, -2, -1, 0, 1, 2, 3, 6, 25, 500_000)
+        for cut in (-21, -3, -2, -1, 0, 1, 2, 3, 500_000)
     ]
     compiled = compiled_of(conditions, (x, y))
-    for first in range(-40, 41):
-        for second in (0, 1, 2, 3, 40):
+    for first in range(-20, 21):
+        for second in (0, 1, 3, 40):
             agree(compiled, situation_of(compiled.event, first, second), frozenset())
 
 
@@ -245,7 +270,7 @@ def chain_of_lets(length: int, twice: bool) -> tuple[LetRef, ...]:
     return tuple(lets)
 
 
-@pytest.mark.parametrize(("length", "twice"), [(150, False), (24, True)])
+@pytest.mark.parametrize(("length", "twice"), [(50, False), (300, False), (40, True)])
 def test_long_chains_of_lets_compile(length: int, twice: bool) -> None:
     """Spelled out in full they would be deeper, or exponentially longer, than Python reads."""
     lets = chain_of_lets(length, twice)
@@ -259,7 +284,7 @@ def test_long_chains_of_lets_compile(length: int, twice: bool) -> None:
     for value in (None, 0, 1, 99, 2**63 - 1, -(2**63)):
         situation = situation_of(compiled.event, value)
         found = compiled.evaluate(situation)
-        if not twice:
+        if length == 50:  # the interpreter walks the longer ones too deep, or for hours
             assert found == interpreter.evaluate(compiled.program, situation)
 
 
@@ -268,14 +293,15 @@ def test_two_thousand_rules_compile_and_agree() -> None:
     rng = Random(7)
     base = random_program(rng, rules=1, models=0)
     inputs = {i.name: i for i in base.events[0].inputs}
-    writer = random_programs.Writer(rng, list(base.events[0].inputs))
+    writer = random_programs.Writer(rng, list(base.events[0].inputs)).sound(True, False)
     conditions: list[Expression] = []
     for number in range(2_000):
         cut = nodes.constant(MONEY, number * 37)
         test = nodes.compare(">", inputs["amount"], cut)
-        conditions.append(nodes.both(test, writer.sound(True, False).atom(1)))
+        conditions.append(nodes.both(test, writer.atom(1)))
     program = program_of(conditions, base.events[0].inputs)
-    event, lists = program.events[0], random_lists(rng, program)
+    event = replace(program.events[0], lets=tuple(writer.lets))
+    program, lists = replace(program, events=(event,)), random_lists(rng, program)
     compiled = compile_event(program, event, lists)
     heard = 0
     for _ in range(3):

@@ -1,0 +1,78 @@
+"""`tidegate backtest`: what a policy would have decided over a history."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tidegate.cli.inputs import AsJson, PolicyFolder, load
+from tidegate.cli.output import ExitCode, Stop, console_of, counted, say
+
+if TYPE_CHECKING:
+    from tidegate.simulation.backtest import Progress
+    from tidegate.simulation.mapping import MappingError
+
+MappingFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MAPPING", show_default=False, help="The YAML file that maps the history."
+    ),
+]
+
+
+def backtest(
+    policy: PolicyFolder,
+    mapping: MappingFile,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="ROWS", show_default=False, help="Decide only the first so many rows."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a policy over a history and measure it; nothing is written anywhere."""
+    from tidegate.simulation.backtest import run_backtest
+    from tidegate.simulation.mapping import MappingError
+    from tidegate.simulation.report import to_json, to_text
+
+    loaded = load(policy)
+    try:
+        with progress_bar() as progress:
+            result = run_backtest(loaded, mapping, progress=progress, limit=limit)
+    except MappingError as error:
+        raise history_refused(error) from None
+    say((to_json(result) if as_json else to_text(result)).rstrip("\n"))
+
+
+def history_refused(error: MappingError) -> Stop:
+    """A stop that names everything that is wrong with a mapping or its files."""
+    found = error.problems
+    return Stop(
+        ExitCode.BAD_INPUT,
+        "history_refused",
+        f"the history cannot be used for {counted(len(found), 'reason')}",
+        problems=[
+            {"file": p.file, "key": p.key, "message": p.message, "help": p.help} for p in found
+        ],
+        text="\n".join(f"error: {problem}" for problem in found),
+    )
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress | None]:
+    """A bar on standard error while it is a terminal, else nothing at all."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("rows"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console_of(sys.stderr), transient=True) as bar:
+        task = bar.add_task("rows", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,109 @@
+"""`tidegate explain`: a recorded decision, or a diagnostic code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tidegate.cli.inputs import AsJson, bad_input, load, read_record
+from tidegate.cli.output import say, say_json
+
+if TYPE_CHECKING:
+    from tidegate.engine import Record
+    from tidegate.rules import Policy
+
+CODE = re.compile(r"TG\d{3}", re.IGNORECASE)
+
+
+class Audience(StrEnum):
+    """For whom a decision is explained."""
+
+    ANALYST = "analyst"
+    CUSTOMER = "customer"
+
+
+def explain(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="CODE|POLICY", show_default=False, help="A code such as TG301, or a policy."
+        ),
+    ],
+    record: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RECORD]", show_default=False, help="With a policy: the record of a decision."
+        ),
+    ] = "",
+    for_: Annotated[
+        Audience, typer.Option("--for", help="The customer hears no rule and no threshold.")
+    ] = Audience.ANALYST,
+    rule: Annotated[
+        str, typer.Option(metavar="NAME", help="Why this rule fired or did not.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Explain a diagnostic code, or a decision from its record."""
+    if record:
+        _explain_record(load(Path(what)), read_record(record), for_, rule, as_json)
+    elif CODE.fullmatch(what):
+        _explain_code(what.upper(), as_json)
+    else:
+        raise typer.BadParameter(
+            "give a code such as TG301, or a policy and a record", param_hint="CODE|POLICY"
+        )
+
+
+def codes() -> dict[str, str]:
+    """Every diagnostic code with its page."""
+    return {
+        page.name.removesuffix(".md"): page.read_text(encoding="utf-8")
+        for page in (files("tidegate.cli") / "pages").iterdir()
+        if CODE.fullmatch(page.name.removesuffix(".md"))
+    }
+
+
+def _explain_code(code: str, as_json: bool) -> None:
+    page = codes().get(code)
+    if page is None:
+        raise bad_input(f"there is no code `{code}`")
+    if as_json:
+        say_json({"schema": "tidegate.page/1", "code": code, "page": page})
+    else:
+        say(page.rstrip("\n"))
+
+
+def _explain_record(
+    policy: Policy, record: Record, audience: Audience, rule: str, as_json: bool
+) -> None:
+    from tidegate.engine import render_explanation, render_rule
+    from tidegate.engine import explain as explained
+    from tidegate.engine import explain_rule as explained_rule
+    from tidegate.engine.explanation import UnknownRuleError
+
+    if record.policy.hash != policy.hash:
+        raise bad_input(
+            f"the record is of policy {record.policy.hash[:16]}, this is {policy.hash[:16]}",
+            "explain it with the policy as it was then; `tidegate replay` compares the two",
+        )
+    program = policy.program
+    try:
+        found: Any
+        if rule:
+            found = explained_rule(program, record, rule)
+            text = render_rule(found)
+        else:
+            found = explained(program, record, audience.value)
+            text = render_explanation(found)
+    except UnknownRuleError as error:
+        raise bad_input(str(error)) from None
+    if as_json:
+        say_json({"schema": "tidegate.explain/1", "explanation": asdict(found)})
+    else:
+        say(text)

@@ -1,0 +1,54 @@
+"""`tidegate init`: a first policy to change, copied from the examples."""
+
+from __future__ import annotations
+
+import shutil
+from enum import StrEnum
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidegate.cli.inputs import AsJson, bad_input
+from tidegate.cli.output import say, say_json
+
+
+class Example(StrEnum):
+    """The examples that can be copied."""
+
+    FIRST = "first"
+    CARD = "card"
+
+
+def init(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", show_default=False, help="Where to; new or an empty folder."),
+    ],
+    example: Annotated[
+        Example,
+        typer.Option(help="`first` is the smallest useful policy, `card` a full one."),
+    ] = Example.FIRST,
+    as_json: AsJson = False,
+) -> None:
+    """Write a first policy with cases and a history into DIR."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise bad_input(f"`{folder}` is not empty", "name a folder that does not exist yet")
+    try:
+        written = _copy(example, folder)
+    except OSError as error:
+        raise bad_input(f"`{folder}` cannot be written: {error.strerror}") from None
+    if as_json:
+        say_json({"schema": "tidegate.init/1", "folder": str(folder), "files": written})
+        return
+    say("\n".join(f"{folder}/{name}" for name in written))
+    say(f"\nnext: tidegate check {folder}\n      tidegate test {folder}")
+
+
+def _copy(example: Example, folder: Path) -> list[str]:
+    with as_file(files("tidegate") / "examples" / example.value) as source:
+        shutil.copytree(
+            source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*")
+        )
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())

@@ -1,0 +1,136 @@
+"""What the commands read: a policy folder, JSON, records. Whatever is wrong ends the command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tidegate.cli.output import ExitCode, Stop, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tidegate.dsl.lists import ListContent
+    from tidegate.engine import Record
+    from tidegate.rules import Policy
+
+PolicyFolder = Annotated[
+    Path, typer.Argument(metavar="POLICY", show_default=False, help="The policy's folder.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+MAX_JSON_BYTES = 2**20
+STDIN = "-"
+
+
+def load(folder: Path) -> Policy:
+    """The policy in `folder`, or a stop that shows every error."""
+    from tidegate.cli.diagnostics import as_json, as_text
+    from tidegate.dsl.diagnostics import Severity
+    from tidegate.rules import read
+
+    loaded = read(folder)
+    if loaded.policy is not None:
+        return loaded.policy
+    errors = [d for d in loaded.diagnostics if d.severity is Severity.ERROR]
+    raise Stop(
+        ExitCode.FAILED,
+        "policy_refused",
+        f"the policy has {counted(len(errors), 'error')}; nothing was done",
+        problems=[as_json(d, loaded.sources) for d in errors],
+        text=as_text(errors, loaded.sources),
+    )
+
+
+def read_bytes(path: str) -> bytes:
+    """The bytes of a file, or of standard input for `-`; no more than an event may have."""
+    try:
+        if path == STDIN:
+            content = sys.stdin.buffer.read(MAX_JSON_BYTES + 1)
+        else:
+            with Path(path).open("rb") as stream:
+                content = stream.read(MAX_JSON_BYTES + 1)
+    except OSError as error:
+        raise bad_input(f"`{path}` cannot be read: {error.strerror}") from None
+    if len(content) > MAX_JSON_BYTES:
+        raise bad_input(f"{_shown(path)} is larger than 1 MiB")
+    return content
+
+
+def read_object(path: str) -> dict[str, Any]:
+    """A JSON object with exact decimals; what is said of a bad one never repeats its content."""
+    content = read_bytes(path)
+    try:
+        value = json.loads(
+            content.decode(),
+            parse_float=Decimal,
+            parse_constant=_no_constant,
+            object_pairs_hook=_once_each,
+        )
+    except json.JSONDecodeError as error:
+        raise bad_input(f"{_shown(path)} is not JSON: {error.msg}, line {error.lineno}") from None
+    except UnicodeDecodeError:
+        raise bad_input(f"{_shown(path)} is not UTF-8") from None
+    except RecursionError:
+        raise bad_input(f"{_shown(path)} is nested too deeply") from None
+    except ValueError as error:
+        raise bad_input(f"{_shown(path)} is not taken: {error}") from None
+    if not isinstance(value, dict):
+        raise bad_input(f"{_shown(path)} is no JSON object")
+    return value
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"`{name}` is no number")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name comes twice in one object")
+    return found
+
+
+def read_record(path: str) -> Record:
+    """A record as `decide --record` wrote it; one line ending behind it does no harm."""
+    from tidegate.engine import RecordError, parse_record
+
+    try:
+        return parse_record(read_bytes(path).removesuffix(b"\n").removesuffix(b"\r"))
+    except RecordError as error:
+        raise bad_input(f"{_shown(path)} is no record: {error}") from None
+
+
+def managed_lists(policy: Policy, given: Mapping[str, Any]) -> dict[str, ListContent | None]:
+    """The contents of managed lists; null, and a list that is not given, cannot be read."""
+    from tidegate.dsl.diagnostics import nearest
+    from tidegate.rules.tables import content_of
+
+    managed = {d.name: d for d in policy.program.lists if not d.path}
+    contents: dict[str, ListContent | None] = dict.fromkeys(managed)
+    for name, values in given.items():
+        if name not in managed:
+            raise bad_input(f"no managed list is called `{name}`", nearest(name, managed))
+        if values is None:
+            continue
+        if not isinstance(values, list):
+            raise bad_input(f"list `{name}`: write its values as `[…]`, or null")
+        content = content_of(values, managed[name])
+        if isinstance(content, str):
+            raise bad_input(f"list `{name}`: {content}")
+        contents[name] = content
+    return contents
+
+
+def bad_input(message: str, help_: str = "") -> Stop:
+    """A stop because of what was given."""
+    return Stop(ExitCode.BAD_INPUT, "bad_input", message, help_=help_)
+
+
+def _shown(path: str) -> str:
+    return "standard input" if path == STDIN else f"`{path}`"

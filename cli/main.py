@@ -1,0 +1,93 @@
+"""The command line. Each command has a file of its own; this one puts them together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from tidegate.cli import backtest, check, decide, explain, fmt, history, init, replay, test
+from tidegate.cli.output import Command, ExitCode, complain, say
+
+EXIT_CODES = """\b
+Exit codes:
+  0   fine
+  1   the policy has errors, a case failed, a file is not formatted, a replay differs
+  2   the command was called in a way that does not exist
+  3   what was given cannot be used: an event, a record, a mapping, a history
+  4   there was nothing to test
+  70  a defect of Tidegate"""
+
+app = typer.Typer(
+    name="tidegate",
+    help="Decide payments by rules that people can read.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for name, run in {
+    "init": init.init,
+    "check": check.check,
+    "fmt": fmt.fmt,
+    "test": test.test,
+    "decide": decide.decide,
+    "explain": explain.explain,
+    "replay": replay.replay,
+    "backtest": backtest.backtest,
+}.items():
+    app.command(name, cls=Command)(run)
+
+histories = typer.Typer(
+    help="Histories: what a mapping makes of them.", rich_markup_mode=None, no_args_is_help=True
+)
+histories.command("check", cls=Command)(history.check)
+app.add_typer(histories, name="history")
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from tidegate import __version__
+
+        say(f"tidegate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command that the arguments name; what goes wrong is said in one line."""
+    if hasattr(signal, "SIGPIPE"):
+        # `tidegate check | head` ends as quietly as any other tool of the system.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app(prog_name="tidegate")
+    except Exception as error:  # noqa: BLE001 - the last line of defence
+        if os.environ.get("TIDEGATE_TRACEBACK"):
+            raise
+        complain(
+            f"error: a defect of Tidegate: {type(error).__name__}\n"
+            "  help: run it again with TIDEGATE_TRACEBACK=1 and report what it prints"
+        )
+        sys.exit(ExitCode.DEFECT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What the commands say: text for people, JSON for machines, exit codes for scripts.
+
+Results go to standard output, everything else to standard error. Colour is for terminals alone and
+`NO_COLOR` switches it off; text is never wrapped and holds no invisible characters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, TextIO
+
+import typer
+from typer.core import TyperCommand
+
+from tidegate.dsl.diagnostics import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class ExitCode(IntEnum):
+    """How a command ended; `docs/cli.md` and `tidegate --help` list them."""
+
+    FINE = 0
+    FAILED = 1
+    USAGE = 2
+    BAD_INPUT = 3
+    NOTHING_TESTED = 4
+    DEFECT = 70
+
+
+JsonFlag = typer.Option("--json", help="Print one JSON object instead of text.")
+
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan", "help": "cyan"}
+_STYLES |= {"pass": "green", "fail": "bold red"}
+_FIRST_WORD = re.compile(r"\s*(error|warning|note|help|pass|fail)\b(?:\[\w+\])?")
+
+
+class Stop(Exception):  # noqa: N818 - it ends a command and is no error of the program
+    """Ends a command with one message, or several, and an exit code."""
+
+    def __init__(
+        self,
+        code: ExitCode,
+        kind: str,
+        message: str,
+        *,
+        help_: str = "",
+        problems: Sequence[Mapping[str, Any]] = (),
+        text: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.kind = kind
+        self.message = message
+        self.help = help_
+        self.problems = problems
+        self.text = text
+
+    def as_json(self) -> dict[str, Any]:
+        """The stable form of every failure."""
+        return {
+            "schema": "tidegate.error/1",
+            "kind": self.kind,
+            "exit_code": int(self.code),
+            "message": self.message,
+            "help": self.help,
+            "problems": list(self.problems),
+        }
+
+    def as_text(self) -> str:
+        """The same for people: what was found in detail, then the one message."""
+        parts = [self.text] if self.text else []
+        parts.append(f"error: {self.message}" + (f"\n  help: {self.help}" if self.help else ""))
+        return "\n\n".join(parts)
+
+
+class Command(TyperCommand):
+    """A command whose `Stop` becomes a message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except Stop as stop:
+            if ctx.params.get("as_json"):
+                say_json(stop.as_json())
+            complain(stop.as_text())
+            raise typer.Exit(stop.code) from None
+
+
+def say(text: str = "") -> None:
+    """Print a result."""
+    _write(sys.stdout, text)
+
+
+def complain(text: str) -> None:
+    """Print what is no result."""
+    _write(sys.stderr, text)
+
+
+def say_json(value: object) -> None:
+    """Print one JSON object."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    lines = [visible(line) for line in text.split("\n")]
+    if not stream.isatty():
+        stream.write("\n".join(lines) + "\n")
+        return
+    console = console_of(stream)
+    for line in lines:
+        console.print(_styled(line))
+
+
+def _styled(line: str) -> Any:
+    from rich.text import Text
+
+    text = Text(line)
+    if match := _FIRST_WORD.match(line):
+        text.stylize(_STYLES[match[1]], match.start(1), match.end())
+    return text
+
+
+def console_of(stream: TextIO) -> Console:
+    """A terminal that prints text as it stands."""
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 rule`, `2 rules`, `1,754,155 rows`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -1,0 +1,122 @@
+"""`tidegate test`: the cases beside the rules, run through the real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pathlib import Path
+
+from tidegate.cli.inputs import AsJson, PolicyFolder, load
+from tidegate.cli.output import ExitCode, Stop, counted, say, say_json
+
+if TYPE_CHECKING:
+    from tidegate.engine.cases import CaseResult
+    from tidegate.rules.cases import LocatedCase
+
+
+def test(
+    policy: PolicyFolder = Path(),
+    only: Annotated[
+        str, typer.Option("--only", metavar="TEXT", help="Run cases whose name holds TEXT.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Run the cases in `cases/*.yaml`; the right outcome for the wrong reason fails."""
+    from tidegate.engine import Engine
+    from tidegate.engine.cases import run_case
+
+    loaded = load(policy)
+    cases = [case for case in _cases(policy) if only in case.case.name]
+    if not cases:
+        missing = f"no case has `{only}` in its name" if only else "there are no cases"
+        help_ = "" if only else f"write the first one into {policy / 'cases' / 'first.yaml'}"
+        raise Stop(ExitCode.NOTHING_TESTED, "no_cases", missing, help_=help_)
+    engine = Engine(loaded)
+    results = [run_case(engine, case) for case in cases]
+    if as_json:
+        say_json(_as_json(results))
+    else:
+        _say(results)
+    passed = all(result.passed for result in results)
+    raise typer.Exit(ExitCode.FINE if passed else ExitCode.FAILED)
+
+
+def _cases(folder: Path) -> tuple[LocatedCase, ...]:
+    from tidegate.cli.diagnostics import as_json, as_text
+    from tidegate.rules.cases import read_cases
+
+    found = read_cases(folder)
+    if not found.diagnostics:
+        return found.cases
+    raise Stop(
+        ExitCode.FAILED,
+        "cases_refused",
+        f"the cases have {counted(len(found.diagnostics), 'error')}; none was run",
+        problems=[as_json(d, {}) for d in found.diagnostics],
+        text=as_text(found.diagnostics, {}),
+    )
+
+
+def _say(results: Sequence[CaseResult]) -> None:
+    failed = [result for result in results if not result.passed]
+    for result in failed:
+        say(_failure(result) + "\n")
+    passed = counted(len(results) - len(failed), "case")
+    say(f"{passed} passed" + (f", {len(failed):,} failed" if failed else ""))
+
+
+def _failure(result: CaseResult) -> str:
+    located = result.located
+    lines = [f"fail: {located.case.name}", f"  --> {located.file}:{located.line}"]
+    width = max(len(difference.what) for difference in result.differences)
+    for difference in result.differences:
+        lines.append(f"  {difference.what:{width}}  expected  {difference.expected}")
+        lines.append(f"  {'':{width}}  found     {difference.found}")
+    for rule in _silent(result):
+        lines += (f"  {line}" for line in _why(result, rule))
+    return "\n".join(lines)
+
+
+def _silent(result: CaseResult) -> list[str]:
+    """The rules that had to fire and did not."""
+    if result.decision is None:
+        return []
+    fired = result.decision.record.rules.fired
+    names = {name for rule in fired for name in (rule, rule.partition("@")[0])}
+    return [rule for rule in result.located.case.expect.fired or () if rule not in names]
+
+
+def _why(result: CaseResult, rule: str) -> list[str]:
+    from tidegate.engine import render_rule
+    from tidegate.engine.explanation import UnknownRuleError
+
+    assert result.decision is not None
+    try:
+        return render_rule(result.decision.explain_rule(rule)).split("\n")
+    except UnknownRuleError as error:
+        return [str(error)]
+
+
+def _as_json(results: Sequence[CaseResult]) -> dict[str, Any]:
+    passed = sum(result.passed for result in results)
+    return {
+        "schema": "tidegate.test/1",
+        "passed": passed,
+        "failed": len(results) - passed,
+        "cases": [
+            {
+                "name": result.located.case.name,
+                "file": result.located.file,
+                "line": result.located.line,
+                "passed": result.passed,
+                "differences": [
+                    {"what": d.what, "expected": d.expected, "found": d.found}
+                    for d in result.differences
+                ],
+            }
+            for result in results
+        ],
+    }
