@@ -117,12 +117,8 @@ def decide(event: tuple[Any, ...]) -> tuple[int, int, int]:  # noqa: C901
                 authentication = PREFERRED
             if amount > 150000:
                 authentication = MANDATED
-            if (
-                amount > 10000
-                and merchant_country != ip_country
-                and card_country != merchant_country
-                and review == NO_REVIEW
-            ):
+            abroad = merchant_country != card_country and merchant_country != ip_country
+            if amount > 10000 and abroad and review == NO_REVIEW:
                 review = AFTER
             if fraud_score >= 500000:
                 authentication = MANDATED

@@ -36,7 +36,10 @@ def backtest(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a policy over a history and measure it; nothing is written anywhere."""
+    """Run a policy over a history.
+
+    Measures what it would have decided; nothing is written anywhere.
+    """
     from tidegate.simulation.backtest import run_backtest
     from tidegate.simulation.mapping import MappingError
     from tidegate.simulation.report import to_json, to_text

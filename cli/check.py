@@ -37,7 +37,10 @@ def check(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Check a policy: its rules, lists and rates, and what this release does not do yet."""
+    """Say everything that is wrong with a policy.
+
+    Rules, lists and rates are read; what this release does not do yet is listed as notes.
+    """
     from tidegate.dsl.diagnostics import has_errors
 
     loaded = _read(policy, today)

@@ -49,7 +49,10 @@ def decide(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide EVENT and say why; its features and scores are given, nothing is kept but the record."""
+    """Decide one event and say why.
+
+    Its features and scores are given; nothing is kept but the record that is asked for.
+    """
     from tidegate.engine import Engine, EventRefused
 
     if [event, features, scores, lists].count("-") > 1:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegate.cli.inputs import AsJson, bad_input, load, read_record
+from tidegate.cli.inputs import AsJson, PolicyOption, bad_input, load, read_record
 from tidegate.cli.output import say, say_json
 
 if TYPE_CHECKING:
@@ -32,15 +32,12 @@ def explain(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="CODE|POLICY", show_default=False, help="A code such as TG301, or a policy."
+            metavar="CODE|RECORD",
+            show_default=False,
+            help="A code such as TG301, or a record of `decide --record`.",
         ),
     ],
-    record: Annotated[
-        str,
-        typer.Argument(
-            metavar="[RECORD]", show_default=False, help="With a policy: the record of a decision."
-        ),
-    ] = "",
+    policy: PolicyOption = Path(),
     for_: Annotated[
         Audience, typer.Option("--for", help="The customer hears no rule and no threshold.")
     ] = Audience.ANALYST,
@@ -49,15 +46,11 @@ def explain(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Explain a diagnostic code, or a decision from its record."""
-    if record:
-        _explain_record(load(Path(what)), read_record(record), for_, rule, as_json)
-    elif CODE.fullmatch(what):
+    """Explain a diagnostic code or a decision."""
+    if CODE.fullmatch(what):
         _explain_code(what.upper(), as_json)
     else:
-        raise typer.BadParameter(
-            "give a code such as TG301, or a policy and a record", param_hint="CODE|POLICY"
-        )
+        _explain_record(read_record(what), load(policy), for_, rule, as_json)
 
 
 def codes() -> dict[str, str]:
@@ -80,7 +73,7 @@ def _explain_code(code: str, as_json: bool) -> None:
 
 
 def _explain_record(
-    policy: Policy, record: Record, audience: Audience, rule: str, as_json: bool
+    record: Record, policy: Policy, audience: Audience, rule: str, as_json: bool
 ) -> None:
     from tidegate.engine import render_explanation, render_rule
     from tidegate.engine import explain as explained

@@ -32,7 +32,10 @@ def init(
     ] = Example.FIRST,
     as_json: AsJson = False,
 ) -> None:
-    """Write a first policy with cases and a history into DIR."""
+    """Write a first policy to change.
+
+    DIR gets its rules, cases, a made-up history with its mapping, and a payment to decide.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise bad_input(f"`{folder}` is not empty", "name a folder that does not exist yet")
     try:

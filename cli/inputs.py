@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PolicyFolder = Annotated[
     Path, typer.Argument(metavar="POLICY", show_default=False, help="The policy's folder.")
 ]
+PolicyOption = Annotated[
+    Path, typer.Option(metavar="FOLDER", show_default="here", help="The policy's folder.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 MAX_JSON_BYTES = 2**20

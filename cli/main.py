@@ -43,7 +43,7 @@ for name, run in {
     app.command(name, cls=Command)(run)
 
 histories = typer.Typer(
-    help="Histories: what a mapping makes of them.", rich_markup_mode=None, no_args_is_help=True
+    help="Look at a history and its mapping.", rich_markup_mode=None, no_args_is_help=True
 )
 histories.command("check", cls=Command)(history.check)
 app.add_typer(histories, name="history")
@@ -87,7 +87,3 @@ def main() -> None:
             "  help: run it again with TIDEGATE_TRACEBACK=1 and report what it prints"
         )
         sys.exit(ExitCode.DEFECT)
-
-
-if __name__ == "__main__":
-    main()

@@ -33,8 +33,6 @@ class ExitCode(IntEnum):
     DEFECT = 70
 
 
-JsonFlag = typer.Option("--json", help="Print one JSON object instead of text.")
-
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan", "help": "cyan"}
 _STYLES |= {"pass": "green", "fail": "bold red"}
 _FIRST_WORD = re.compile(r"\s*(error|warning|note|help|pass|fail)\b(?:\[\w+\])?")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegate.cli.inputs import AsJson, PolicyFolder, bad_input, load, read_record
+from tidegate.cli.inputs import AsJson, PolicyOption, bad_input, load, read_record
 from tidegate.cli.output import ExitCode, counted, say, say_json
 
 if TYPE_CHECKING:
@@ -17,13 +18,13 @@ Replayed = tuple[str, "ReplayResult"]
 
 
 def replay(
-    policy: PolicyFolder,
     records: Annotated[
         list[str],
         typer.Argument(
             metavar="RECORD...", show_default=False, help="Records of `decide --record`."
         ),
     ],
+    policy: PolicyOption = Path(),
     outcome: Annotated[
         bool,
         typer.Option(
@@ -32,7 +33,10 @@ def replay(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decide recorded events again and compare byte by byte."""
+    """Decide again from records, and compare.
+
+    A record is all that is read beside the policy: no list, no rate, no clock.
+    """
     from tidegate.engine import Engine
 
     engine = Engine(load(policy))

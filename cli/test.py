@@ -24,7 +24,10 @@ def test(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Run the cases in `cases/*.yaml`; the right outcome for the wrong reason fails."""
+    """Run the cases beside the rules.
+
+    They stand in `cases/*.yaml`. The right outcome for the wrong reason fails.
+    """
     from tidegate.engine import Engine
     from tidegate.engine.cases import run_case
 

@@ -60,6 +60,8 @@ from tidegate.dsl.types import (
 from tidegate.dsl.unknowns import children
 from tidegate.dsl.zones import Zone
 
+MAX_LET_DEPTH = 100
+"""How deep a let may nest once the lets that it reads are written out."""
 MAX_SIZE = 10_000
 """How many nodes an expression may have once its lets are written out."""
 
@@ -233,14 +235,14 @@ class Typer:
     def _let_reference(self, name: str, body: Expression | None, span: Span) -> LetRef | None:
         if body is None:
             return None
-        size = self._size(body)
-        if size > MAX_SIZE:
+        size, depth = self._extent(body)
+        if size > MAX_SIZE or depth > MAX_LET_DEPTH:
+            much = f"more than {MAX_SIZE:,} parts" if size > MAX_SIZE else f"{depth} levels"
             self.error(
                 "TG312",
-                f"let `{name}` grows to more than {MAX_SIZE:,} parts once the lets it "
-                "reads are written out",
+                f"let `{name}` grows to {much} once the lets it reads are written out",
                 span,
-                "read each let once",
+                "read each let once, and fewer behind each other",
             )
             return None
         return LetRef(
@@ -257,13 +259,14 @@ class Typer:
         """The names of the lets that something has read so far."""
         return {name for _, name in self._lets}
 
-    def _size(self, node: Expression) -> int:
-        total, stack = 0, [node]
+    def _extent(self, node: Expression) -> tuple[int, int]:
+        """How many parts an expression has and how deep it nests, lets written out."""
+        total, deepest, stack = 0, 0, [(node, 1)]
         while stack and total <= MAX_SIZE:
-            found = stack.pop()
-            total += 1
-            stack.extend(children(found))
-        return total
+            found, depth = stack.pop()
+            total, deepest = total + 1, max(deepest, depth)
+            stack.extend((child, depth + 1) for child in children(found))
+        return total, deepest
 
     def _feature(self, name: str, event: str, span: Span) -> Expression | None:
         feature = self.find_feature(name)

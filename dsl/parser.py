@@ -6,24 +6,28 @@ errors of a file come in one run. The builder makes tree nodes bottom-up without
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from copy import copy
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from lark import Lark, Token, Tree, v_args
 from lark.exceptions import UnexpectedInput, UnexpectedToken
-from lark.utils import TextSlice
+from lark.lexer import PatternStr
+from lark.parsers.lalr_interactive_parser import InteractiveParser
+from lark.parsers.lalr_parser_state import ParserState
 from lark.visitors import Transformer_NonRecursive
 
 from tidegate.dsl import tree
 from tidegate.dsl.diagnostics import Diagnostic, in_order
-from tidegate.dsl.scanner import MAX_FILE_BYTES, MAX_NESTING, Chunk, scan
+from tidegate.dsl.scanner import MAX_ERRORS, MAX_FILE_BYTES, Chunk, scan
 from tidegate.dsl.source import Source, Span
-from tidegate.dsl.syntax_errors import describe
-from tidegate.dsl.words import DECLARATIONS, RESERVED, why_reserved
+from tidegate.dsl.syntax_errors import Piece, Stop, describe, describe_stray, opens_nothing
+from tidegate.dsl.words import DECLARATIONS, FUNCTIONS, RESERVED, other_name, why_reserved
 
-MAX_CHAIN = 64
-"""How many terms one chain of `+ - * /` may have."""
+MAX_DEPTH = 160
+"""How many nodes deep an expression may be; 32 levels of what people write stay far below."""
 
 
 class Parsed(NamedTuple):
@@ -33,80 +37,144 @@ class Parsed(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
 
 
+class Reading(NamedTuple):
+    """A parsed file with the words and signs of each declaration."""
+
+    parsed: Parsed
+    pieces: tuple[tuple[Piece, ...], ...]
+
+
 def parse(source: Source) -> Parsed:
     """Parse one file; never raises, whatever the text."""
+    return read(source).parsed
+
+
+def read(source: Source) -> Reading:
+    """Parse one file and keep its words, for those who print it again."""
     if len(source.text.encode("utf-8", "replace")) > MAX_FILE_BYTES:
         problem = Diagnostic(
             "TG108", "this file is larger than 1 MiB", Span(source.path, 0, 0),
             "split it; all files of a folder are one policy",
         )  # fmt: skip
-        return Parsed(tree.File(source.path, (), ()), (problem,))
+        return Reading(Parsed(tree.File(source.path, (), ()), (problem,)), ())
     found = scan(source)
-    declarations: list[tree.Declaration] = []
+    read_so_far: list[tuple[tree.Declaration, list[Piece]]] = []
     diagnostics = list(found.diagnostics)
     for chunk in found.chunks:
-        if chunk in found.spoiled:
-            continue
-        declaration, problems = _parse_chunk(source, chunk)
-        diagnostics += problems
-        if declaration is not None:
-            declarations.append(declaration)
-    file = tree.File(source.path, tuple(declarations), found.comments)
-    return Parsed(file, in_order(diagnostics))
+        if len(diagnostics) >= MAX_ERRORS:
+            diagnostics.append(_more(source, chunk))
+            break
+        if not chunk.spoiled:
+            diagnostics += _read_chunk(source, chunk, read_so_far)
+    file = tree.File(source.path, tuple(d for d, _ in read_so_far), found.comments)
+    pieces = tuple(tuple(p) for _, p in read_so_far)
+    return Reading(Parsed(file, in_order(diagnostics)), pieces)
 
 
-def _parse_chunk(
-    source: Source, chunk: Chunk
-) -> tuple[tree.Declaration | None, list[Diagnostic]]:
+def _more(source: Source, chunk: Chunk) -> Diagnostic:
+    return Diagnostic(
+        "TG112", f"from here on nothing was read: there are {MAX_ERRORS} errors before",
+        Span(source.path, chunk.start, chunk.start + max(len(chunk.word), 1)),
+        "repair those first",
+    )  # fmt: skip
+
+
+def _read_chunk(
+    source: Source, chunk: Chunk, into: list[tuple[tree.Declaration, list[Piece]]]
+) -> list[Diagnostic]:
+    """Parse one declaration; what is sound of it goes `into` the rest."""
     if not chunk.word:
-        return None, [_stray(source, chunk)]
+        return [describe_stray(source, chunk.start)]
+    pieces: list[Piece] = []
     try:
-        parsed = _feed(source.text, chunk)
-    except _Stopped as stop:
-        return None, [_explain(source, chunk, stop)]
-    builder = _Builder(source.path)
+        parsed = _feed(source.text, chunk, pieces)
+    except _Stopped as stopped:
+        stop = stopped.stop
+        if stop.found and opens_nothing(source, chunk, stop):
+            first = Chunk(chunk.word, chunk.start, stop.start)
+            return [*_read_chunk(source, first, into), describe_stray(source, stop.start)]
+        return [describe(source, chunk, stop)]
+    builder = _Builder(source.path, chunk.start)
     declaration = cast("tree.Declaration", builder.transform(parsed))
-    return (None if builder.broken else declaration), builder.problems
+    if not builder.broken:
+        into.append((declaration, pieces))
+    return builder.problems
 
 
 class _Stopped(Exception):
-    """Where the parser stopped and which terminals it would have taken there."""
+    """Where the parser stopped."""
 
-    def __init__(self, start: int, end: int, expected: frozenset[str]) -> None:
+    def __init__(self, stop: Stop) -> None:
         super().__init__()
-        self.start, self.end, self.expected = start, end, expected
+        self.stop = stop
 
 
-def _feed(text: str, chunk: Chunk) -> Tree[Any]:
-    """Parse one declaration token by token, so that words run together are noticed."""
-    parser = _lark().parse_interactive(TextSlice(text, chunk.start, chunk.end), start=chunk.word)
+def _feed(text: str, chunk: Chunk, pieces: list[Piece]) -> Tree[Any]:
+    """Parse one declaration token by token, so that words run together are noticed.
+
+    The declaration's own text is cut out first: Lark counts the lines before a slice anew each time.
+    """
+    body = text[chunk.start : chunk.end]
+    parser = _lark().parse_interactive(body, start=chunk.word)
     try:
         for token in parser.iter_parse():
-            end = cast("int", token.end_pos)
-            if end < chunk.end and _is_word(token[-1]) and _is_word(text[end]):
-                word_end = next((i for i in range(end, chunk.end) if not _is_word(text[i])), end)
-                raise _Stopped(cast("int", token.start_pos), word_end, frozenset())
-        return cast("Tree[Any]", parser.feed_eof())  # type: ignore[no-untyped-call]  # Lark leaves it untyped
+            start, end = cast("int", token.start_pos), cast("int", token.end_pos)
+            together = _WORD_CHARS.match(body, end) if _WORD_CHARS.match(token[-1]) else None
+            if together is not None or _misplaced(parser, token, body[end:]):
+                stop_end = together.end() if together else end
+                raise _Stopped(_stop(chunk, body, (start, stop_end), parser, pieces))
+            pieces.append(Piece(token.type, str(token), chunk.start + start, chunk.start + end))
+        return cast("Tree[Any]", parser.feed_eof())
     except UnexpectedInput as error:
-        start, end = _place(text, chunk, error)
-        accepted = frozenset(parser.accepts())  # type: ignore[no-untyped-call]  # as above
-        raise _Stopped(start, end, accepted) from None
+        raise _Stopped(_stop(chunk, body, _place(body, error), parser, pieces)) from None
 
 
-def _place(text: str, chunk: Chunk, error: UnexpectedInput) -> tuple[int, int]:
+_WORD_CHARS = re.compile(r"[A-Za-z0-9_]+")
+
+
+def _stop(
+    chunk: Chunk, body: str, place: tuple[int, int], parser: InteractiveParser, pieces: list[Piece]
+) -> Stop:
+    words = _terminal_words()
+    expected = frozenset(words.get(name, name) for name in parser.accepts())
+    start, end = place
+    return Stop(
+        chunk.start + start, chunk.start + end, body[start:end], expected, tuple(pieces[-40:])
+    )
+
+
+def _place(body: str, error: UnexpectedInput) -> tuple[int, int]:
     """The characters that did not fit; empty at the end of the declaration."""
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
-        end = chunk.start + len(text[chunk.start : chunk.end].rstrip())
+        end = len(body.rstrip())
         return end, end
     start = cast("int", error.pos_in_stream)
-    if isinstance(error, UnexpectedToken):
-        return start, start + len(error.token)
-    end = next((i for i in range(start, chunk.end) if not _is_word(text[i])), chunk.end)
-    return start, max(end, start + 1)
+    word = _WORD_CHARS.match(body, start)
+    token = len(error.token) if isinstance(error, UnexpectedToken) else 1
+    return start, max(word.end() if word else 0, start + token)
 
 
-def _is_word(char: str) -> bool:
-    return char.isascii() and (char.isalnum() or char == "_")
+def _misplaced(parser: InteractiveParser, token: Token, after: str) -> bool:
+    """Whether a word of the language was about to be taken for a name."""
+    if token.type != "WORD" or token not in RESERVED or token == "points":
+        return False
+    roles = _roles(parser.parser_state, token)
+    if "function" in roles and after.lstrip().startswith("("):
+        return token not in FUNCTIONS
+    return "name" in roles
+
+
+def _roles(state: ParserState[int], token: Token) -> set[str]:
+    """The grammar rules that a word here could be all of."""
+    probe = state.copy(deepcopy_values=False)
+    probe.parse_conf = copy(state.parse_conf)
+    probe.parse_conf.callbacks = cast("Any", {})
+    try:
+        probe.feed_token(token)
+    except UnexpectedToken:
+        return set()
+    steps = probe.parse_conf.states[probe.position].values()
+    return {step.origin.name for _, step in steps if hasattr(step, "origin")}
 
 
 @lru_cache(maxsize=1)
@@ -117,18 +185,11 @@ def _lark() -> Lark:
     )  # fmt: skip
 
 
-def _stray(source: Source, chunk: Chunk) -> Diagnostic:
-    text = source.text[chunk.start : chunk.end].split(maxsplit=1)[0]
-    span = Span(source.path, chunk.start, chunk.start + len(text))
-    return describe(source, chunk, span, text, frozenset())
-
-
-def _explain(source: Source, chunk: Chunk, stop: _Stopped) -> Diagnostic:
-    found = source.text[stop.start : stop.end]
-    # The end of a declaration is shown under its last character.
-    start = stop.start if found else max(stop.start - 1, chunk.start)
-    return describe(source, chunk, Span(source.path, start, max(stop.end, start + 1)), found,
-                    stop.expected)
+@lru_cache(maxsize=1)
+def _terminal_words() -> Mapping[str, str]:
+    """What each terminal that is one word or sign looks like."""
+    patterns = {t.name: t.pattern for t in _lark().terminals}
+    return {name: p.value for name, p in patterns.items() if isinstance(p, PatternStr)}
 
 
 class _Clause(NamedTuple):
@@ -148,36 +209,38 @@ _Children = list[Any]
 class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
     """Makes tree nodes. A method is named for its rule or alias in grammar.lark."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, offset: int) -> None:
         super().__init__()
         self.path = path
+        self.offset = offset
         self.problems: list[Diagnostic] = []
         self.broken = False
-        self._depths: dict[int, tuple[int, int]] = {}
+        self._depths: dict[int, int] = {}
         self._kept: list[tree.Expr] = []
 
     # --- helpers
 
     def _span(self, meta: Meta) -> Span:
         if getattr(meta, "empty", False):
-            return Span(self.path, 0, 0)
-        return Span(self.path, meta.start_pos, meta.end_pos)
+            return Span(self.path, self.offset, self.offset)
+        return Span(self.path, self.offset + meta.start_pos, self.offset + meta.end_pos)
 
     def _token_span(self, token: Token) -> Span:
-        return Span(self.path, cast("int", token.start_pos), cast("int", token.end_pos))
+        start, end = cast("int", token.start_pos), cast("int", token.end_pos)
+        return Span(self.path, self.offset + start, self.offset + end)
 
     def _problem(self, code: str, message: str, span: Span, help_text: str = "") -> None:
         self.problems.append(Diagnostic(code, message, span, help_text))
         self.broken = True
 
-    def _nest(self, node: tree.Expr, *children: tree.Expr, chain: int = 1) -> tree.Expr:
-        """Keep the depth of `node`; refuse what nests too deep before anything recurses."""
-        depth = 1 + max((self._depths.get(id(c), (0, 0))[0] for c in children), default=0)
-        self._depths[id(node)] = (depth, chain)
+    def _nest(self, node: tree.Expr, *children: tree.Expr) -> tree.Expr:
+        """Keep the depth of `node`; refuse what is too deep before anything recurses."""
+        depth = 1 + max((self._depths.get(id(c), 0) for c in children), default=0)
+        self._depths[id(node)] = depth
         self._kept.append(node)  # an id is only as good as the object is alive
-        if depth > 2 * MAX_NESTING and not self.broken:
+        if depth > MAX_DEPTH and not self.broken:
             self._problem(
-                "TG106", f"this nests deeper than {MAX_NESTING} levels", node.span,
+                "TG106", "this is too deep: long chains stand within each other", node.span,
                 "name a part of it with `let`",
             )  # fmt: skip
         return node
@@ -188,9 +251,10 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
         """Put clauses into their slots; one that is given twice is an error."""
         name, *rest = children
         slots: dict[str, Any] = dict(extra)
+        many: dict[str, list[Any]] = {}
         for clause in rest:
             if clause.many:
-                slots[clause.slot] = (*slots.get(clause.slot, ()), *clause.value)
+                many.setdefault(clause.slot, []).extend(clause.value)
             elif clause.slot in slots:
                 self._problem(
                     "TG109", f"`{_clause_word(clause.slot)}` is given twice", clause.span,
@@ -198,6 +262,7 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
                 )  # fmt: skip
             else:
                 slots[clause.slot] = clause.value
+        slots.update({slot: tuple(values) for slot, values in many.items()})
         return kind(self._span(meta), name, **slots)
 
     def _one(self, slot: str, meta: Meta, value: Any) -> _Clause:
@@ -209,13 +274,7 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
     # --- words and literals
 
     def name(self, meta: Meta, children: _Children) -> tree.Name:
-        text = str(children[0])
-        if text in RESERVED and text != "points":
-            self._problem(
-                "TG105", f"{why_reserved(text)} and cannot be a name", self._span(meta),
-                f"call it `{_other_name(text)}`",
-            )  # fmt: skip
-        return tree.Name(self._span(meta), text)
+        return tree.Name(self._span(meta), str(children[0]))
 
     def function(self, meta: Meta, children: _Children) -> tree.Name:
         return tree.Name(self._span(meta), str(children[0]))
@@ -245,7 +304,8 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return self._literal("percent", meta, str(children[0]))
 
     def money(self, meta: Meta, children: _Children) -> tree.Expr:
-        return self._literal("money", meta, str(children[0]))
+        digits, currency = children[0][:-3].rstrip(), children[0][-3:]
+        return self._literal("money", meta, f"{digits} {currency}")
 
     def duration(self, meta: Meta, children: _Children) -> tree.Expr:
         return self._literal("duration", meta, str(children[0]))
@@ -347,19 +407,7 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
 
     def binary(self, meta: Meta, children: _Children) -> tree.Expr:
         left, op, right = children
-        node = tree.Binary(self._span(meta), str(op), left, right)  # type: ignore[arg-type]
-        left_depth, left_chain = self._depths.get(id(left), (0, 1))
-        right_depth, _ = self._depths.get(id(right), (0, 1))
-        chain = left_chain + 1 if isinstance(left, tree.Binary) else 2
-        if chain > MAX_CHAIN and not self.broken:
-            self._problem(
-                "TG106", f"this chain has more than {MAX_CHAIN} terms", node.span,
-                "name parts of it with `let`",
-            )  # fmt: skip
-        # A chain nests to the left; its length has its own limit.
-        self._nest(node, right, chain=chain)
-        self._depths[id(node)] = (max(left_depth, right_depth + 1), chain)
-        return node
+        return self._nest(tree.Binary(self._span(meta), cast("Any", str(op)), left, right), left, right)
 
     def minus(self, meta: Meta, children: _Children) -> tree.Expr:
         return self._negative(meta, str(children[0]), children[1])
@@ -746,6 +794,3 @@ def _clause_word(slot: str) -> str:
     }  # fmt: skip
     return words.get(slot, slot)
 
-
-def _other_name(word: str) -> str:
-    return f"decline_{word}" if word == "reason" else f"payment_{word}"

@@ -2,41 +2,59 @@
 
 The parser proper sees one declaration at a time, so that an error costs one declaration and not
 the file. A declaration begins at a word that opens one; `step_up` alone also stands inside rules,
-and is told apart by what follows its name.
+and is told apart by the word before it. The look is one pass over the text that keeps no tokens,
+so that its cost is bounded whatever the text.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import insort
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from tidegate.dsl.diagnostics import Diagnostic
+from tidegate.dsl.characters import disguised, hidden, odd_space
+from tidegate.dsl.diagnostics import Diagnostic, Severity
+from tidegate.dsl.nesting import Nesting, is_value
 from tidegate.dsl.source import Source, Span
 from tidegate.dsl.tree import Comment
-from tidegate.dsl.words import DECLARATIONS, TYPE_WORDS
+from tidegate.dsl.words import (
+    CLAUSES,
+    DECLARATIONS,
+    OPERATORS,
+    TYPE_WORDS,
+)
 
 MAX_FILE_BYTES = 2**20
-MAX_NESTING = 32
+MAX_DECLARATIONS = 10_000
+MAX_WORDS = 20_000
+"""How many words and signs one declaration may have."""
+MAX_ERRORS = 100
+"""After so many errors in one file the rest is left for the next run."""
+MAX_NAME = 100
+_MAX_DIGITS = 19
 
 _TOKEN = re.compile(
     r"""
     (?P<comment>\#[^\n]*)
   | (?P<text>"(?:[^"\\\n]|\\.)*")
   | (?P<open_text>"[^\n]*)
+  | (?P<quoted>[“”„«‘’][^“”„»‘’"\n]*[“”»‘’]?)
+  | (?P<foreign>[A-Za-z0-9_]*[^\x00-\x7f\s“”„«»‘’][A-Za-z0-9_]*)
   | (?P<instant>[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]*(?:Z|[+-][0-9]{2}:[0-9]{2})?)?)
   | (?P<network>[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(?:/[0-9]+)?|[0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*(?:/[0-9]+)?)
   | (?P<number>\.?[0-9][0-9A-Za-z_.]*)
   | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
   | (?P<slip>==|&&|\|\||<>|=<|=>|!(?!=)|'[^'\n]*')
-  | (?P<open>\()
-  | (?P<close>\))
+  | (?P<sign>!=|<=|>=)
+  | (?P<percent>%)
   | (?P<other>\S)
     """,
     re.VERBOSE,
 )
 _GOOD_NUMBER = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]{1,6})?(us|ms|s|m|h|d|w|[A-Z]{3})?")
+_SEPARATED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+(?![0-9])")
 _SLIPS = {
     "==": ("`==` is not an operator here", "use `=` to compare"),
     "&&": ("`&&` is not an operator here", "write `and`"),
@@ -46,10 +64,16 @@ _SLIPS = {
     "=>": ("`=>` is not an operator here", "write `>=`"),
     "!": ("`!` is not an operator here", "write `not`"),
 }
+_ENDERS = frozenset(
+    "managed key folded lenient shadow mandatory missing present end true false points skip all"
+    " before after".split()
+)
+_WANTING = frozenset((*CLAUSES, *OPERATORS)) - _ENDERS - frozenset(TYPE_WORDS)
+_WANTING_SIGNS = frozenset("= < > != <= >= + - * / ( , . !".split())
+_BEFORE_STEP_UP = frozenset("then , prefer least or may never because".split())
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A piece of text and what sort it is; positions count characters of the file."""
 
     sort: str
@@ -58,36 +82,39 @@ class Token:
     end: int
 
 
+_NOTHING = Token("none", "", 0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The text `[start, end)` of one declaration; `word` opens it, empty for stray text."""
+    """The text `[start, end)` of one declaration; `word` opens it, empty for stray text.
+
+    A chunk with a slip in it is `spoiled` and not parsed: what follows a slip is guesswork.
+    """
 
     word: str
     start: int
     end: int
+    spoiled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What the first look found. Chunks with a slip in them are not parsed (`spoiled`)."""
+    """What the first look found."""
 
     chunks: tuple[Chunk, ...]
     comments: tuple[Comment, ...]
     diagnostics: tuple[Diagnostic, ...]
-    spoiled: frozenset[Chunk]
 
 
 def scan(source: Source) -> Scan:
     """Cut `source` into declarations; every slip is a diagnostic."""
-    tokens = list(_tokens(source.text))
-    comments = tuple(_comment(source, t) for t in tokens if t.sort == "comment")
-    code = [t for t in tokens if t.sort != "comment"]
-    chunks = tuple(_chunks(code, len(source.text)))
-    slips = [*_slips(source, code), *_nesting(source, code), *_hidden(source)]
-    spoiled = frozenset(
-        chunk for chunk in chunks for slip in slips if chunk.start <= slip.span.start < chunk.end
-    )
-    return Scan(chunks, comments, tuple(slips), spoiled)
+    look = _Look(source)
+    for before, token, *after in _windows(look.code(_tokens(source.text))):
+        if not look.take(before, token, after):
+            look.give_up()
+            break
+    return look.result()
 
 
 def _tokens(text: str) -> Iterator[Token]:
@@ -95,125 +122,271 @@ def _tokens(text: str) -> Iterator[Token]:
         yield Token(match.lastgroup or "other", match.group(), match.start(), match.end())
 
 
+def _windows(tokens: Iterable[Token]) -> Iterator[tuple[Token, Token, Token, Token]]:
+    """Each token with the one before it and the two after it."""
+    before = token = following = _NOTHING
+    for after in tokens:
+        if token is not _NOTHING:
+            yield before, token, following, after
+        before, token, following = token, following, after
+    yield from ((before, token, following, _NOTHING),) if token is not _NOTHING else ()
+    yield from ((token, following, _NOTHING, _NOTHING),) if following is not _NOTHING else ()
+
+
+class _Look:
+    """The state of the pass: the chunk at hand and what was found so far."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.chunks: list[Chunk] = []
+        self.comments: list[Comment] = []
+        self.diagnostics: list[Diagnostic] = list(hidden(source, MAX_ERRORS))
+        self._hidden = [d.span.start for d in self.diagnostics]
+        self._errors = len(self.diagnostics)
+        self._nesting = Nesting()
+        self._words = self._read = 0
+        self._spoiled = False
+
+    def code(self, tokens: Iterable[Token]) -> Iterator[Token]:
+        """Put the comments aside; complain of blanks that only look like blanks."""
+        end = 0
+        for token in tokens:
+            self._gap(end, token.start)
+            end = token.end
+            if token.sort == "comment":
+                self.comments.append(_comment(self.source, token))
+            else:
+                yield token
+
+    def take(self, before: Token, token: Token, after: list[Token]) -> bool:
+        """Look at one token; False where looking on would not help."""
+        if _opens(self.source.text, before, token, after, self.chunks):
+            if len(self.chunks) == MAX_DECLARATIONS:
+                self._too_many(token)
+                return False
+            self._begin(token.text, token.start)
+        elif not self.chunks:
+            self._begin("", token.start)
+        self._words += 1
+        if not self._spoiled:
+            self._judge(token)
+        return self._errors < MAX_ERRORS
+
+    def give_up(self) -> None:
+        """Leave the rest of the file for the next run."""
+        self._spoiled = True
+
+    def result(self) -> Scan:
+        """Everything found, with the last chunk closed."""
+        self._end(len(self.source.text))
+        return Scan(tuple(self.chunks), tuple(self.comments), tuple(self.diagnostics))
+
+    def _begin(self, word: str, start: int) -> None:
+        self._end(start)
+        self.chunks.append(Chunk(word, start, start))
+        self._nesting = Nesting()
+        self._words = 0
+        self._spoiled = False
+
+    def _end(self, end: int) -> None:
+        if self.chunks:
+            last = self.chunks[-1]
+            spoiled = last.spoiled or self._spoiled
+            while self._hidden and self._hidden[0] < end:
+                spoiled = spoiled or self._hidden[0] >= last.start
+                del self._hidden[0]
+            self.chunks[-1] = replace(last, end=end, spoiled=spoiled)
+
+    def _judge(self, token: Token) -> None:
+        """Report what is wrong with one token; one slip of a kind spoils the chunk."""
+        if token.start < self._read:
+            return
+        separated = _separated(self.source, token, self._nesting)
+        if separated:
+            self._read = separated.span.end
+        slip = separated or _slip(self.source, token)
+        if slip is not None:
+            self._report(slip)
+        self._warn(token)
+        excess = self._nesting.take(token.text, value=is_value(token.sort, token.text))
+        if excess is not None:
+            self._report(self._at("TG106", excess.message, token, excess.help))
+        elif self._words > MAX_WORDS:
+            message = "this declaration is longer than any that can be read"
+            self._report(self._at("TG106", message, token, "cut it into several"))
+
+    def _report(self, diagnostic: Diagnostic) -> None:
+        self.diagnostics.append(diagnostic)
+        self._errors += 1
+        last = self.chunks[-1]
+        self.chunks[-1] = replace(last, spoiled=True)
+        # Where a level, a chain or the length is over its limit, all that follows is too.
+        self._spoiled = diagnostic.code == "TG106"
+
+    def _warn(self, token: Token) -> None:
+        if token.sort == "text" and not token.text.isascii():
+            for start, end, message in disguised(token.text):
+                span = Span(self.source.path, token.start + start, token.start + end)
+                self.diagnostics.append(
+                    Diagnostic("TG190", message, span, "type it again", Severity.WARNING)
+                )
+
+    def _gap(self, start: int, end: int) -> None:
+        for place, message, help_text in odd_space(self.source.text, start, end):
+            if self._errors < MAX_ERRORS:
+                span = Span(self.source.path, place, place + 1)
+                self.diagnostics.append(Diagnostic("TG107", message, span, help_text))
+                insort(self._hidden, place)
+                self._errors += 1
+
+    def _too_many(self, token: Token) -> None:
+        message = f"this file has more than {MAX_DECLARATIONS:,} declarations".replace(",", " ")
+        help_text = "split it; all files of a folder are one policy"
+        self.diagnostics.append(self._at("TG108", message, token, help_text))
+        self.chunks = [replace(chunk, spoiled=True) for chunk in self.chunks]
+        self._spoiled = True
+
+    def _at(self, code: str, message: str, token: Token, help_text: str) -> Diagnostic:
+        return Diagnostic(code, message, _span(self.source, token), help_text)
+
+
+def _span(source: Source, token: Token) -> Span:
+    return Span(source.path, token.start, token.end)
+
+
 def _comment(source: Source, token: Token) -> Comment:
     line, _ = source.position(token.start)
     before = source.text[source.line_starts[line - 1] : token.start]
-    span = Span(source.path, token.start, token.end)
-    return Comment(span, token.text.rstrip(), trailing=bool(before.strip()))
+    return Comment(_span(source, token), token.text.rstrip(), trailing=bool(before.strip()))
 
 
-def _chunks(tokens: list[Token], end: int) -> Iterator[Chunk]:
-    starts = [i for i in range(len(tokens)) if _opens(tokens, i)]
-    if tokens and (not starts or starts[0] > 0):
-        stop = tokens[starts[0]].start if starts else end
-        yield Chunk("", tokens[0].start, stop)
-    for place, index in enumerate(starts):
-        stop = tokens[starts[place + 1]].start if place + 1 < len(starts) else end
-        yield Chunk(tokens[index].text, tokens[index].start, stop)
+# --- where a declaration begins ------------------------------------------------------------------
 
 
-def _opens(tokens: list[Token], index: int) -> bool:
-    token = tokens[index]
+def _opens(
+    text: str, before: Token, token: Token, after: list[Token], chunks: list[Chunk]
+) -> bool:
+    """Whether `token` opens a declaration, rather than being a word in one."""
     if token.sort != "word" or token.text not in DECLARATIONS:
         return False
-    following = [t.text for t in tokens[index + 1 : index + 3]] + ["", ""]
-    before = tokens[index - 1].text if index else ""
+    first, second = after
+    starts_line = before is _NOTHING or "\n" in text[before.end : token.start]
     if token.text == "step_up":
-        return following[1] in ("rank", "try", "within") or following[1].startswith('"')
+        named = second.text in ("rank", "try", "within", "if") or second.sort == "text"
+        return before.text not in _BEFORE_STEP_UP and (starts_line or named)
+    if not starts_line:
+        opener = bool(chunks) and before.start == chunks[-1].start and chunks[-1].word != ""
+        wanting = before.text in _WANTING or before.text in _WANTING_SIGNS
+        return first.sort == "word" and not opener and not wanting
     # A word of the language in the place of a name: `reason text?` inside an event. It is left in
     # its declaration, where the parser says what to call it instead.
-    named = following[1].startswith('"') or following[1] in ("=", "of", "on", "version", "rank")
-    if not named and (following[0] in TYPE_WORDS or following[0:2] == ["one", "of"]):
+    named = second.sort == "text" or second.text in ("=", "of", "on", "version", "rank")
+    if not named and (first.text in TYPE_WORDS or (first.text, second.text) == ("one", "of")):
         return False
-    return before not in ("because", "owner", ",")
+    indented = token.start > 0 and text[token.start - 1] != "\n"
+    return not (indented and first.text in _WANTING_SIGNS)
 
 
-def _slips(source: Source, tokens: list[Token]) -> Iterator[Diagnostic]:
-    for token in tokens:
-        found = _slip(token)
-        if found:
-            code, message, help_text = found
-            yield Diagnostic(code, message, Span(source.path, token.start, token.end), help_text)
+# --- slips ---------------------------------------------------------------------------------------
 
 
-def _slip(token: Token) -> tuple[str, str, str] | None:
-    if token.sort == "slip":
-        if token.text.startswith("'"):
-            return "TG104", "texts stand in double quotes", f'write "{token.text[1:-1]}"'
-        return ("TG103", *_SLIPS[token.text])
-    if token.sort == "open_text":
-        return "TG104", "this text is not closed on its line", 'end it with `"`'
-    if token.sort == "number":
-        return _number_slip(token.text)
-    if token.sort == "text" and re.search(r"\\[^\"\\]", token.text):
-        return (
-            "TG104",
-            'a text knows the escapes `\\"` and `\\\\` only',
-            "write the character itself",
-        )
+def _slip(source: Source, token: Token) -> Diagnostic | None:
+    found = _SLIP_OF.get(token.sort, _no_slip)(token.text)
+    if found is None:
+        return None
+    code, message, help_text = found
+    return Diagnostic(code, message, _span(source, token), help_text)
+
+
+_Found = tuple[str, str, str] | None
+
+
+def _no_slip(_: str) -> _Found:
     return None
 
 
-def _number_slip(text: str) -> tuple[str, str, str] | None:
+def _operator_slip(text: str) -> _Found:
+    if text.startswith("'"):
+        return "TG104", "texts stand in double quotes", f'write "{_short(text[1:-1])}"'
+    return ("TG103", *_SLIPS[text])
+
+
+def _quote_slip(text: str) -> _Found:
+    inner = text.strip("“”„«»‘’").strip()
+    return "TG104", "texts stand in straight double quotes", f'write "{_short(inner)}"'
+
+
+def _open_text_slip(_: str) -> _Found:
+    return "TG104", "this text is not closed on its line", 'end it with `"`'
+
+
+def _text_slip(text: str) -> _Found:
+    if "\\" in text and re.search(r"\\[^\"\\]", text.replace("\\\\", "")):
+        message = 'a text knows the escapes `\\"` and `\\\\` only'
+        return "TG104", message, "write the character itself"
+    return None
+
+
+def _foreign_slip(text: str) -> _Found:
+    if hidden_free := "".join(c for c in text if c.isprintable()):
+        message = f"`{_short(hidden_free)}` is no word of the language and cannot be a name"
+        return "TG105", message, "names are written with a to z, digits and `_`"
+    return None
+
+
+def _word_slip(text: str) -> _Found:
+    if len(text) > MAX_NAME:
+        return "TG105", f"this name is longer than {MAX_NAME} characters", "shorten it"
+    return None
+
+
+def _number_slip(text: str) -> _Found:
     if _GOOD_NUMBER.fullmatch(text):
         digits = sum(char.isdigit() for char in text)
-        if digits > 19:
+        if digits > _MAX_DIGITS:
             return "TG102", f"`{text[:12]}…` has {digits} digits; no value is that large", ""
         return None
-    if text.startswith("."):
-        return "TG102", f"`{text}` lacks its leading zero", f"write `0{text}`"
-    if re.fullmatch(r"0[0-9]+(\.[0-9]+)?", text):
-        return "TG102", f"`{text}` has leading zeros", "write the number without them"
-    if re.fullmatch(r"[0-9.]+[eE][0-9]*", text):
-        return "TG102", f"`{text}` is in scientific notation", "write the digits out"
-    if re.fullmatch(r"[0-9]+\.[0-9]{7,}", text):
-        return "TG102", f"`{text}` has more than six decimals", "a number holds six"
-    if re.fullmatch(r"[0-9][0-9_]*", text):
-        return "TG102", f"`{text}` has separators in it", "write the digits alone"
-    if re.fullmatch(r"[0-9.]+[a-z]{3}", text):
-        return "TG102", f"`{text}` is no literal", "write the currency in capitals"
-    if re.fullmatch(r"[0-9]+(sec|min|hr|hour|hours|day|days|week|weeks|mo|y)", text):
-        return "TG102", f"`{text}` is no duration", "the units are us, ms, s, m, h, d and w"
-    return "TG102", f"`{text}` is no literal", "a literal is `5`, `0.85`, `12%`, `100 EUR` or `10m`"
+    found = next(((m, h) for p, m, h in _BAD_NUMBERS if p.fullmatch(text)), None)
+    message, help_text = found or (
+        "is no literal", "a literal is `5`, `0.85`, `12%`, `100 EUR` or `10m`"
+    )  # fmt: skip
+    return "TG102", f"`{_short(text)}` {message}", help_text.replace("@", _short(text))
 
 
-def _nesting(source: Source, tokens: list[Token]) -> Iterator[Diagnostic]:
-    depth = run = 0
-    for token in tokens:
-        if token.text in ("(", "case"):
-            depth += 1
-        elif token.text in (")", "end"):
-            depth = max(0, depth - 1)
-        run = (
-            run + 1
-            if token.text in ("not", "-", "otherwise", "(", "case")
-            else (run if token.text in ("when",) else 0)
-        )
-        if token.sort == "word" and token.text in DECLARATIONS and not run:
-            depth = 0
-        if depth > MAX_NESTING or run > MAX_NESTING:
-            span = Span(source.path, token.start, token.end)
-            yield Diagnostic(
-                "TG106",
-                f"this nests deeper than {MAX_NESTING} levels",
-                span,
-                "name a part of it with `let`",
-            )
-            return
+_BAD_NUMBERS = tuple(
+    (re.compile(pattern), message, help_text)
+    for pattern, message, help_text in (
+        (r"\..*", "lacks its leading zero", "write `0@`"),
+        (r"[0-9]+\.", "ends in its point", "write the digits after it, or leave it out"),
+        (r"0[0-9]+(\.[0-9]+)?([a-z]+|[A-Z]{3})?", "has leading zeros", "write the number without them"),
+        (r"[0-9.]+[eE][0-9]*", "is in scientific notation", "write the digits out"),
+        (r"[0-9]+\.[0-9]{7,}", "has more than six decimals", "a number holds six"),
+        (r"[0-9][0-9_.]*_[0-9_.]*", "has separators in it", "write the digits alone"),
+        (r"[0-9]+(sec|secs|seconds?|mins?|minutes?|hr|hrs|hours?|days?|weeks?|mo|months?|y|years?)",
+         "is no duration", "the units are us, ms, s, m, h, d and w"),
+        (r"[0-9.]+[a-z]{3}", "is no literal", "a currency is written in capitals: `100 EUR`"),
+        (r"[0-9]+\.[0-9]+(us|ms|s|m|h|d|w)", "is no duration", "a duration counts whole units"),
+        (r"[0-9]+\.[0-9]+\..*", "is no literal", "an address has four parts"),
+        (r"[0-9]+[kKM]", "is no number", "write the digits out"),
+        (r"0[xXbBoO].*", "is no number", "write it in decimal digits"),
+    )
+)  # fmt: skip
+_SLIP_OF = {
+    "slip": _operator_slip, "quoted": _quote_slip, "open_text": _open_text_slip,
+    "text": _text_slip, "foreign": _foreign_slip, "word": _word_slip, "number": _number_slip,
+}  # fmt: skip
 
 
-def _hidden(source: Source) -> Iterator[Diagnostic]:
-    """Characters that make a text look like another one."""
-    for offset, char in enumerate(source.text):
-        if char.isascii() and (char.isprintable() or char in "\t\n\r"):
-            continue
-        category = unicodedata.category(char)
-        if category in ("Cf", "Cc", "Co", "Cs", "Cn"):
-            span = Span(source.path, offset, offset + 1)
-            name = unicodedata.name(char, f"U+{ord(char):04X}")
-            yield Diagnostic(
-                "TG107",
-                f"an invisible or direction-changing character stands here ({name.lower()})",
-                span,
-                "delete it; what a rule shows and what it does must be the same",
-            )
+def _separated(source: Source, token: Token, nesting: Nesting) -> Diagnostic | None:
+    """`1,000`: separators, unless a set or a call stands open and its parts could be numbers."""
+    if token.sort != "number" or source.text[token.end : token.end + 1] != ",":
+        return None
+    found = _SEPARATED.match(source.text, token.start)
+    if found is None or (nesting.brackets and ",0" not in found.group()):
+        return None
+    span = Span(source.path, found.start(), found.end())
+    return Diagnostic("TG102", "a number has no separators", span, "write the digits alone")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}…"

@@ -46,3 +46,8 @@ def why_reserved(word: str) -> str:
     if word in CLAUSES:
         return f"`{word}` opens a clause"
     return f"`{word}` is a word of the language"
+
+
+def other_name(word: str) -> str:
+    """A name that says nearly the same as the reserved `word`."""
+    return f"decline_{word}" if word == "reason" else f"payment_{word}"

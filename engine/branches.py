@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tidegate.engine.formulas import (
     NO_FACTS,
@@ -60,8 +61,7 @@ class Job:
     silenced: Effect
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(NamedTuple):
     """Why rules stand in one block: a literal all need, a threshold of one input, a split."""
 
     subject: object

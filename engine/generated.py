@@ -170,7 +170,7 @@ def _rules_function(compiled: CompiledEvent, masking: bool, fixed: Standing | No
 
 def _use_function(compiled: CompiledEvent) -> _Generated:
     body = _Body(compiled, masking=False, fixed=None)
-    body.write_use("o")
+    body.write_use()
     return body.function(["values", "lists"], ["return o"])
 
 
@@ -184,9 +184,10 @@ def _decider(compiled: CompiledEvent) -> Decide:
         all_ok = bind(compiled.authority.all_ok)
         body.before.append(f"if statuses is not {all_ok} and statuses != {all_ok}:")
         body.before.append(f" return {settle}(values, lists, statuses)")
-    if compiled.authority.use_conditions:
-        body.write_use("o")
-        body.branches.lines.append(f"if o: return {settle}(values, lists, statuses)")
+    body.write_use()
+    if body.use:
+        # Before anything else: the score of a model that is not used here may be missing.
+        body.use.append(f"if o: return {settle}(values, lists, statuses)")
     body.write_rules()
     quiet = bind(compiled.authority.quiet)
     heard = [name for name in body.answers[:3] if name != "0"]
@@ -251,6 +252,7 @@ class _Body:
         self.lowering = Lowering(compiled.program, compiled.event, compiled.lists, masking)
         self.branches = Branches()
         self.before: list[str] = []
+        self.use: list[str] = []
         self.answers = ["0", "0", "0", "0", "0"]
 
     # --- rules ---
@@ -318,12 +320,13 @@ class _Body:
 
     # --- models ---
 
-    def write_use(self, name: str) -> None:
-        """Collect in `name` the models that are outside their use."""
-        self.branches.lines.append(f"{name} = 0")
+    def write_use(self) -> None:
+        """Collect the models that are outside their use."""
         for bit, use_when in self.authority.use_conditions:
             used = simplify(self.lowering.condition(use_when, True, "a").sure, NO_FACTS)
-            self.branches.lines.append(f"if {render(negate(used))}: {name} |= {bit}")
+            self.use.append(f"if {render(negate(used))}: o |= {bit}")
+        if self.use:
+            self.use.insert(0, "o = 0")
 
     # --- source ---
 
@@ -332,11 +335,12 @@ class _Body:
     ) -> _Generated:
         """The function, compiled. Its text holds no name and no text that an author wrote."""
         list_names = tuple(self.lowering.list_names)
-        rules = "\n".join(self.branches.lines)
-        preparation = self.lowering.preparation(rules)
-        text = "\n".join((*preparation, rules))
+        use = [*self.lowering.preparation("\n".join(self.use)), *self.use]
+        rules = self.lowering.state_certain(self.branches.lines)
+        rules = [*self.lowering.preparation("\n".join(rules)), *rules]
+        text = "\n".join((*use, *rules))
         lines = [*self.before, *self._first(text, list_names, wants_containers)]
-        lines += [*preparation, *self.branches.lines, *after]
+        lines += [*use, *rules, *after]
         body = "\n".join(f" {line}" for line in lines)
         source = f"def run({', '.join(parameters)}):\n{body}\n"
         values: dict[str, Any] = {"__builtins__": {}, **self.lowering.names.values}

@@ -17,6 +17,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Literal as Word
 
 from tidegate.dsl.lists import ListContent, Lists, of_ranges
@@ -53,7 +54,7 @@ from tidegate.dsl.types import (
     Kind,
     Value,
 )
-from tidegate.dsl.zones import DAY_US
+from tidegate.dsl.zones import DAY_US, Zone
 from tidegate.engine import functions
 from tidegate.engine.arithmetic import divide_half_even
 from tidegate.engine.formulas import (
@@ -85,6 +86,8 @@ MAX_LENGTH = 600
 """What is spelled out longer becomes a statement of its own, worked out for each event."""
 _TEMPORARY_NAMES = re.compile(r"\bt\d+\b")
 SPELLED_RANGES = 4
+CELL_BITS = 40
+"""Twelve days: one cell in fifteen has a change of clocks, and is searched."""
 
 _CALENDAR = {"hour": (3_600_000_000, 24), "minute": (60_000_000, 60)}
 _TIME_SPAN = Bounds(TIME_MIN_US, TIME_MAX_US)
@@ -135,6 +138,7 @@ class Lowering:
         self.names = Names()
         self.points = "p"
         self.list_names: list[str] = []
+        self._shared: dict[str, tuple[str, str]] = {}
         self.statements: list[tuple[str, str]] = []
         """Names, and what is worked out for them before any rule is looked at."""
         self._masking = masking
@@ -181,17 +185,26 @@ class Lowering:
             self.condition(let, True, context)
             self.condition(let, False, context)
 
+    def state_certain(self, lines: list[str]) -> list[str]:
+        """The lines, with shared values that every event needs worked out once beforehand."""
+        for whole, (name, text) in self._shared.items():
+            is_first = any(line.startswith(f"if {whole}") for line in lines)
+            if is_first and not any(whole in value for _, value in self.statements):
+                self.statements.append((name, text))
+                lines = [line.replace(whole, name) for line in lines]
+        return lines
+
     def preparation(self, code: str) -> list[str]:
         """What has to run before `code`: shared values not yet worked out, then the statements."""
         needed: list[str] = []
-        text = code
+        names = set(_TEMPORARY_NAMES.findall(code))
         for name, value in reversed(self.statements):
-            if re.search(rf"\b{name}\b", text):
+            if name in names:
                 needed.append(f"{name} = {value}")
-                text = f"{value}\n{text}"
-        stated = {name for name, _ in self.statements}
-        shared = sorted(set(_TEMPORARY_NAMES.findall(text)) - stated, key=lambda n: int(n[1:]))
-        return [*([f"{' = '.join(shared)} = ..."] if shared else []), *reversed(needed)]
+                names.update(_TEMPORARY_NAMES.findall(value))
+        names.difference_update(name for name, _ in self.statements)
+        unset = " = ".join(sorted(names, key=lambda name: int(name[1:])))
+        return [*([f"{unset} = ..."] if unset else []), *reversed(needed)]
 
     # --- tests ---
 
@@ -243,9 +256,11 @@ class Lowering:
 
     def _assigned(self, name: str, text: str) -> str:
         """An expression that works `text` out, at most once where the name is shared."""
-        if name.startswith("t"):
-            return f"({name} if {name} is not ... else ({name} := {text}))"
-        return f"({name} := {text})"
+        if not name.startswith("t"):
+            return f"({name} := {text})"
+        whole = f"({name} if {name} is not ... else ({name} := {text}))"
+        self._shared[whole] = name, text
+        return whole
 
     def _nullable(self, text: str, of: Expression, cost: int, needs: tuple[Literal, ...]) -> Code:
         """The code of an expression whose Python value is None where it is missing."""
@@ -477,9 +492,12 @@ class Lowering:
         if len(zone.offsets_us) == 1:
             return f"({time} + {zone.offsets_us[0]})"
         bind = self.names.bind
+        starts, offsets, cells = map(bind, (zone.starts_us, zone.offsets_us, _cells(zone)))
+        guess = self._name(False)
         # A time is never below the first start, which is 0.
-        starts, offsets = bind(zone.starts_us), bind(zone.offsets_us)
-        text = f"({time} + {offsets}[{bind(bisect_right)}({starts}, {time}) - 1])"
+        exact = f"{offsets}[{bind(bisect_right)}({starts}, {time}) - 1]"
+        cell = f"({guess} := {cells}[{time} >> {CELL_BITS}])"
+        text = f"({time} + ({exact} if {cell} is None else {guess}))"
         key = self._keys.of_local_time(expression)
         if self._uses[key] < 2:
             return text
@@ -825,6 +843,15 @@ def _children(expression: Expression) -> list[Expression]:
             found += [e for e in (item if isinstance(item, tuple) else (item,))
                       if isinstance(e, Expression)]  # fmt: skip
     return found
+
+
+@lru_cache(maxsize=64)
+def _cells(zone: Zone) -> tuple[int | None, ...]:
+    """The zone's offset in each span of 2**CELL_BITS µs; None where it changes within."""
+    step = 1 << CELL_BITS
+    edges = [zone.offset_us(start) for start in range(0, TIME_MAX_US + 2 * step, step)]
+    changing = {start >> CELL_BITS for start in zone.starts_us[1:]}
+    return tuple(None if i in changing else offset for i, offset in enumerate(edges))
 
 
 def _is_calendar(expression: Expression) -> bool:

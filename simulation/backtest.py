@@ -48,10 +48,9 @@ from tidegate.simulation.measures import (
 from tidegate.simulation.needs import features_read
 from tidegate.simulation.result import BacktestResult
 from tidegate.simulation.rows import Rows, first_rows
-from tidegate.simulation.summary import EventFacts, summarise
+from tidegate.simulation.summary import WEEK_US, EventFacts, summarise
 from tidegate.simulation.times import Int64s, days_of
 
-WEEK_US = 7 * 86_400 * 10**6
 _DECLINE = WORDS.index("decline")
 _STOPS: dict[Ladder, int] = {
     "disposition": Disposition.HOLD,

@@ -383,7 +383,8 @@ class _SourceCheck:
             key = f"features.{name}"
             what = f"feature that `{event.name}` reads,"
             if self.check.known(f"{self.key}.{key}", name, read, what):
-                field = Field(name, read[name].type, NOWHERE, optional=True)
+                declared = read[name]
+                field = Field(name, declared.type, NOWHERE, optional=declared.can_be_missing)
                 yield self._column(key, field, origin)
 
     def _outcome(self, event: EventType) -> OutcomeMapping | None:

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.dsl.currencies import MINOR_DIGITS
+from tidegate.engine.arithmetic import divide_half_even
 from tidegate.engine.values import format_duration, format_time
 from tidegate.simulation.measures import MILLION, Load, Rate, Ratio, Volume
 from tidegate.simulation.result import (
@@ -112,8 +113,8 @@ def _event(event: EventResult) -> Iterator[RenderableType]:
     yield _section("Load", _loads(event))
     if event.changes:
         yield _section("Outcome at the time (rows) and now (columns)", _changes(event))
-    if event.weeks:
-        yield _section("Weeks", _weeks(event))
+    if sum(week.whole for week in event.weeks) > 1:
+        yield _section("Spread over the weeks", _weeks(event))
     if event.missing:
         yield _section("Missing inputs", _missing(event))
 
@@ -196,29 +197,34 @@ def _with_money(rate: Rate, money: int | None) -> str:
 
 
 def _rules(event: EventResult) -> RenderableType:
-    labels = [event.label, "precision", "recall", "alone"] if event.label else ["alone"]
-    table = _table("rule", "fired", "unknown", event.currency or "-", *labels, plain=1)
-    for rule in sorted(event.rules, key=_by_standing):
-        count, minor = _volume(rule.fired, event)
-        alone = rule.alone_fraud if event.label else rule.alone
-        row = [_rule_name(rule), count, _number(rule.unknown.count), minor]
+    """Rules that may act, then those that only watch."""
+    acting = [rule for rule in event.rules if rule.standing != "shadow"]
+    watching = [rule for rule in event.rules if rule.standing == "shadow"]
+    parts: list[RenderableType] = [_rule_table(acting, event, alone=True)] if acting else []
+    if watching:
+        parts.append(Text("in the shadow, never acting", style="italic"))
+        parts.append(_rule_table(watching, event, alone=False))
+    what = event.label or "decisions"
+    parts.append(Text(f"alone: {what} that no other rule would have stopped", style="dim"))
+    return Group(*parts)
+
+
+def _rule_table(rules: list[RuleResult], event: EventResult, *, alone: bool) -> Table:
+    columns = ["rule", "fired", "unknown"]
+    columns += [f"k {event.currency}"] if event.currency else []
+    columns += [event.label, "precision %", "recall %"] if event.label else []
+    table = _table(*columns, *(["alone"] if alone else []))
+    for rule in sorted(rules, key=lambda rule: (-rule.fired.count, rule.id)):
+        row = [rule.id, _number(rule.fired.count), _number(rule.unknown.count)]
+        if event.currency:
+            row.append(_money(rule.fired.minor, event, 1000))
         if event.label:
-            row += [
-                _number(rule.fired_on.fraud.count),
-                _short_rate(rule.precision),
-                _percent(rule.recall.millionths),
-            ]
-        table.add_row(*row, _number(alone.count) if rule.acted.count else "-")
-    known = f"{event.label} that no other rule stops" if event.label else "no other rule stops"
-    return Group(table, Text(f"alone: {known}; (s): in the shadow, so it never acts", style="dim"))
-
-
-def _by_standing(rule: RuleResult) -> tuple[bool, int, str]:
-    return rule.standing == "shadow", -rule.fired.count, rule.id
-
-
-def _rule_name(rule: RuleResult) -> str:
-    return f"{rule.id} (s)" if rule.standing == "shadow" else rule.id
+            fraud = _number(rule.fired_on.fraud.count)
+            row += [fraud, _short_rate(rule.precision), _short_percent(rule.recall.millionths)]
+        caught = rule.alone_fraud if event.label else rule.alone
+        shown = _number(caught.count) if rule.acted.count else "-"
+        table.add_row(*row, *([shown] if alone else []))
+    return table
 
 
 def _overlaps(event: EventResult) -> RenderableType:
@@ -256,17 +262,20 @@ def _changes(event: EventResult) -> RenderableType:
 
 
 def _weeks(event: EventResult) -> RenderableType:
-    table = _table("week of", "decided", "declined", "acted on", "precision", "recall")
-    for week in event.weeks:
-        table.add_row(
-            _day(week.day),
-            _number(week.rows),
-            _percent(week.decline.millionths),
-            _percent(week.acted_on.millionths),
-            _short_rate(week.precision),
-            _percent(week.recall.millionths),
-        )
-    return table
+    """The spread over whole weeks; the JSON has each of them."""
+    whole = [week for week in event.weeks if week.whole]
+    table = _table("", "lowest", "middle", "highest")
+    for name, rates in (
+        ("declined", [week.decline for week in whole]),
+        ("acted on", [week.acted_on for week in whole]),
+        ("precision", [week.precision for week in whole]),
+        ("recall", [week.recall for week in whole]),
+    ):
+        known = sorted(rate.millionths for rate in rates if rate.millionths is not None)
+        if known:
+            middle = known[len(known) // 2]
+            table.add_row(name, _percent(known[0]), _percent(middle), _percent(known[-1]))
+    return Group(table, Text(f"{len(whole)} whole weeks", style="dim"))
 
 
 def _missing(event: EventResult) -> RenderableType:
@@ -288,17 +297,13 @@ def _lines(lines: Iterable[str]) -> RenderableType:
 
 
 def _table(*columns: str, plain: int = 1) -> Table:
-    """Numbers stand to the right; the first `plain` columns are names."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    """Numbers stand to the right and are never cut; the first `plain` columns are names."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for index, column in enumerate(columns):
-        # A name is cut before a figure is.
-        table.add_column(
-            column,
-            justify="left" if index < plain else "right",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=None if index < plain else len(column),
-        )
+        if index < plain:
+            table.add_column(column, no_wrap=True, overflow="ellipsis")
+        else:
+            table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
@@ -310,11 +315,9 @@ def _volume(volume: Volume, event: EventResult) -> list[str]:
     return [_number(volume.count), _money(volume.minor, event) if event.currency else ""]
 
 
-def _money(minor: int, event: EventResult) -> str:
-    """Whole units of the currency, rounded half to even: cents say nothing in such sums."""
-    scale = 10 ** MINOR_DIGITS[event.currency]
-    quotient, rest = divmod(minor, scale)
-    return f"{quotient + (2 * rest > scale or (2 * rest == scale and quotient % 2 == 1)):,}"
+def _money(minor: int, event: EventResult, units: int = 1) -> str:
+    """So many units of the currency, rounded half to even: cents say nothing in such sums."""
+    return f"{divide_half_even(minor, units * 10 ** MINOR_DIGITS[event.currency]):,}"
 
 
 def _part(part: int, whole: int) -> int | None:
@@ -323,6 +326,10 @@ def _part(part: int, whole: int) -> int | None:
 
 def _percent(millionths: int | None) -> str:
     return "-" if millionths is None else f"{millionths / 10_000:.2f} %"
+
+
+def _short_percent(millionths: int | None) -> str:
+    return "-" if millionths is None else f"{millionths / 10_000:.1f}"
 
 
 def _rate(rate: Rate) -> str:

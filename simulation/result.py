@@ -121,9 +121,13 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class WeekResult:
-    """One week from `day` on: how much was decided and declined, how well."""
+    """One week from `day` on: how much was decided and declined, how well.
+
+    `whole`: the history goes on to its end.
+    """
 
     day: int
+    whole: bool
     rows: int
     decline: Rate
     acted_on: Rate

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tidegate.dsl.program import EventType, Label, Rule
+from tidegate.dsl.zones import DAY_US
 from tidegate.simulation.history import History
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import (
     CLASSES,
     FRAUD,
     GOOD,
-    MILLION,
     NOTHING,
     WARM_UP,
     Classed,
@@ -49,6 +49,7 @@ from tidegate.simulation.rows import Intake
 from tidegate.simulation.times import days_of
 
 TOP_OVERLAPS = 10
+WEEK_US = 7 * DAY_US
 _APPROVE, _REVIEW, _STEP_UP, _DECLINE = range(len(WORDS))
 _LEVELS: tuple[tuple[LevelName, tuple[int, ...]], ...] = (
     ("declined", (_DECLINE,)),
@@ -243,9 +244,10 @@ class _Summary:
             acted = _sum(words[place] for place in (_DECLINE, _STEP_UP, _REVIEW))
             rows = measured(everything).count
             caught = acted[FRAUD].count
-            first_us = np.array([start_us + week * 7 * 86_400 * MILLION])
+            first_us = np.array([start_us + week * WEEK_US])
             yield WeekResult(
                 day=int(days_of(first_us, self.program.zone)[0]),
+                whole=int(first_us[0]) + WEEK_US <= self.history.span.last_us,
                 rows=rows,
                 decline=rate(measured(declined).count, rows),
                 acted_on=rate(measured(acted).count, rows),

@@ -14,7 +14,7 @@ Everything follows from the `random.Random` that is given: a seed names a case.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from random import Random
 
 from tests.engine import nodes
@@ -66,6 +66,7 @@ from tidegate.dsl.types import (
     Type,
     Value,
 )
+from tidegate.engine.interpreter import used_here
 from tidegate.engine.situation import ScoreStatus, Situation
 
 CHANNEL = Type(Kind.WORD, ("ecom", "pos", "moto"))
@@ -622,7 +623,16 @@ def random_situation(
     missing_share = rng.choice((0.0, 0.15, 0.5, 1.0))
     values = tuple(_input_value(rng, i, statuses, missing_share) for i in event.inputs)
     contents = random_lists(rng, of) if lists is None else lists
-    return Situation(event=event, values=values, lists=contents, statuses=statuses)
+    situation = Situation(event=event, values=values, lists=contents, statuses=statuses)
+    return _without_idle_scores(situation, of) if rng.random() < 0.7 else situation
+
+
+def _without_idle_scores(situation: Situation, of: Program) -> Situation:
+    """Where a model is not used, nobody asks it for a score."""
+    used = {model.name for model in used_here(of, situation)}
+    pairs = zip(situation.event.inputs, situation.values, strict=True)
+    values = tuple(value if entry.models <= used else None for entry, value in pairs)
+    return replace(situation, values=values)
 
 
 def _input_value(
