@@ -49,7 +49,7 @@ def check(
     elif format_ is Format.GITHUB:
         _say_github(loaded, policy)
     else:
-        _say_text(loaded)
+        _say_text(loaded, policy)
     raise typer.Exit(ExitCode.FAILED if has_errors(loaded.diagnostics) else ExitCode.FINE)
 
 
@@ -79,11 +79,11 @@ def _start_us(day: date, program: Program) -> int:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _say_text(loaded: Loaded) -> None:
+def _say_text(loaded: Loaded, folder: Path) -> None:
     from tidegate.cli.diagnostics import as_text, summary
 
     if loaded.diagnostics:
-        say(as_text(loaded.diagnostics, loaded.sources) + "\n")
+        say(as_text(loaded.diagnostics, loaded.sources, folder) + "\n")
     found = summary(loaded.diagnostics)
     if loaded.policy is not None:
         program = loaded.policy.program

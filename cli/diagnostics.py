@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,22 @@ _GITHUB_WORDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.
 Sources = Mapping[str, Source]
 
 
-def as_text(diagnostics: Iterable[Diagnostic], sources: Sources) -> str:
-    """Each with its source line, an empty line between them."""
+def as_text(
+    diagnostics: Iterable[Diagnostic], sources: Sources, folder: Path | None = None
+) -> str:
+    """Each with its source line, an empty line between them; files are named as seen from here."""
+    if folder is not None:
+        diagnostics = [_moved(d, folder) for d in diagnostics]
+        sources = {from_here(folder / path): source for path, source in sources.items()}
     return "\n\n".join(render(d, sources) for d in diagnostics)
+
+
+def _moved(diagnostic: Diagnostic, folder: Path) -> Diagnostic:
+    def moved(span: Span) -> Span:
+        return replace(span, path=from_here(folder / span.path)) if span.path else span
+
+    related = tuple((moved(span), label) for span, label in diagnostic.related)
+    return replace(diagnostic, span=moved(diagnostic.span), related=related)
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:
@@ -59,7 +74,7 @@ def _place(span: Span, line: int, sources: Sources) -> dict[str, Any]:
 def as_github(diagnostic: Diagnostic, sources: Sources, folder: Path) -> str:
     """A workflow command: GitHub shows it beside the line it speaks of."""
     place = as_json(diagnostic, sources)
-    properties = {"file": _from_here(folder / place["file"]) if place["file"] else ""}
+    properties = {"file": from_here(folder / place["file"]) if place["file"] else ""}
     if place["line"]:
         properties["line"] = str(place["line"])
         properties["endLine"] = str(place["end_line"])
@@ -73,10 +88,9 @@ def as_github(diagnostic: Diagnostic, sources: Sources, folder: Path) -> str:
     return f"::{_GITHUB_WORDS[diagnostic.severity]} {listed}::{_data(said)}"
 
 
-def _from_here(path: Path) -> str:
-    """The path as the repository has it, where the command runs at its root."""
-    absolute = path.resolve()
-    here = Path.cwd()
+def from_here(path: Path) -> str:
+    """The path below the folder that the command runs in, where it lies there."""
+    absolute, here = Path(os.path.abspath(path)), Path.cwd()  # noqa: PTH100 - links stay
     return (absolute.relative_to(here) if absolute.is_relative_to(here) else path).as_posix()
 
 

@@ -28,6 +28,11 @@ class Audience(StrEnum):
     CUSTOMER = "customer"
 
 
+AudienceOption = Annotated[
+    Audience, typer.Option(help="The customer hears no rule and no threshold.")
+]
+
+
 def explain(
     what: Annotated[
         str,
@@ -38,9 +43,7 @@ def explain(
         ),
     ],
     policy: PolicyOption = Path(),
-    for_: Annotated[
-        Audience, typer.Option("--for", help="The customer hears no rule and no threshold.")
-    ] = Audience.ANALYST,
+    audience: AudienceOption = Audience.ANALYST,
     rule: Annotated[
         str, typer.Option(metavar="NAME", help="Why this rule fired or did not.")
     ] = "",
@@ -50,7 +53,7 @@ def explain(
     if CODE.fullmatch(what):
         _explain_code(what.upper(), as_json)
     else:
-        _explain_record(read_record(what), load(policy), for_, rule, as_json)
+        _explain_record(read_record(what), load(policy), audience, rule, as_json)
 
 
 def codes() -> dict[str, str]:

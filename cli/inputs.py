@@ -46,7 +46,7 @@ def load(folder: Path) -> Policy:
         "policy_refused",
         f"the policy has {counted(len(errors), 'error')}; nothing was done",
         problems=[as_json(d, loaded.sources) for d in errors],
-        text=as_text(errors, loaded.sources),
+        text=as_text(errors, loaded.sources, folder),
     )
 
 

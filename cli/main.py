@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tidegate.cli import backtest, check, decide, explain, fmt, history, init, replay, test
-from tidegate.cli.output import Command, ExitCode, complain, say
+from tidegate.cli.output import Command, Commands, say
 
 EXIT_CODES = """\b
 Exit codes:
@@ -19,15 +18,17 @@ Exit codes:
   2   the command was called in a way that does not exist
   3   what was given cannot be used: an event, a record, a mapping, a history
   4   there was nothing to test
-  70  a defect of Tidegate"""
+  70  a defect of Tidegate: `tidegate --debug ...` shows where"""
 
 app = typer.Typer(
     name="tidegate",
+    cls=Commands,
     help="Decide payments by rules that people can read.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for name, run in {
@@ -65,25 +66,22 @@ def _options(
             "--version", callback=_say_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
+    _debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug", envvar="TIDEGATE_DEBUG", help="Show where a defect of Tidegate happened."
+        ),
+    ] = False,
 ) -> None:
     pass
 
 
 def main() -> None:
-    """Run the command that the arguments name; what goes wrong is said in one line."""
+    """Run the command that the arguments name."""
     if hasattr(signal, "SIGPIPE"):
         # `tidegate check | head` ends as quietly as any other tool of the system.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    try:
-        app(prog_name="tidegate")
-    except Exception as error:  # noqa: BLE001 - the last line of defence
-        if os.environ.get("TIDEGATE_TRACEBACK"):
-            raise
-        complain(
-            f"error: a defect of Tidegate: {type(error).__name__}\n"
-            "  help: run it again with TIDEGATE_TRACEBACK=1 and report what it prints"
-        )
-        sys.exit(ExitCode.DEFECT)
+    app(prog_name="tidegate")

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from tidegate.dsl.diagnostics import visible
 
@@ -31,6 +32,7 @@ class ExitCode(IntEnum):
     BAD_INPUT = 3
     NOTHING_TESTED = 4
     DEFECT = 70
+    INTERRUPTED = 130
 
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan", "help": "cyan"}
@@ -77,18 +79,91 @@ class Stop(Exception):  # noqa: N818 - it ends a command and is no error of the 
         return "\n\n".join(parts)
 
 
+# Of its usage errors Typer names in public only this kind of them.
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
 class Command(TyperCommand):
-    """A command whose `Stop` becomes a message and an exit code."""
+    """A command whose `Stop`, and whatever else goes wrong, becomes a message and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, UsageError, BrokenPipeError):
+            raise
         except Stop as stop:
-            if ctx.params.get("as_json"):
-                say_json(stop.as_json())
-            complain(stop.as_text())
+            _tell(stop, ctx.params.get("as_json"))
             raise typer.Exit(stop.code) from None
+        except OSError as error:
+            stop = Stop(ExitCode.BAD_INPUT, "bad_input", _system_message(error))
+            _tell(stop, ctx.params.get("as_json"))
+            raise typer.Exit(stop.code) from None
+        except Exception as error:  # noqa: BLE001 - the last line of defence
+            _tell_defect(error, debug=ctx.find_root().params["_debug"])
+            raise typer.Exit(ExitCode.DEFECT) from None
+
+
+class Commands(TyperGroup):
+    """All commands; a wrong call of one is told in the words of every other error."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command that the arguments name, and exit."""
+        del standalone_mode
+        try:
+            code = super().main(
+                args, prog_name, complete_var, False, windows_expand_args, **extra
+            )
+        except UsageError as error:
+            complain(_usage_message(error))
+            code = ExitCode.USAGE
+        except typer.Abort:
+            code = ExitCode.INTERRUPTED
+        sys.exit(code)
+
+
+def _tell(stop: Stop, as_json: object) -> None:
+    # `backtest --json` takes a file; only `-` is standard output.
+    if as_json is True or as_json == "-":
+        say_json(stop.as_json())
+    complain(stop.as_text())
+
+
+def _tell_defect(error: Exception, *, debug: bool) -> None:
+    if debug:
+        complain("".join(traceback.format_exception(error)).rstrip("\n"))
+    complain(
+        f"error: a defect of Tidegate: {type(error).__name__}\n"
+        "  help: set TIDEGATE_DEBUG=1, or run `tidegate --debug …`, and report what it prints"
+    )
+
+
+def _system_message(error: OSError) -> str:
+    reason = error.strerror or type(error).__name__
+    return f"`{error.filename}`: {reason}" if error.filename else reason
+
+
+def _usage_message(error: Any) -> str:
+    """Typer's own message in the grammar of the house."""
+    if "Help" in type(error).__name__:  # the command was called without anything
+        return str(error.ctx.get_help())
+    said = re.sub(r"'([^']*)'", r"`\1`", error.format_message())
+    message, _, near = said.partition(" Did you mean ")
+    message = message[:1].lower() + message[1:].rstrip(".")
+    help_ = f"did you mean {near}" if near else f"`{_command(error)} --help` says more"
+    return f"error: {message}\n  help: {help_}"
+
+
+def _command(error: Any) -> str:
+    return error.ctx.command_path if error.ctx else "tidegate"
 
 
 def say(text: str = "") -> None:

@@ -42,7 +42,7 @@ def test(
     if as_json:
         say_json(_as_json(results))
     else:
-        _say(results)
+        _say(results, policy)
     passed = all(result.passed for result in results)
     raise typer.Exit(ExitCode.FINE if passed else ExitCode.FAILED)
 
@@ -59,21 +59,23 @@ def _cases(folder: Path) -> tuple[LocatedCase, ...]:
         "cases_refused",
         f"the cases have {counted(len(found.diagnostics), 'error')}; none was run",
         problems=[as_json(d, {}) for d in found.diagnostics],
-        text=as_text(found.diagnostics, {}),
+        text=as_text(found.diagnostics, {}, folder),
     )
 
 
-def _say(results: Sequence[CaseResult]) -> None:
+def _say(results: Sequence[CaseResult], folder: Path) -> None:
     failed = [result for result in results if not result.passed]
     for result in failed:
-        say(_failure(result) + "\n")
+        say(_failure(result, folder) + "\n")
     passed = counted(len(results) - len(failed), "case")
     say(f"{passed} passed" + (f", {len(failed):,} failed" if failed else ""))
 
 
-def _failure(result: CaseResult) -> str:
+def _failure(result: CaseResult, folder: Path) -> str:
+    from tidegate.cli.diagnostics import from_here
+
     located = result.located
-    lines = [f"fail: {located.case.name}", f"  --> {located.file}:{located.line}"]
+    lines = [f"fail: {located.case.name}", f"  --> {from_here(folder / located.file)}:{located.line}"]
     width = max(len(difference.what) for difference in result.differences)
     for difference in result.differences:
         lines.append(f"  {difference.what:{width}}  expected  {difference.expected}")

@@ -126,7 +126,19 @@ def _feed(text: str, chunk: Chunk, pieces: list[Piece]) -> Tree[Any]:
             pieces.append(Piece(token.type, str(token), chunk.start + start, chunk.start + end))
         return cast("Tree[Any]", parser.feed_eof())
     except UnexpectedInput as error:
+        if pieces and pieces[-1].start == chunk.start + cast("int", error.pos_in_stream or 0):
+            pieces.pop()  # it was read, but did not fit
         raise _Stopped(_stop(chunk, body, _place(body, error), parser, pieces)) from None
+
+
+def _accepted(parser: InteractiveParser, pieces: list[Piece]) -> set[str]:
+    """What may follow `pieces`. The stopped parser itself knows less: it has reduced already."""
+    conf = copy(parser.parser_state.parse_conf)
+    conf.callbacks = cast("Any", {})
+    fresh = InteractiveParser(parser.parser, ParserState(conf, parser.lexer_thread), parser.lexer_thread)
+    for piece in pieces:
+        fresh.feed_token(Token(piece.sort, piece.text))
+    return fresh.accepts()
 
 
 _WORD_CHARS = re.compile(r"[A-Za-z0-9_]+")
@@ -136,10 +148,10 @@ def _stop(
     chunk: Chunk, body: str, place: tuple[int, int], parser: InteractiveParser, pieces: list[Piece]
 ) -> Stop:
     words = _terminal_words()
-    expected = frozenset(words.get(name, name) for name in parser.accepts())
+    expected = frozenset(words.get(name, name) for name in _accepted(parser, pieces))
     start, end = place
     return Stop(
-        chunk.start + start, chunk.start + end, body[start:end], expected, tuple(pieces[-40:])
+        chunk.start + start, chunk.start + end, body[start:end], expected, tuple(pieces)
     )
 
 

@@ -9,7 +9,7 @@ so that its cost is bounded whatever the text.
 from __future__ import annotations
 
 import re
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -53,6 +53,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+_LINE_OPENS = re.compile(rf"^[ \t]*({'|'.join(DECLARATIONS)})\b", re.MULTILINE)
 _GOOD_NUMBER = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]{1,6})?(us|ms|s|m|h|d|w|[A-Z]{3})?")
 _SEPARATED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+(?![0-9])")
 _SLIPS = {
@@ -110,16 +111,10 @@ class Scan:
 def scan(source: Source) -> Scan:
     """Cut `source` into declarations; every slip is a diagnostic."""
     look = _Look(source)
-    for before, token, *after in _windows(look.code(_tokens(source.text))):
-        if not look.take(before, token, after):
-            look.give_up()
-            break
+    place: int | None = 0
+    while place is not None:
+        place = look.stretch(place)
     return look.result()
-
-
-def _tokens(text: str) -> Iterator[Token]:
-    for match in _TOKEN.finditer(text):
-        yield Token(match.lastgroup or "other", match.group(), match.start(), match.end())
 
 
 def _windows(tokens: Iterable[Token]) -> Iterator[tuple[Token, Token, Token, Token]]:
@@ -139,63 +134,77 @@ class _Look:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.chunks: list[Chunk] = []
-        self.comments: list[Comment] = []
+        self.comments: dict[int, Comment] = {}
         self.diagnostics: list[Diagnostic] = list(hidden(source, MAX_ERRORS))
         self._hidden = [d.span.start for d in self.diagnostics]
         self._errors = len(self.diagnostics)
         self._nesting = Nesting()
         self._words = self._read = 0
-        self._spoiled = False
+        self._over = False
 
-    def code(self, tokens: Iterable[Token]) -> Iterator[Token]:
+    def stretch(self, place: int) -> int | None:
+        """Look at the text from `place` on; returns where to go on after a part that is left out."""
+        for before, token, *after in _windows(self._code(place)):
+            self._take(before, token, after)
+            if self._errors >= MAX_ERRORS or self._over:
+                break
+        else:
+            return None
+        return self._recover(token.end)
+
+    def _recover(self, place: int) -> int | None:
+        """Where the next declaration seems to begin, after one that is not worth reading on."""
+        self._spoil()
+        if self._errors >= MAX_ERRORS or len(self.chunks) > MAX_DECLARATIONS:
+            return None
+        self._over = False
+        found = _LINE_OPENS.search(self.source.text, place)
+        return found.start(1) if found else None
+
+    def _code(self, place: int) -> Iterator[Token]:
         """Put the comments aside; complain of blanks that only look like blanks."""
-        end = 0
-        for token in tokens:
-            self._gap(end, token.start)
-            end = token.end
+        for match in _TOKEN.finditer(self.source.text, place):
+            start, end = match.span()
+            self._gap(place, start)
+            place = end
+            token = Token(match.lastgroup or "other", match.group(), start, end)
             if token.sort == "comment":
-                self.comments.append(_comment(self.source, token))
+                self.comments[start] = _comment(self.source, token)
             else:
                 yield token
 
-    def take(self, before: Token, token: Token, after: list[Token]) -> bool:
-        """Look at one token; False where looking on would not help."""
+    def _take(self, before: Token, token: Token, after: list[Token]) -> None:
         if _opens(self.source.text, before, token, after, self.chunks):
-            if len(self.chunks) == MAX_DECLARATIONS:
-                self._too_many(token)
-                return False
-            self._begin(token.text, token.start)
+            self._begin(token)
         elif not self.chunks:
-            self._begin("", token.start)
+            self.chunks.append(Chunk("", token.start, token.start))
         self._words += 1
-        if not self._spoiled:
-            self._judge(token)
-        return self._errors < MAX_ERRORS
-
-    def give_up(self) -> None:
-        """Leave the rest of the file for the next run."""
-        self._spoiled = True
+        self._judge(token)
 
     def result(self) -> Scan:
         """Everything found, with the last chunk closed."""
         self._end(len(self.source.text))
-        return Scan(tuple(self.chunks), tuple(self.comments), tuple(self.diagnostics))
+        return Scan(tuple(self.chunks), tuple(self.comments.values()), tuple(self.diagnostics))
 
-    def _begin(self, word: str, start: int) -> None:
-        self._end(start)
-        self.chunks.append(Chunk(word, start, start))
+    def _begin(self, token: Token) -> None:
+        self._end(token.start)
+        self.chunks.append(Chunk(token.text, token.start, token.start))
         self._nesting = Nesting()
         self._words = 0
-        self._spoiled = False
+        if len(self.chunks) > MAX_DECLARATIONS:
+            self._too_many(token)
 
     def _end(self, end: int) -> None:
+        """Close the last chunk; what is hidden in it spoils it."""
+        if not self.chunks:
+            return
+        last = self.chunks[-1]
+        inside = bisect_left(self._hidden, last.start) < bisect_left(self._hidden, end)
+        self.chunks[-1] = replace(last, end=end, spoiled=last.spoiled or inside)
+
+    def _spoil(self) -> None:
         if self.chunks:
-            last = self.chunks[-1]
-            spoiled = last.spoiled or self._spoiled
-            while self._hidden and self._hidden[0] < end:
-                spoiled = spoiled or self._hidden[0] >= last.start
-                del self._hidden[0]
-            self.chunks[-1] = replace(last, end=end, spoiled=spoiled)
+            self.chunks[-1] = replace(self.chunks[-1], spoiled=True)
 
     def _judge(self, token: Token) -> None:
         """Report what is wrong with one token; one slip of a kind spoils the chunk."""
@@ -218,10 +227,9 @@ class _Look:
     def _report(self, diagnostic: Diagnostic) -> None:
         self.diagnostics.append(diagnostic)
         self._errors += 1
-        last = self.chunks[-1]
-        self.chunks[-1] = replace(last, spoiled=True)
+        self._spoil()
         # Where a level, a chain or the length is over its limit, all that follows is too.
-        self._spoiled = diagnostic.code == "TG106"
+        self._over = self._over or diagnostic.code == "TG106"
 
     def _warn(self, token: Token) -> None:
         if token.sort == "text" and not token.text.isascii():
@@ -244,7 +252,7 @@ class _Look:
         help_text = "split it; all files of a folder are one policy"
         self.diagnostics.append(self._at("TG108", message, token, help_text))
         self.chunks = [replace(chunk, spoiled=True) for chunk in self.chunks]
-        self._spoiled = True
+        self._over = True
 
     def _at(self, code: str, message: str, token: Token, help_text: str) -> Diagnostic:
         return Diagnostic(code, message, _span(self.source, token), help_text)
@@ -281,7 +289,7 @@ def _opens(
     # A word of the language in the place of a name: `reason text?` inside an event. It is left in
     # its declaration, where the parser says what to call it instead.
     named = second.sort == "text" or second.text in ("=", "of", "on", "version", "rank")
-    if not named and (first.text in TYPE_WORDS or (first.text, second.text) == ("one", "of")):
+    if (first.text, second.text) == ("one", "of") or (not named and first.text in TYPE_WORDS):
         return False
     indented = token.start > 0 and text[token.start - 1] != "\n"
     return not (indented and first.text in _WANTING_SIGNS)

@@ -7,14 +7,15 @@ combination of present and missing sources is tried (`is present` then holds or 
 what makes a guard count); atoms over present values may be true or false. Beyond eight sources the
 remaining ones are taken as *maybe*, which can only say "can be unknown" too often.
 
-Scores are taken as present: a masked score makes its atom false, and with it a condition can only
-be less unknown.
+Scores are present or masked. A masked score makes its atom false in both polarities, so alone it
+never makes a condition unknown; but in `amount_yesterday > 5 EUR or score is present` it takes away
+what was always true. So each choice of masked models is tried too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import combinations, product
 from typing import Literal
 
 from tidegate.dsl.program import (
@@ -33,10 +34,14 @@ from tidegate.dsl.program import (
 from tidegate.dsl.types import Kind
 
 TRIED_SOURCES = 8
+TRIED_MODELS = 4
 Presence = Literal["present", "missing", "maybe"]
 Truths = frozenset[bool | None]
 Source = Expression
+Masking = frozenset[str] | None
+"""The models whose scores are masked; None where each of them may be."""
 _BOTH: Truths = frozenset({True, False})
+_NEVER: Truths = frozenset({False})
 _UNKNOWN: Truths = frozenset({None})
 _ANY: Truths = frozenset({True, False, None})
 
@@ -71,17 +76,55 @@ def sources(expression: Expression) -> tuple[Source, ...]:
 
 
 def can_be_unknown(condition: Expression) -> bool:
-    """Whether some combination of missing sources leaves `condition` unknown."""
+    """Whether some combination of missing sources and masked scores leaves `condition` unknown."""
     if not condition.can_be_missing:
         return False
-    found = sources(condition)
+    states = list(_states(sources(condition)))
+    return any(
+        None in _holds(condition, state, masked, positive=True)
+        for masked in _maskings(condition.models)
+        for state in states
+    )
+
+
+def _states(found: tuple[Source, ...]) -> Iterator[dict[Source, Presence]]:
     tried, rest = found[:TRIED_SOURCES], found[TRIED_SOURCES:]
     for choice in product(("present", "missing"), repeat=len(tried)):
         state: dict[Source, Presence] = dict.fromkeys(rest, "maybe")
         state.update(zip(tried, choice, strict=True))  # type: ignore[arg-type]
-        if None in _truths(condition, state):
-            return True
-    return False
+        yield state
+
+
+def _maskings(models: frozenset[str]) -> Iterator[Masking]:
+    """Every set of masked models, none first."""
+    if len(models) > TRIED_MODELS:
+        yield None
+        return
+    ordered = sorted(models)
+    for size in range(len(ordered) + 1):
+        yield from map(frozenset, combinations(ordered, size))
+
+
+def _holds(
+    node: Expression, state: dict[Source, Presence], masked: Masking, *, positive: bool
+) -> Truths:
+    """The truth values of `node`, or of its negation pushed inwards to the atoms."""
+    match node:
+        case And() | Or():
+            parts = [_holds(item, state, masked, positive=positive) for item in node.items]
+            return _joined(parts, absorbing=isinstance(node, Or) is positive)
+        case Not():
+            return _holds(node.operand, state, masked, positive=not positive)
+        case LetRef():
+            return _holds(node.body, state, masked, positive=positive)
+    if masked and node.models & masked:
+        return _NEVER
+    truths = _truths(node, state) if positive else _negated(_truths(node, state))
+    return truths | _NEVER if masked is None and node.models else truths
+
+
+def _negated(truths: Truths) -> Truths:
+    return frozenset(None if truth is None else not truth for truth in truths)
 
 
 def _truths(node: Expression, state: dict[Source, Presence]) -> Truths:
@@ -94,7 +137,7 @@ def _truths(node: Expression, state: dict[Source, Presence]) -> Truths:
         case Or():
             return _fold(node.items, state, absorbing=True)
         case Not():
-            return frozenset(None if t is None else not t for t in _truths(node.operand, state))
+            return _negated(_truths(node.operand, state))
         case LetRef():
             return _truths(node.body, state)
         case PointsAtLeast():
@@ -115,7 +158,10 @@ def _truths(node: Expression, state: dict[Source, Presence]) -> Truths:
 def _fold(
     items: tuple[Expression, ...], state: dict[Source, Presence], *, absorbing: bool
 ) -> Truths:
-    parts = [_truths(item, state) for item in items]
+    return _joined([_truths(item, state) for item in items], absorbing=absorbing)
+
+
+def _joined(parts: list[Truths], *, absorbing: bool) -> Truths:
     found: set[bool | None] = set()
     if any(absorbing in part for part in parts):
         found.add(absorbing)

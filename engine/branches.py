@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from tidegate.engine.formulas import (
     NO_FACTS,
+    All,
     Among,
     AtLeast,
     Facts,
@@ -109,7 +110,7 @@ class Branches:
             guard = _weakest(literal for literal, _ in members)
             inner = [job for _, job in members]
             chain = self._chain(guard, chained)
-            self._line(depth, f"{chain} {_bare(guard.text)}:")
+            self._line(depth, f"{chain} {guard.text}:")
             is_split = key.sort == "split"
             self._block(inner, facts.and_also(guard), depth + 1, splits + is_split)
             if is_split:
@@ -141,7 +142,7 @@ class Branches:
 
     def _job(self, job: Job, facts: Facts, depth: int) -> None:
         if job.possible is not True:
-            self._line(depth, f"if {_bare(render(job.possible))}:")
+            self._line(depth, f"if {_bare(job.possible)}:")
             depth += 1
             given = [c for c in conjuncts(job.possible) if isinstance(c, Literal)]
             facts = facts.and_also(*given)
@@ -157,7 +158,7 @@ class Branches:
                     self._line(depth, "else:")
                 self._effect([effect], depth + (word != "if"))
                 return
-            self._line(depth, f"{word} {_bare(render(condition))}:")
+            self._line(depth, f"{word} {_bare(condition)}:")
             self._effect([effect], depth + 1)
             word = "elif"
 
@@ -302,13 +303,7 @@ def _reach(literal: Literal) -> int:
     return -least if literal.positive else least
 
 
-def _bare(text: str) -> str:
-    """Without the one pair of parentheses around it all."""
-    if not text.startswith("("):
-        return text
-    depth = 0
-    for index, character in enumerate(text):
-        depth += (character == "(") - (character == ")")
-        if depth == 0:
-            return text[1:-1] if index == len(text) - 1 else text
-    return text
+def _bare(formula: Formula) -> str:
+    """The formula without the parentheses around all of it."""
+    text = render(formula)
+    return text[1:-1] if isinstance(formula, All | Some) else text

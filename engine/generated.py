@@ -189,19 +189,14 @@ def _decider(compiled: CompiledEvent) -> Decide:
         # Before anything else: the score of a model that is not used here may be missing.
         body.use.append(f"if o: return {settle}(values, lists, statuses)")
     body.write_rules()
-    quiet = bind(compiled.authority.quiet)
-    heard = [name for name in body.answers[:3] if name != "0"]
-    # Points follow from these masks: every model answered, and every rule stands as it always does.
-    several, fired = heard[1:], heard[:1]
-    after = []
-    if several:
-        after = [f"if {' or '.join(several)}: f = {', '.join(heard)}"]
-    after += [f"{'elif' if several else 'if'} {name}: f = {name}" for name in fired]
-    after += [
-        f"else: return {quiet}" if heard else f"return {quiet}",
-        f"try: return {bind(memory.settled)}[f]",
+    # Points follow from the masks: every model answered, and every rule stands as it always does.
+    # Few masks differ in more than what fired, so that is the inner key.
+    fired, *others = [name for name in body.answers[:3] if name != "0"] or ["0"]
+    outer = ", ".join(others) or "0"
+    after = [
+        f"try: return {bind(memory.settled)}[{outer}][{fired}]",
         f"except {bind(KeyError)}: pass",
-        f"return {settle}(values, lists, statuses, f)",
+        f"return {settle}(values, lists, statuses, ({outer}), {fired})",
     ]
     return body.function(_DECIDER, after, wants_containers=True).run
 
@@ -214,31 +209,36 @@ class _Memory:
     """Decisions that follow from what the rules found alone, by what they found."""
 
     compiled: CompiledEvent
-    settled: dict[object, Settled] = field(default_factory=dict)
+    settled: dict[object, dict[int, Settled]] = field(default_factory=dict)
 
     def settle(
         self,
         values: Values,
         lists: Lists,
         statuses: Mapping[str, ScoreStatus],
-        key: object = None,
+        *found: object,
     ) -> Settled:
-        """The decision at length, remembered where nothing but `key` matters."""
+        """The decision at length, remembered where nothing but what was `found` matters."""
         compiled = self.compiled
         settled = compiled.decide(Situation(compiled.event, values, lists, statuses))
-        if key is not None and settled is self._remembered(settled):
-            if len(self.settled) >= MAX_REMEMBERED:
+        if found and self._follows(settled):
+            outer, fired = found
+            if sum(map(len, self.settled.values())) >= MAX_REMEMBERED:
                 self.settled.clear()
-            self.settled[key] = settled
+            self.settled.setdefault(outer, {})[cast(int, fired)] = settled
         return settled
 
-    def _remembered(self, settled: Settled) -> Settled | frozenset[str] | None:
-        """What the authority remembers for the same finding: nothing where the event mattered."""
+    def _follows(self, settled: Settled) -> bool:
+        """Whether the authority gives the same decision wherever the same was found."""
+        authority = self.compiled.authority
+        if settled is authority.quiet:
+            return True
         found, stand = settled.evaluation, settled.standing
-        return self.compiled.authority.remembered.get((
+        key = (
             found.fired, found.unknown, found.silenced, found.points, found.all_points,
             0, stand.live, stand.shadow,
-        ))  # fmt: skip
+        )  # fmt: skip
+        return authority.remembered.get(key) is settled
 
 
 class _Body:

@@ -188,8 +188,8 @@ class Lowering:
     def state_certain(self, lines: list[str]) -> list[str]:
         """The lines, with shared values that every event needs worked out once beforehand."""
         for whole, (name, text) in self._shared.items():
-            is_first = any(line.startswith(f"if {whole}") for line in lines)
-            if is_first and not any(whole in value for _, value in self.statements):
+            needed = any(line.startswith(f"if {whole}") for line in lines)
+            if needed and not any(whole in value for _, value in self.statements):
                 self.statements.append((name, text))
                 lines = [line.replace(whole, name) for line in lines]
         return lines

@@ -19,7 +19,10 @@ STEPS = (
         ["decide", "demo", "demo/payment.json", "--features", "demo/features.json",
          "--record", "demo/record.json"],
     ),
-    ("Why?", ["explain", "demo/record.json", "--policy", "demo"]),
+    (
+        "What the customer is told, and why another rule did not fire",
+        ["explain", "demo/record.json", "--policy", "demo", "--audience", "customer"],
+    ),
     ("", ["explain", "demo/record.json", "--policy", "demo", "--rule", "burst"]),
     ("Decide it again from the record alone", ["replay", "demo/record.json", "--policy", "demo"]),
 )  # fmt: skip

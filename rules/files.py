@@ -29,6 +29,8 @@ def relative(path: Path, folder: Path) -> str:
 def read_source(path: Path, folder: Path) -> Source | Diagnostic:
     """The text of a rule file, or why it is no text."""
     name = relative(path, folder)
+    if not path.resolve().is_relative_to(folder.resolve()):
+        return _outside(name, Span(name, 0, 0))
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -373,7 +373,10 @@ class _SourceCheck:
         for name, origin in self.source.scores.items():
             key = f"scores.{name}"
             if self.check.known(f"{self.key}.{key}", name, models, f"score on `{event.name}`"):
-                field = Field(name, NUMBER, NOWHERE, optional=True, minimum=0, maximum=NUMBER_SCALE)
+                # The engine takes a bad score for none at all.
+                field = Field(
+                    name, NUMBER, NOWHERE, True, minimum=0, maximum=NUMBER_SCALE, lenient=True
+                )
                 column = self._column(key, field, origin)
                 yield ScoreColumn(models[name], column, origin.status)
 

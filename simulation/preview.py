@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tidegate.dsl.program import Program
-from tidegate.dsl.types import Type, Value
+from tidegate.dsl.types import Kind, Type, Value
 from tidegate.engine.column_batch import CodedColumn, Column
 from tidegate.engine.decision import Policy
 from tidegate.engine.expression_text import show_value
@@ -133,7 +133,7 @@ class _Tally:
             self.missing[name] += int(_gone(column).sum())
             shown = self.first.setdefault(name, [])
             for row in range(min(rows.count, SAMPLE_ROWS - len(shown))):
-                value = _value(column, row)
+                value = _value(column, row, type_)
                 shown.append(
                     "-" if value is None else show_value(value, type_, self.program.currency)
                 )
@@ -207,11 +207,11 @@ def _gone(column: Column) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
     return ~column.valid
 
 
-def _value(column: Column, row: int) -> Value | None:
+def _value(column: Column, row: int, type_: Type) -> Value | None:
     if isinstance(column, CodedColumn):
         code = int(column.codes[row])
         return None if code < 0 else column.dictionary[code]
     if column.valid is not None and not column.valid[row]:
         return None
-    value = column.values[row]
-    return bool(value) if column.values.dtype == np.bool_ else int(value)
+    value = int(column.values[row])
+    return bool(value) if type_.kind is Kind.FLAG else value

@@ -7,9 +7,10 @@ yet, where the past left none or where rows were refused, the report says so bes
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from io import StringIO
+from typing import Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -156,14 +157,14 @@ def _scope_of_label(event: EventResult) -> Iterator[str]:
 def _outcomes(event: EventResult) -> RenderableType:
     columns = ["outcome", "count", "share", event.currency or "-"]
     columns += [event.label, event.currency, "good", event.currency] if event.label else []
-    table = _table(*columns)
+    rows = []
     for outcome in event.outcomes:
-        row = [outcome.word, *_volume(outcome.all, event)]
-        row.insert(2, _percent(_part(outcome.all.count, event.measured.count)))
+        count, minor = _volume(outcome.all, event)
+        row = [outcome.word, count, _percent(_part(outcome.all.count, event.measured.count)), minor]
         if event.label:
             row += [*_volume(outcome.known.fraud, event), *_volume(outcome.known.good, event)]
-        table.add_row(*row)
-    return table
+        rows.append(row)
+    return _table(columns, rows)
 
 
 def _levels(event: EventResult) -> RenderableType:
@@ -213,33 +214,35 @@ def _rule_table(rules: list[RuleResult], event: EventResult, *, alone: bool) -> 
     columns = ["rule", "fired", "unknown"]
     columns += [f"k {event.currency}"] if event.currency else []
     columns += [event.label, "precision %", "recall %"] if event.label else []
-    table = _table(*columns, *(["alone"] if alone else []))
-    for rule in sorted(rules, key=lambda rule: (-rule.fired.count, rule.id)):
-        row = [rule.id, _number(rule.fired.count), _number(rule.unknown.count)]
-        if event.currency:
-            row.append(_money(rule.fired.minor, event, 1000))
-        if event.label:
-            fraud = _number(rule.fired_on.fraud.count)
-            row += [fraud, _short_rate(rule.precision), _short_percent(rule.recall.millionths)]
+    columns += ["alone"] if alone else []
+    ordered = sorted(rules, key=lambda rule: (-rule.fired.count, rule.id))
+    return _table(columns, [list(_rule_row(rule, event, alone=alone)) for rule in ordered])
+
+
+def _rule_row(rule: RuleResult, event: EventResult, *, alone: bool) -> Iterator[str]:
+    yield from (rule.id, _number(rule.fired.count), _number(rule.unknown.count))
+    if event.currency:
+        yield _money(rule.fired.minor, event, 1000)
+    if event.label:
+        yield _number(rule.fired_on.fraud.count)
+        yield _short_rate(rule.precision)
+        yield _short_percent(rule.recall.millionths)
+    if alone:
         caught = rule.alone_fraud if event.label else rule.alone
-        shown = _number(caught.count) if rule.acted.count else "-"
-        table.add_row(*row, *([shown] if alone else []))
-    return table
+        yield _number(caught.count) if rule.acted.count else "-"
 
 
 def _overlaps(event: EventResult) -> RenderableType:
-    table = _table("rule", "rule", "both", "of either", plain=2)
-    for overlap in event.overlaps:
-        share = _percent(overlap.jaccard_millionths)
-        table.add_row(overlap.left, overlap.right, _number(overlap.rows), share)
-    return table
+    rows = [
+        (o.left, o.right, _number(o.rows), _percent(o.jaccard_millionths)) for o in event.overlaps
+    ]
+    return _table(("rule", "rule", "both", "of either"), rows, plain=2)
 
 
 def _loads(event: EventResult) -> RenderableType:
-    table = _table("", "in all", "a day", "peak", "on")
-    for name, load in (("review", event.review), ("step-up", event.step_up)):
-        table.add_row(name, *_load(load))
-    return table
+    loads = (("review", event.review), ("step-up", event.step_up))
+    rows = [(name, *_load(load)) for name, load in loads]
+    return _table(("", "in all", "a day", "peak", "on"), rows)
 
 
 def _load(load: Load) -> tuple[str, ...]:
@@ -250,21 +253,21 @@ def _load(load: Load) -> tuple[str, ...]:
 
 def _changes(event: EventResult) -> RenderableType:
     words = [outcome.word for outcome in event.outcomes]
-    table = _table("", *words)
     volumes = {(change.before, change.after): change.volume for change in event.changes}
+    rows = []
     for before in words:
         row = [volumes.get((before, after), Volume()) for after in words]
         if any(volume.count for volume in row):
-            table.add_row(before, *(_number(volume.count) for volume in row))
+            rows.append([before, *(_number(volume.count) for volume in row)])
             if event.currency:
-                table.add_row(f"  {event.currency}", *(_money(v.minor, event) for v in row))
-    return table
+                rows.append([f"  {event.currency}", *(_money(v.minor, event) for v in row)])
+    return _table(["", *words], rows)
 
 
 def _weeks(event: EventResult) -> RenderableType:
     """The spread over whole weeks; the JSON has each of them."""
     whole = [week for week in event.weeks if week.whole]
-    table = _table("", "lowest", "middle", "highest")
+    rows = []
     for name, rates in (
         ("declined", [week.decline for week in whole]),
         ("acted on", [week.acted_on for week in whole]),
@@ -273,16 +276,15 @@ def _weeks(event: EventResult) -> RenderableType:
     ):
         known = sorted(rate.millionths for rate in rates if rate.millionths is not None)
         if known:
-            middle = known[len(known) // 2]
-            table.add_row(name, _percent(known[0]), _percent(middle), _percent(known[-1]))
+            spread = (known[0], known[len(known) // 2], known[-1])
+            rows.append([name, *map(_percent, spread)])
+    table = _table(("", "lowest", "middle", "highest"), rows)
     return Group(table, Text(f"{len(whole)} whole weeks", style="dim"))
 
 
 def _missing(event: EventResult) -> RenderableType:
-    table = _table("input", "why", "decisions", plain=2)
-    for missing in event.missing:
-        table.add_row(missing.input, missing.reason, _number(missing.rows))
-    return table
+    rows = [(missing.input, missing.reason, _number(missing.rows)) for missing in event.missing]
+    return _table(("input", "why", "decisions"), rows, plain=2)
 
 
 # --- pieces ------------------------------------------------------------------------------------
@@ -296,14 +298,16 @@ def _lines(lines: Iterable[str]) -> RenderableType:
     return Text("\n".join(lines))
 
 
-def _table(*columns: str, plain: int = 1) -> Table:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], plain: int = 1) -> Table:
     """Numbers stand to the right and are never cut; the first `plain` columns are names."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     for index, column in enumerate(columns):
-        if index < plain:
-            table.add_column(column, no_wrap=True, overflow="ellipsis")
-        else:
-            table.add_column(column, justify="right", no_wrap=True)
+        # Where the terminal is narrow, columns that may wrap give way first.
+        names = index < plain
+        side: Literal["left", "right"] = "left" if names else "right"
+        table.add_column(column, justify=side, no_wrap=not names, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 

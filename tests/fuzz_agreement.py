@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TypeVar
 
@@ -47,6 +47,7 @@ from tidegate.engine.standing import standing
 
 Clamp = frozenset[str]
 T = TypeVar("T")
+SHADOW_WORDS = 3
 
 
 @dataclass(frozen=True)
@@ -86,24 +87,18 @@ class Definition(Book):
 
 
 def defined(program: Program, situation: Situation) -> tuple[Settled, dict[Clamp, Evaluation]]:
-    """The decision as it is defined, with the evaluations behind it."""
-    stand = standing(situation.event, situation)
-    book = Definition(program, situation, stand)
-    settled = book.settled()
-    word = settled.outcome.word
-    if stand.shadow:
-        everyone = Definition(program, situation, Standing(stand.live | stand.shadow, 0))
-        word = everyone.settled().outcome.word
-    whole = Settled(
-        settled.outcome,
-        settled.evaluation,
-        settled.standing,
-        settled.masked,
-        settled.capped,
-        settled.winners,
-        word,
-    )
-    return whole, book.evaluations()
+    """The decision as it is defined but for the shadow's word, and the evaluations behind it."""
+    book = Definition(program, situation, standing(situation.event, situation))
+    return book.settled(), book.evaluations()
+
+
+def word_in_shadow(program: Program, situation: Situation, settled: Settled) -> str:
+    """The word had every shadow rule been live, by definition."""
+    stand = settled.standing
+    if not stand.shadow:
+        return settled.outcome.word
+    everyone = Standing(stand.live | stand.shadow, 0)
+    return Definition(program, situation, everyone).settled().outcome.word
 
 
 # --- the three ---------------------------------------------------------------------------------
@@ -125,11 +120,16 @@ def disagreement(
     for situations in batches:
         wanted: list[Settled] = []
         evaluations: list[dict[Clamp, Evaluation]] = []
-        for situation in situations:
+        for index, situation in enumerate(situations):
             settled, found = defined(program, situation)
             wanted.append(settled)
             evaluations.append(found)
             decided = compiled.decide_values(situation.values, situation.lists, situation.statuses)
+            # Defining the shadow's word costs as much as the decision: one row in three will do.
+            word = decided.shadow_word
+            if index % SHADOW_WORDS == 0:
+                word = word_in_shadow(program, situation, settled)
+            settled = replace(settled, shadow_word=word)
             if decided != settled:
                 return Fault(f"generated code decides {_difference(decided, settled)}", situation)
             for clamp, evaluation in found.items():

@@ -303,7 +303,7 @@ def _typed(frame: pl.DataFrame) -> pl.DataFrame:
     """With times, amounts and weights as a warehouse would hold them."""
     times = [name for name in ("at", "received", "disputed") if name in frame.columns]
     frame = frame.with_columns(
-        pl.col(name).str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC", time_unit="us")
+        pl.col(name).str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ", time_zone="UTC", time_unit="us")
         for name in times
     )
     numbers = [name for name in ("amount", "weight", "score") if name in frame.columns]

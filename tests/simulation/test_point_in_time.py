@@ -30,9 +30,10 @@ def reason_at(column: Column, row: int) -> str:
 
 
 def answers_of(history: SmallHistory, chunk_rows: int) -> dict[str, tuple[object, ...]]:
-    """Features, reasons, outcome and evaluation of every decision of the dry run, by key."""
+    """Features, reasons, outcome and what the rules said, for every decision, by key."""
     run = DryRun(history.policy, history.mapping, chunk_rows=chunk_rows)
     names = [f.name for f in history.policy.program.features]
+    rules = history.policy.program.event("payment").rules
     found: dict[str, tuple[object, ...]] = {}
     for batch in run.batches():
         for row in range(batch.rows.count):
@@ -43,11 +44,15 @@ def answers_of(history: SmallHistory, chunk_rows: int) -> dict[str, tuple[object
                 if features[name] is None
             }
             settled = batch.outcomes.row(row)
+            evaluation = settled.evaluation()
             found[batch.rows.keys[row]] = (
                 features,
                 reasons,
                 settled.outcome(),
-                settled.evaluation(),
+                tuple(
+                    tuple(rule.id for bit, rule in enumerate(rules) if mask >> bit & 1)
+                    for mask in (evaluation.fired, evaluation.unknown, evaluation.silenced)
+                ),
             )
     return found
 
@@ -63,9 +68,10 @@ def test_columns_equal_the_service(seed: int, tmp_path: Path) -> None:
             {name: value.value for name, value in answer.features.items()},
             {name: v.reason for name, v in answer.features.items() if v.value is None},
             answer.decision.outcome,
-            answer.decision.record.evaluation,
+            (rules.fired, rules.unknown, rules.silenced),
         )
         for key, answer in replay.answers().items()
+        for rules in [answer.decision.record.rules]
     }
     result = run_backtest(history.policy, history.mapping)
     assert sum(source.bad for source in result.sources) == replay.refused
