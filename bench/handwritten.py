@@ -117,7 +117,7 @@ def decide(event: tuple[Any, ...]) -> tuple[int, int, int]:  # noqa: C901
                 authentication = PREFERRED
             if amount > 150000:
                 authentication = MANDATED
-            abroad = merchant_country != card_country and merchant_country != ip_country
+            abroad = merchant_country not in (card_country, ip_country)
             if amount > 10000 and abroad and review == NO_REVIEW:
                 review = AFTER
             if fraud_score >= 500000:

@@ -42,9 +42,11 @@ def compiled() -> CompiledEvent:
     event = policy.program.event("payment")
     if tuple(entry.name for entry in event.inputs) != handwritten.FIELDS:
         raise SystemExit("the chain and the policy read different inputs")
-    lists = {name: policy.lists[name] for name in ("blocked_cards", "throwaway")}
-    handwritten.use_lists(lists["blocked_cards"].values, lists["throwaway"].values)
-    return compile_event(policy.program, event, lists)
+    blocked_cards, throwaway = (policy.lists[name] for name in ("blocked_cards", "throwaway"))
+    if blocked_cards is None or throwaway is None:
+        raise SystemExit("a list of the policy is missing")
+    handwritten.use_lists(blocked_cards.values, throwaway.values)
+    return compile_event(policy.program, event, policy.lists)
 
 
 def ladders(outcome: Outcome) -> tuple[int, int, int]:
@@ -165,10 +167,11 @@ def lines_of(seconds: Mapping[str, Sequence[float]]) -> list[Line]:
 
 def report(lines: Sequence[Line], agreement: Agreement) -> str:
     """The table that people read."""
+    said = agreement
     text = [
-        f"{agreement.events} events, {agreement.disagreements} disagreements; "
-        f"{agreement.fired_per_event:.2f} fired and {agreement.unknown_per_event:.2f} unknown rules "
-        f"per event, {agreement.distinct_findings} distinct findings",
+        f"{said.events} events, {said.disagreements} disagreements",
+        f"{said.fired_per_event:.2f} fired and {said.unknown_per_event:.2f} unknown rules",
+        f"{said.distinct_findings} distinct findings; {said.without_any:.0%} find nothing",
         f"{'':24}{'µs':>8}{'ratio':>8}   quartiles",
     ]
     text += [

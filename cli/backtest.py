@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tidegate.cli.inputs import AsJson, PolicyFolder, load
+from tidegate.cli.files import keep
+from tidegate.cli.inputs import STDIN, PolicyFolder, load
 from tidegate.cli.output import ExitCode, Stop, console_of, counted, say
 
 if TYPE_CHECKING:
     from tidegate.simulation.backtest import Progress
     from tidegate.simulation.mapping import MappingError
+    from tidegate.simulation.result import BacktestResult
 
 MappingFile = Annotated[
     Path,
@@ -34,15 +36,20 @@ def backtest(
             min=1, metavar="ROWS", show_default=False, help="Decide only the first so many rows."
         ),
     ] = None,
-    as_json: AsJson = False,
+    as_json: Annotated[
+        str,
+        typer.Option(
+            "--json", metavar="OUT", help="Write the result as JSON as well; `-` prints it instead."
+        ),
+    ] = "",
 ) -> None:
     """Run a policy over a history.
 
-    Measures what it would have decided; nothing is written anywhere.
+    Measures what it would have decided, and changes nothing.
     """
     from tidegate.simulation.backtest import run_backtest
     from tidegate.simulation.mapping import MappingError
-    from tidegate.simulation.report import to_json, to_text
+    from tidegate.simulation.report import to_json
 
     loaded = load(policy)
     try:
@@ -50,7 +57,21 @@ def backtest(
             result = run_backtest(loaded, mapping, progress=progress, limit=limit)
     except MappingError as error:
         raise history_refused(error) from None
-    say((to_json(result) if as_json else to_text(result)).rstrip("\n"))
+    if as_json == STDIN:
+        say(to_json(result))
+        return
+    if as_json:
+        keep(Path(as_json), f"{to_json(result)}\n".encode())
+    _say(result)
+
+
+def _say(result: BacktestResult) -> None:
+    from tidegate.simulation.report import render, to_text
+
+    if sys.stdout.isatty():
+        console_of(sys.stdout, wrap=True).print(render(result))
+    else:
+        say(to_text(result).rstrip("\n"))
 
 
 def history_refused(error: MappingError) -> Stop:

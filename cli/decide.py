@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tidegate.cli.explain import Audience, AudienceOption, text_of
+from tidegate.cli.files import keep
 from tidegate.cli.inputs import AsJson, PolicyFolder, bad_input, load, managed_lists, read_object
 from tidegate.cli.output import ExitCode, Stop, counted, say, say_json
 
@@ -23,10 +28,11 @@ EventFile = Annotated[
 
 def decide(
     policy: PolicyFolder,
-    event: EventFile,
-    type_: Annotated[
+    body: EventFile,
+    *,
+    event: Annotated[
         str,
-        typer.Option("--type", metavar="NAME", help="The event's type, where several are decided."),
+        typer.Option(metavar="NAME", help="The event's type, where several are decided."),
     ] = "",
     features: Annotated[
         str,
@@ -47,6 +53,7 @@ def decide(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Keep the decision's record there."),
     ] = None,
+    audience: AudienceOption = Audience.ANALYST,
     as_json: AsJson = False,
 ) -> None:
     """Decide one event and say why.
@@ -55,31 +62,39 @@ def decide(
     """
     from tidegate.engine import Engine, EventRefused
 
-    if [event, features, scores, lists].count("-") > 1:
+    if [body, features, scores, lists].count("-") > 1:
         raise typer.BadParameter("standard input can be read once", param_hint="-")
     loaded = load(policy)
-    body = read_object(event)
-    given = {name: str(score) for name, score in _object(scores).items()}
     try:
         decision = Engine(loaded).decide(
-            body,
-            type_,
+            read_object(body),
+            event,
             features=_object(features),
-            scores=given,
+            scores=_scores(_object(scores)),
             lists=managed_lists(loaded, _object(lists)),
         )
     except EventRefused as refused:
         raise _refused(refused) from None
     if record is not None:
-        _write(record, decision.record_bytes)
+        keep(record, decision.record_bytes)
     if as_json:
-        say_json(_as_json(decision))
+        say_json(_as_json(decision, audience))
     else:
-        _say(decision, record)
+        _say(decision, record, audience)
 
 
 def _object(path: str) -> dict[str, Any]:
     return read_object(path) if path else {}
+
+
+def _scores(given: dict[str, Any]) -> dict[str, str]:
+    """The scores as texts; that one of them is no score is for the engine to record."""
+    for name, score in given.items():
+        if isinstance(score, bool) or not isinstance(score, str | int | Decimal):
+            raise bad_input(
+                f"score `{name}` is no number", 'write 0.91, "unavailable" or "abstained"'
+            )
+    return {name: str(score) for name, score in given.items()}
 
 
 def _refused(refused: EventRefused) -> Stop:
@@ -99,30 +114,38 @@ def _refused(refused: EventRefused) -> Stop:
     )
 
 
-def _write(path: Path, content: bytes) -> None:
-    from tidegate.cli.files import replace_file
-
-    try:
-        replace_file(path, content)
-    except OSError as error:
-        raise bad_input(f"the record cannot be kept in `{path}`: {error.strerror}") from None
-
-
-def _say(decision: Decision, record: Path | None) -> None:
-    from tidegate.engine import render_explanation
-
-    say(render_explanation(decision.explain()))
+def _say(decision: Decision, record: Path | None, audience: Audience) -> None:
+    say(text_of(decision.explain(audience.value)))
+    if audience is Audience.ANALYST:
+        for line in _beside(decision):
+            say(line)
     if record is not None:
         say(f"record {decision.record_hash[:16]} in {record}")
 
 
-def _as_json(decision: Decision) -> dict[str, Any]:
+def _beside(decision: Decision) -> Iterator[str]:
+    """What comes with a decision and is no part of why it fell."""
+    outcome = decision.record.outcome
+    if outcome.points:
+        yield f"points: {outcome.points}"
+    if outcome.tags:
+        yield f"tags: {', '.join(outcome.tags)}"
+    yield from (f"advice: {name} = {value}" for name, value in outcome.advice.items())
+
+
+def _as_json(decision: Decision, audience: Audience) -> dict[str, Any]:
+    """All that was decided; for the customer nothing but what the customer may hear."""
     from tidegate.engine.record import plain
 
+    found = {"schema": "tidegate.decide/1", "word": decision.outcome.word}
+    explanation = {"explanation": asdict(decision.explain(audience.value))}
+    if audience is Audience.CUSTOMER:
+        return found | explanation
     record = plain(decision.record)
     return {
-        "schema": "tidegate.decide/1",
+        **found,
         "outcome": record["outcome"],
         "record_hash": decision.record_hash,
         "record": record,
+        **explanation,
     }

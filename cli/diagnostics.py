@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tidegate.cli.output import counted
 from tidegate.dsl.diagnostics import Diagnostic, Severity, render
 from tidegate.dsl.source import Source, Span
 
@@ -18,9 +16,7 @@ _GITHUB_WORDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.
 Sources = Mapping[str, Source]
 
 
-def as_text(
-    diagnostics: Iterable[Diagnostic], sources: Sources, folder: Path | None = None
-) -> str:
+def as_text(diagnostics: Iterable[Diagnostic], sources: Sources, folder: Path | None = None) -> str:
     """Each with its source line, an empty line between them; files are named as seen from here."""
     if folder is not None:
         diagnostics = [_moved(d, folder) for d in diagnostics]
@@ -36,15 +32,11 @@ def _moved(diagnostic: Diagnostic, folder: Path) -> Diagnostic:
     return replace(diagnostic, span=moved(diagnostic.span), related=related)
 
 
-def summary(diagnostics: Iterable[Diagnostic]) -> str:
-    """`2 errors, no warnings, 1 note`."""
-    found = Counter(d.severity for d in diagnostics)
-    parts = []
-    for severity in Severity:
-        number = found[severity]
-        noun = severity.value
-        parts.append(counted(number, noun) if number else f"no {noun}s")
-    return ", ".join(parts)
+def as_line(diagnostic: Diagnostic, sources: Sources, folder: Path) -> str:
+    """Place, message and code in one line, without the source."""
+    place = _place(diagnostic.span, diagnostic.line, sources)
+    shown = f"{from_here(folder / place['file'])}:{place['line']}: " if place["file"] else ""
+    return f"{shown}{diagnostic.message} ({diagnostic.code})"
 
 
 def as_json(diagnostic: Diagnostic, sources: Sources) -> dict[str, Any]:

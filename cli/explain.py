@@ -16,6 +16,7 @@ from tidegate.cli.output import say, say_json
 
 if TYPE_CHECKING:
     from tidegate.engine import Record
+    from tidegate.engine.explanation import Explanation
     from tidegate.rules import Policy
 
 CODE = re.compile(r"TG\d{3}", re.IGNORECASE)
@@ -31,6 +32,7 @@ class Audience(StrEnum):
 AudienceOption = Annotated[
     Audience, typer.Option(help="The customer hears no rule and no threshold.")
 ]
+NOTHING_TO_TELL = "nothing: the policy has no message for this"
 
 
 def explain(
@@ -44,9 +46,7 @@ def explain(
     ],
     policy: PolicyOption = Path(),
     audience: AudienceOption = Audience.ANALYST,
-    rule: Annotated[
-        str, typer.Option(metavar="NAME", help="Why this rule fired or did not.")
-    ] = "",
+    rule: Annotated[str, typer.Option(metavar="NAME", help="Why this rule fired or did not.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Explain a diagnostic code or a decision."""
@@ -54,6 +54,13 @@ def explain(
         _explain_code(what.upper(), as_json)
     else:
         _explain_record(read_record(what), load(policy), audience, rule, as_json)
+
+
+def text_of(explanation: Explanation) -> str:
+    """An explanation for people; a customer who may hear nothing is no empty line."""
+    from tidegate.engine import render_explanation
+
+    return render_explanation(explanation) or NOTHING_TO_TELL
 
 
 def codes() -> dict[str, str]:
@@ -78,9 +85,9 @@ def _explain_code(code: str, as_json: bool) -> None:
 def _explain_record(
     record: Record, policy: Policy, audience: Audience, rule: str, as_json: bool
 ) -> None:
-    from tidegate.engine import render_explanation, render_rule
     from tidegate.engine import explain as explained
     from tidegate.engine import explain_rule as explained_rule
+    from tidegate.engine import render_rule
     from tidegate.engine.explanation import UnknownRuleError
 
     if record.policy.hash != policy.hash:
@@ -96,7 +103,7 @@ def _explain_record(
             text = render_rule(found)
         else:
             found = explained(program, record, audience.value)
-            text = render_explanation(found)
+            text = text_of(found)
     except UnknownRuleError as error:
         raise bad_input(str(error)) from None
     if as_json:

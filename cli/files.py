@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from tidegate.cli.inputs import bad_input
+
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write `content` to `path`: the old file or the whole new one, whatever happens.
@@ -25,6 +27,14 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def keep(path: Path, content: bytes) -> None:
+    """Write what a command was asked to keep; a stop says why it cannot."""
+    try:
+        replace_file(path, content)
+    except OSError as error:
+        raise bad_input(f"`{path}` cannot be written: {error.strerror}") from None
 
 
 def _umask() -> int:

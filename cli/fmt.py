@@ -31,7 +31,9 @@ def fmt(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[PATH...]", show_default=False, help="Policy folders or files; here by default."
+            metavar="[PATH...]",
+            show_default=False,
+            help="Policy folders or files; by default here.",
         ),
     ] = None,
     check: Annotated[

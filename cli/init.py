@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+from collections.abc import Iterator
 from enum import StrEnum
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -46,7 +48,18 @@ def init(
         say_json({"schema": "tidegate.init/1", "folder": str(folder), "files": written})
         return
     say("\n".join(f"{folder}/{name}" for name in written))
-    say(f"\nnext: tidegate check {folder}\n      tidegate test {folder}")
+    say("\nnext:\n" + "\n".join(f"  {line}" for line in _next(folder, written)))
+
+
+def _next(folder: Path, written: list[str]) -> Iterator[str]:
+    """Commands that work with what was written."""
+    at = shlex.quote(str(folder))
+    yield f"tidegate check {at}"
+    yield f"tidegate test {at}"
+    if {"payment.json", "features.json"} <= set(written):
+        yield f"tidegate decide {at} {at}/payment.json --features {at}/features.json"
+    if "mapping.yaml" in written:
+        yield f"tidegate backtest {at} {at}/mapping.yaml"
 
 
 def _copy(example: Example, folder: Path) -> list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tidegate.dsl.lists import ListContent
     from tidegate.engine import Record
-    from tidegate.rules import Policy
+    from tidegate.rules import Loaded, Policy
 
 PolicyFolder = Annotated[
     Path, typer.Argument(metavar="POLICY", show_default=False, help="The policy's folder.")
@@ -29,15 +29,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 
 MAX_JSON_BYTES = 2**20
 STDIN = "-"
+NO_POLICY = "TG183"
+"""What `tidegate.rules.read` says of a folder that is none, or is without rules."""
 
 
 def load(folder: Path) -> Policy:
     """The policy in `folder`, or a stop that shows every error."""
     from tidegate.cli.diagnostics import as_json, as_text
     from tidegate.dsl.diagnostics import Severity
-    from tidegate.rules import read
 
-    loaded = read(folder)
+    loaded = read_policy(folder)
     if loaded.policy is not None:
         return loaded.policy
     errors = [d for d in loaded.diagnostics if d.severity is Severity.ERROR]
@@ -48,6 +49,17 @@ def load(folder: Path) -> Policy:
         problems=[as_json(d, loaded.sources) for d in errors],
         text=as_text(errors, loaded.sources, folder),
     )
+
+
+def read_policy(folder: Path, today_us: int | None = None) -> Loaded:
+    """What `folder` holds, or a stop where it holds no policy at all."""
+    from tidegate.rules import read
+
+    loaded = read(folder, today_us=today_us)
+    for diagnostic in loaded.diagnostics:
+        if diagnostic.code == NO_POLICY:
+            raise bad_input(diagnostic.message, diagnostic.help)
+    return loaded
 
 
 def read_bytes(path: str) -> bytes:

@@ -14,11 +14,13 @@ from tidegate.cli.output import Command, Commands, say
 EXIT_CODES = """\b
 Exit codes:
   0   fine
-  1   the policy has errors, a case failed, a file is not formatted, a replay differs
-  2   the command was called in a way that does not exist
-  3   what was given cannot be used: an event, a record, a mapping, a history
-  4   there was nothing to test
-  70  a defect of Tidegate: `tidegate --debug ...` shows where"""
+  1   the answer is no: the policy has errors, a case failed, formatting would
+      change a file, a replay differs
+  2   wrong usage
+  3   bad input: an event is refused, a history, mapping or file cannot be used
+  4   no cases to run
+  70  a defect of Tidegate: `tidegate --debug ...` shows where
+  130 interrupted"""
 
 app = typer.Typer(
     name="tidegate",
@@ -35,7 +37,7 @@ for name, run in {
     "init": init.init,
     "check": check.check,
     "fmt": fmt.fmt,
-    "test": test.test,
+    "test": test.run_cases,
     "decide": decide.decide,
     "explain": explain.explain,
     "replay": replay.replay,

@@ -119,9 +119,7 @@ class Commands(TyperGroup):
         """Run the command that the arguments name, and exit."""
         del standalone_mode
         try:
-            code = super().main(
-                args, prog_name, complete_var, False, windows_expand_args, **extra
-            )
+            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except UsageError as error:
             complain(_usage_message(error))
             code = ExitCode.USAGE
@@ -155,7 +153,7 @@ def _usage_message(error: Any) -> str:
     """Typer's own message in the grammar of the house."""
     if "Help" in type(error).__name__:  # the command was called without anything
         return str(error.ctx.get_help())
-    said = re.sub(r"'([^']*)'", r"`\1`", error.format_message())
+    said = re.sub(r"'([^']*)'", r"`\1`", error.format_message()).replace("Value error, ", "")
     message, _, near = said.partition(" Did you mean ")
     message = message[:1].lower() + message[1:].rstrip(".")
     help_ = f"did you mean {near}" if near else f"`{_command(error)} --help` says more"
@@ -200,11 +198,11 @@ def _styled(line: str) -> Any:
     return text
 
 
-def console_of(stream: TextIO) -> Console:
-    """A terminal that prints text as it stands."""
+def console_of(stream: TextIO, *, wrap: bool = False) -> Console:
+    """A terminal that prints text as it stands; `wrap` lets tables take its width."""
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=not wrap)
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -66,8 +66,7 @@ def _as_text(path: str, result: ReplayResult) -> str:
         return f"pass: {path}: identical"
     verdict = "the same outcome, but not identical" if result.same_outcome else "another outcome"
     lines = [f"{'note' if result.same_outcome else 'fail'}: {path}: {verdict}"]
-    for difference in result.differences:
-        lines.append(f"  {difference.path}  {difference.recorded} -> {difference.replayed}")
+    lines += [f"  {d.path}  {d.recorded} -> {d.replayed}" for d in result.differences]
     return "\n".join(lines)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from pathlib import Path
 
 from tidegate.cli.inputs import AsJson, PolicyFolder, load
 from tidegate.cli.output import ExitCode, Stop, counted, say, say_json
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from tidegate.rules.cases import LocatedCase
 
 
-def test(
+def run_cases(
     policy: PolicyFolder = Path(),
     only: Annotated[
         str, typer.Option("--only", metavar="TEXT", help="Run cases whose name holds TEXT.")
@@ -75,7 +74,8 @@ def _failure(result: CaseResult, folder: Path) -> str:
     from tidegate.cli.diagnostics import from_here
 
     located = result.located
-    lines = [f"fail: {located.case.name}", f"  --> {from_here(folder / located.file)}:{located.line}"]
+    place = f"{from_here(folder / located.file)}:{located.line}"
+    lines = [f"fail: {located.case.name}", f"  --> {place}"]
     width = max(len(difference.what) for difference in result.differences)
     for difference in result.differences:
         lines.append(f"  {difference.what:{width}}  expected  {difference.expected}")

@@ -204,12 +204,13 @@ def _decider(compiled: CompiledEvent) -> Decide:
 _DECIDER = ["values", "lists", "statuses"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Memory:
     """Decisions that follow from what the rules found alone, by what they found."""
 
     compiled: CompiledEvent
     settled: dict[object, dict[int, Settled]] = field(default_factory=dict)
+    count: int = 0
 
     def settle(
         self,
@@ -223,9 +224,11 @@ class _Memory:
         settled = compiled.decide(Situation(compiled.event, values, lists, statuses))
         if found and self._follows(settled):
             outer, fired = found
-            if sum(map(len, self.settled.values())) >= MAX_REMEMBERED:
+            if self.count >= MAX_REMEMBERED:
                 self.settled.clear()
+                self.count = 0
             self.settled.setdefault(outer, {})[cast(int, fired)] = settled
+            self.count += 1
         return settled
 
     def _follows(self, settled: Settled) -> bool:

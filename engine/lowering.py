@@ -16,7 +16,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal as Word
 
@@ -71,6 +71,7 @@ from tidegate.engine.formulas import (
     size,
     some_of,
 )
+from tidegate.engine.subexpressions import Keys, children, is_calendar, look_through
 
 Context = Word["a", "b", "e"]
 """What a condition is for, by the prefix of its models' flags: ordinary, relaxing, exempting."""
@@ -151,7 +152,7 @@ class Lowering:
         self._temporaries = 0
         self._codes: dict[int, Code] = {}
         self._truths: dict[tuple[int, bool, str, str], Truth] = {}
-        self._keys = _Keys()
+        self._keys = Keys()
         self._uses: Counter[int] = Counter()
         self._count_uses()
         for let in event.lets:
@@ -171,10 +172,10 @@ class Lowering:
             expression = waiting.pop()
             key = self._keys.of(expression)
             self._uses[key] += 1
-            if _is_calendar(expression):
+            if is_calendar(expression):
                 self._uses[self._keys.of_local_time(expression)] += 1
             if self._uses[key] == 1:
-                waiting.extend(_children(expression))
+                waiting.extend(children(expression))
 
     def _condition_or_value(self, let: LetRef) -> None:
         if let.type.kind is not Kind.FLAG:
@@ -452,7 +453,7 @@ class Lowering:
         presence = _merged(*(code.presence for code in codes))
         cost = sum(code.cost for code in codes)
         texts = [code.text for code in codes]
-        if _is_calendar(expression):
+        if is_calendar(expression):
             return Code(self._calendar(expression, texts[0]), presence, cost + 4)
         match expression.function:
             case "days_since":
@@ -658,7 +659,7 @@ class Lowering:
         op = _TURNED[atom.op] if turned else atom.op
         if turned:
             left, right = right, left
-        body = _meaning(left)
+        body = look_through(left)
         if isinstance(right, Constant) and isinstance(body, Otherwise):
             spread = self._compare_otherwise(op, body, right)
             if spread is not None:
@@ -724,7 +725,7 @@ class Lowering:
             return True
         if least > bounds.high:
             return False
-        body = _meaning(expression)
+        body = look_through(expression)
         if isinstance(body, Arithmetic) and _always_fits(body):
             undone = self._undone(body, least)
             if undone is not None:
@@ -786,65 +787,6 @@ class Lowering:
 _TURNED = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
-class _Keys:
-    """A number for each distinct meaning; lets are looked through."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[object, int] = {}
-        self._of_lets: dict[str, int] = {}
-        self._known: dict[int, tuple[Expression, int]] = {}
-
-    def of(self, expression: Expression) -> int:
-        """The number of an expression."""
-        known = self._known.get(id(expression))
-        if known is None:
-            # The expression is kept so that its id is not given to another one.
-            known = self._known[id(expression)] = (expression, self._number(expression))
-        return known[1]
-
-    def of_local_time(self, call: Expression) -> int:
-        """The number of the local time that a calendar function reads."""
-        assert isinstance(call, Call)
-        return self._intern(("local time", call.zone, self.of(call.arguments[0])))
-
-    def _number(self, expression: Expression) -> int:
-        if isinstance(expression, LetRef):
-            if expression.name not in self._of_lets:
-                self._of_lets[expression.name] = self.of(expression.body)
-            return self._of_lets[expression.name]
-        parts = [self._part(getattr(expression, name)) for name in _meaningful(type(expression))]
-        return self._intern((type(expression), expression.type, *parts))
-
-    def _part(self, part: object) -> object:
-        if isinstance(part, Expression):
-            return self.of(part)
-        if isinstance(part, tuple):
-            return tuple(self._part(item) for item in part)
-        return type(part), part
-
-    def _intern(self, key: object) -> int:
-        return self._numbers.setdefault(key, len(self._numbers))
-
-
-_CARRIED = {"type", "span", "models", "bounds", "can_be_missing", "can_fail", "param"}
-
-
-def _meaningful(of: type[Expression]) -> list[str]:
-    return [entry.name for entry in fields(of) if entry.name not in _CARRIED]
-
-
-def _children(expression: Expression) -> list[Expression]:
-    if isinstance(expression, LetRef):
-        return _children(expression.body)
-    found: list[Expression] = []
-    for name in _meaningful(type(expression)):
-        part = getattr(expression, name)
-        for item in part if isinstance(part, tuple) else (part,):
-            found += [e for e in (item if isinstance(item, tuple) else (item,))
-                      if isinstance(e, Expression)]  # fmt: skip
-    return found
-
-
 @lru_cache(maxsize=64)
 def _cells(zone: Zone) -> tuple[int | None, ...]:
     """The zone's offset in each span of 2**CELL_BITS µs; None where it changes within."""
@@ -852,16 +794,6 @@ def _cells(zone: Zone) -> tuple[int | None, ...]:
     edges = [zone.offset_us(start) for start in range(0, TIME_MAX_US + 2 * step, step)]
     changing = {start >> CELL_BITS for start in zone.starts_us[1:]}
     return tuple(None if i in changing else offset for i, offset in enumerate(edges))
-
-
-def _is_calendar(expression: Expression) -> bool:
-    return isinstance(expression, Call) and bool(expression.zone)
-
-
-def _meaning(expression: Expression) -> Expression:
-    while isinstance(expression, LetRef):
-        expression = expression.body
-    return expression
 
 
 def _either(left: Expression, right: Expression) -> Expression:
@@ -975,10 +907,10 @@ def _is_selective(least: int, bounds: Bounds) -> bool:
 
 def _share_above(of: Expression, least: int) -> float:
     """A guess how often `of` reaches `least`."""
-    body = _meaning(of)
+    body = look_through(of)
     if isinstance(body, PointsAtLeast):
         return 0.05
-    if _is_calendar(body):
+    if is_calendar(body):
         bounds = _bounds(body)
         return (bounds.high - least + 1) / (bounds.high - bounds.low + 1)
     return 0.4 if isinstance(body, Input) and body.source == "field" else 0.25

@@ -19,7 +19,7 @@ word for the wrong reason fails. Texts are never turned into dates or flags by a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -139,10 +139,26 @@ def _read_file(path: Path, name: str) -> Iterator[LocatedCase | Diagnostic]:
         try:
             yield LocatedCase(name, line, Case.model_validate(item))
         except ValidationError as error:
-            yield from (_invalid(name, line, found) for found in error.errors(include_url=False))
+            yield from (_invalid(name, child, found) for found in error.errors(include_url=False))
 
 
-def _invalid(file: str, line: int, found: Any) -> Diagnostic:
+def _line_of(node: yaml.Node, path: Iterable[str | int]) -> int:
+    """The line of the innermost part on `path` that the file holds."""
+    line = node.start_mark.line
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == step), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            node = node.value[step]
+            line = node.start_mark.line
+    return line + 1
+
+
+def _invalid(file: str, case: yaml.Node, found: Any) -> Diagnostic:
+    line = _line_of(case, found["loc"])
     where = ".".join(str(part) for part in found["loc"])
     kind, help_text = found["type"], ""
     if kind == "extra_forbidden":
@@ -152,9 +168,20 @@ def _invalid(file: str, line: int, found: Any) -> Diagnostic:
         what = f"the case has no `{where}`"
     elif kind == "value_error":
         what = str(found["ctx"]["error"])
+    elif kind == "literal_error":
+        what = f"`{where}` has to be {found['ctx']['expected']}"
     else:
-        what = f"`{where}`: {found['msg'][0].lower()}{found['msg'][1:]}"
+        what = f"`{where}` {_KINDS.get(kind) or found['msg'].lower()}"
     return _problem(file, line, what, help_text)
+
+
+_KINDS = {
+    "string_type": "has to be a text; numbers and flags stand in quotes",
+    "int_type": "has to be a whole number",
+    "list_type": "has to be a list: `[a, b]`",
+    "dict_type": "has to be a block of keys",
+    "model_type": "has to be a block of keys",
+}
 
 
 def _repeated_names(cases: list[LocatedCase]) -> Iterator[Diagnostic]:

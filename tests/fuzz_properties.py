@@ -15,8 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
-from tests.engine.authority_by_the_book import Book
-from tests.fuzz_agreement import Fault, filled, looks_at_absence
+from tests.fuzz_agreement import Definition, Fault, filled, looks_at_absence
 from tests.policies_generated import GeneratedPolicy
 from tests.situations_generated import Pools
 from tidegate.dsl.checker import check
@@ -243,8 +242,8 @@ def breaches(
     for situation in situations:
         settled = decided(situation)
         reached = rungs_of(settled.outcome)
-        unclamped = Book(program, situation, standing(event, situation), clamping=False).settled()
-        free = rungs_of(unclamped.outcome)
+        stand = standing(event, situation)
+        free = rungs_of(Definition(program, situation, stand, clamping=False).settled().outcome)
         seen["clamp decisions"] += 1
         seen["clamp unclamped above"] += any(free[x] > reached[x] for x in LADDERS)
         for models, rungs in groups.items():

@@ -135,7 +135,7 @@ class Name:
 class Shape:
     """What sort of policies are wanted."""
 
-    rules: tuple[int, int] = (5, 10)
+    rules: tuple[int, int] = (4, 8)
     models: tuple[int, int] = (0, 3)
     depth: int = 3
     vouching: bool = False
@@ -264,7 +264,7 @@ class Writer:
             return self.leaf(of)
         makers: list[Callable[[Type, int], str]] = [self._otherwise, self._case]
         if of.kind in INTEGER_KINDS:
-            makers += [self._arithmetic] * 4 + [self._integer_call] * 2
+            makers += [self._arithmetic] * 5 + [self._integer_call] * (11 if of == COUNT else 5)
         elif of == TEXT:
             makers += [self._text_call] * 3
         elif of == FLAG:
@@ -290,7 +290,7 @@ class Writer:
         return f"case{branches} else {default} end" if default else ""
 
     def _arithmetic(self, of: Type, depth: int) -> str:
-        if of != TIME and self.chance(0.1):
+        if of != TIME and self.chance(0.18):
             return f"(- {_guarded(self.value(of, depth))})"
         left, op, right = self.rng.choice(SUMS[of])
         first, second = self.value(left, depth), self.value(right, depth)
@@ -316,9 +316,9 @@ class Writer:
             calls.append(lambda: f"round({self.value(of, depth)}, {digits})")
         if of == COUNT:
             unit = rng.choice(("hour", "minute", "weekday", "day", "month"))
-            calls += [lambda: f"{unit}({self.value(TIME, depth)}{zone})"] * 4
-            calls += [lambda: f"days_since({self.value(TIME, depth)})"] * 2
-            calls += [lambda: f"length({self.value(TEXT, depth)})"] * 2
+            calls += [lambda: f"{unit}({self.value(TIME, depth)}{zone})"] * 5
+            calls.append(lambda: f"days_since({self.value(TIME, depth)})")
+            calls.append(lambda: f"length({self.value(TEXT, depth)})")
         return rng.choice(calls)()
 
     def _text_call(self, of: Type, depth: int) -> str:
@@ -333,7 +333,7 @@ class Writer:
     def condition(self, depth: int) -> str:
         """Any condition that does not read points."""
         if depth <= 0 or self.chance(0.35):
-            return self.atom(min(depth, 2))
+            return self.atom(self.rng.choice((0, 1, 1, 2)))
         if self.chance(0.2):
             return f"not ({self.condition(depth - 1)})"
         items = [self.condition(depth - 1) for _ in range(self.rng.randint(2, 3))]
@@ -369,7 +369,7 @@ class Writer:
         op = self.rng.choice(ordered if of.kind in INTEGER_KINDS else ordered[:2])
         if of == IP:
             return self._compare_address(op)
-        left = self.value(of, depth)
+        left = self.value(of, max(depth, 1))
         literal = of != TOKEN and self.chance(0.6)
         right = self.literal(of) if literal else self.value(of, depth - 1)
         if of == NUMBER and literal and self.chance(0.3):
@@ -906,7 +906,7 @@ class Maker:
         model = self._scored(event)
         then = self._then(model, points=True)
         writer = self.writer(event, self._allowed(model, event, then))
-        when = writer.condition(self.shape.depth)
+        when = writer.condition(self.rng.randint(1, self.shape.depth))
         self._add_rule(
             event, when, then, self._spare(then, bool(writer.models)), writer.optional,
             [*self._status(), *self._grouped(event)], self._exceptions(event),
@@ -918,7 +918,7 @@ class Maker:
             then.append('tag "geo"')
         model = self._scored(event)
         writer = self.writer(event, self._allowed(model, event, then))
-        depth = 1 if self.shape.vouching else self.shape.depth
+        depth = self.rng.randint(1, self.shape.depth)
         when = writer._score(0) if self.shape.vouching and model else writer.condition(depth)
         if self.shape.vouching and self.chance(0.4):
             when += f" {self.rng.choice(('and', 'or'))} {_wrapped(writer.condition(1))}"

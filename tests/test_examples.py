@@ -61,4 +61,4 @@ def test_an_example_runs_over_its_history(name: str) -> None:
 
     result = run_backtest(loaded.policy, EXAMPLES / name / "mapping.yaml")
 
-    assert result.events[0].decided > 3_000
+    assert result.events[0].measured.count > 3_000

@@ -17,7 +17,7 @@ Run = Callable[..., Result]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `tidegate` with these arguments in an empty folder, and check the exit code."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TIDEGATE_TRACEBACK", "1")
+    monkeypatch.setenv("TIDEGATE_DEBUG", "1")
 
     def invoke(*arguments: str, code: int = 0, stdin: str | bytes | None = None) -> Result:
         result = CliRunner().invoke(app, arguments, input=stdin, catch_exceptions=False)

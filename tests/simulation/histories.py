@@ -152,7 +152,8 @@ rule part version 1
 
 @dataclass(slots=True)
 class Row:
-    """One event as it was sent, with what the history adds."""
+    """One event as it was sent, with what the history adds: `label_us` is when `own_label` was
+    reported."""
 
     event: str
     body: dict[str, object]
@@ -160,7 +161,8 @@ class Row:
     received_us: int
     score: str = ""
     past: str = ""
-    dispute_us: int | None = None
+    label_us: int | None = None
+    own_label: str = "dispute"
     order: int = 0
 
 
@@ -280,9 +282,9 @@ def _write(path: Path, rows: list[Row], received: bool, parquet: bool) -> None:
         data["score"] = [None if row.score in silent else row.score for row in rows]
         data["status"] = [row.score if row.score in silent else "ok" for row in rows]
         data["past"] = [row.past for row in rows]
-        data["dispute"] = [None if row.dispute_us is None else "yes" for row in rows]
+        data["dispute"] = [None if row.label_us is None else "yes" for row in rows]
         data["disputed"] = [
-            None if row.dispute_us is None else format_time(row.dispute_us) for row in rows
+            None if row.label_us is None else format_time(row.label_us) for row in rows
         ]
     if received:
         data["received"] = [format_time(row.received_us) for row in rows]

@@ -60,7 +60,8 @@ class Replay:
             elif step.what == "arrive":
                 self._arrive(step)
             else:
-                self._label("payment", step.admitted.key, "dispute", step.time_us)
+                label = step.row.own_label
+                self._label(step.row.event, step.admitted.key, label, step.time_us)
         return found
 
     def _steps(self) -> Iterator[_Step]:
@@ -76,16 +77,16 @@ class Replay:
             if name not in firsts or arrival < firsts[name][0]:
                 firsts[name] = arrival, row, admitted
         for _, row, admitted in firsts.values():
-            if row.event == "payment":
+            if admitted.event.decided:
                 yield _Step(row.at_us, 0, row.order, "decide", row, admitted)
             yield _Step(row.received_us, 1, row.order, "arrive", row, admitted)
-            if row.dispute_us is not None:
-                yield _Step(row.dispute_us, 2, row.order, "dispute", row, admitted)
+            if row.label_us is not None:
+                yield _Step(row.label_us, 2, row.order, "label", row, admitted)
 
     def _decide(self, step: _Step) -> Answer:
         program, admitted = self.policy.program, step.admitted
         features = read(program, self.state, admitted.event, admitted.values)
-        scores = {"risk": step.row.score}
+        scores = {"risk": step.row.score} if admitted.event.models else {}
         decision = self.engine.decide_admitted(admitted, features=features, scores=scores)
         return Answer(admitted.key, features, decision)
 
