@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 EventFile = Annotated[
     str,
     typer.Argument(
-        metavar="EVENT", show_default=False, help="A JSON file with the event; `-` reads it in."
+        metavar="EVENT",
+        show_default=False,
+        help="A JSON file with the event; `-` is standard input.",
     ),
 ]
 

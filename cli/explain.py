@@ -105,7 +105,8 @@ def _explain_record(
             found = explained(program, record, audience.value)
             text = text_of(found)
     except UnknownRuleError as error:
-        raise bad_input(str(error)) from None
+        unknown, _, near = str(error).partition("; ")
+        raise bad_input(unknown, near) from None
     if as_json:
         say_json({"schema": "tidegate.explain/1", "explanation": asdict(found)})
     else:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Iterator
 from enum import StrEnum
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tidegate.cli.inputs import AsJson, bad_input
 from tidegate.cli.output import say, say_json
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 
 class Example(StrEnum):
@@ -41,7 +43,8 @@ def init(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise bad_input(f"`{folder}` is not empty", "name a folder that does not exist yet")
     try:
-        written = _copy(example, folder)
+        copied = _copy(files("tidegate") / "examples" / example.value, folder)
+        written = sorted(path.relative_to(folder).as_posix() for path in copied)
     except OSError as error:
         raise bad_input(f"`{folder}` cannot be written: {error.strerror}") from None
     if as_json:
@@ -62,9 +65,15 @@ def _next(folder: Path, written: list[str]) -> Iterator[str]:
         yield f"tidegate backtest {at} {at}/mapping.yaml"
 
 
-def _copy(example: Example, folder: Path) -> list[str]:
-    with as_file(files("tidegate") / "examples" / example.value) as source:
-        shutil.copytree(
-            source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", ".*")
-        )
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+def _copy(source: Traversable, folder: Path) -> Iterator[Path]:
+    """Copy the contents alone: installed files may be write-protected, these are to be edited."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in sorted(source.iterdir(), key=lambda found: found.name):
+        if entry.name.startswith((".", "__")):
+            continue
+        target = folder / entry.name
+        if entry.is_dir():
+            yield from _copy(entry, target)
+        else:
+            target.write_bytes(entry.read_bytes())
+            yield target

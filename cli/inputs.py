@@ -88,7 +88,8 @@ def read_object(path: str) -> dict[str, Any]:
             object_pairs_hook=_once_each,
         )
     except json.JSONDecodeError as error:
-        raise bad_input(f"{_shown(path)} is not JSON: {error.msg}, line {error.lineno}") from None
+        what = f"{error.msg[:1].lower()}{error.msg[1:]}, line {error.lineno}"
+        raise bad_input(f"{_shown(path)} is not JSON: {what}") from None
     except UnicodeDecodeError:
         raise bad_input(f"{_shown(path)} is not UTF-8") from None
     except RecursionError:

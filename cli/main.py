@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -33,7 +34,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for name, run in {
+COMMANDS: dict[str, Callable[..., None]] = {
     "init": init.init,
     "check": check.check,
     "fmt": fmt.fmt,
@@ -42,7 +43,8 @@ for name, run in {
     "explain": explain.explain,
     "replay": replay.replay,
     "backtest": backtest.backtest,
-}.items():
+}
+for name, run in COMMANDS.items():
     app.command(name, cls=Command)(run)
 
 histories = typer.Typer(

@@ -96,9 +96,9 @@ class Command(TyperCommand):
             _tell(stop, ctx.params.get("as_json"))
             raise typer.Exit(stop.code) from None
         except OSError as error:
-            stop = Stop(ExitCode.BAD_INPUT, "bad_input", _system_message(error))
-            _tell(stop, ctx.params.get("as_json"))
-            raise typer.Exit(stop.code) from None
+            unusable = Stop(ExitCode.BAD_INPUT, "bad_input", _system_message(error))
+            _tell(unusable, ctx.params.get("as_json"))
+            raise typer.Exit(unusable.code) from None
         except Exception as error:  # noqa: BLE001 - the last line of defence
             _tell_defect(error, debug=ctx.find_root().params["_debug"])
             raise typer.Exit(ExitCode.DEFECT) from None
@@ -154,10 +154,18 @@ def _usage_message(error: Any) -> str:
     if "Help" in type(error).__name__:  # the command was called without anything
         return str(error.ctx.get_help())
     said = re.sub(r"'([^']*)'", r"`\1`", error.format_message()).replace("Value error, ", "")
-    message, _, near = said.partition(" Did you mean ")
+    message, near = _split_near(said)
     message = message[:1].lower() + message[1:].rstrip(".")
-    help_ = f"did you mean {near}" if near else f"`{_command(error)} --help` says more"
-    return f"error: {message}\n  help: {help_}"
+    return f"error: {message}\n  help: {near or f'`{_command(error)} --help` says more'}"
+
+
+def _split_near(said: str) -> tuple[str, str]:
+    """A message, and apart from it what Typer takes for a near word."""
+    message, _, near = said.partition(" Did you mean ")
+    if near:
+        return message, f"did you mean {near}"
+    message, _, near = said.partition(" (Possible options: ")
+    return message, f"did you mean `{near.rstrip(')').replace(', ', '`, `')}`?" if near else ""
 
 
 def _command(error: Any) -> str:

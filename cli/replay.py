@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tidegate.cli.inputs import AsJson, PolicyOption, bad_input, load, read_record
-from tidegate.cli.output import ExitCode, counted, say, say_json
+from tidegate.cli.inputs import AsJson, PolicyOption, load, read_record
+from tidegate.cli.output import ExitCode, Stop, complain, counted, say, say_json
 
 if TYPE_CHECKING:
     from tidegate.engine import Engine, ReplayResult
 
-Replayed = tuple[str, "ReplayResult"]
+Measure = Literal["identical", "same_outcome"]
 
 
 def replay(
@@ -40,25 +41,56 @@ def replay(
     from tidegate.engine import Engine
 
     engine = Engine(load(policy))
-    results = [(path, _replay(engine, path)) for path in records]
-    differing = [r for _, r in results if not (r.same_outcome if outcome else r.identical)]
+    found = [_replay(engine, path) for path in records]
+    measure: Measure = "same_outcome" if outcome else "identical"
     if as_json:
-        say_json(_as_json(results))
+        say_json({"schema": "tidegate.replay/1", "records": [_as_json(one) for one in found]})
     else:
-        for path, result in results:
-            say(_as_text(path, result))
-        same = "with the same outcome" if outcome else "identical"
-        say(f"{counted(len(results), 'record')}, {len(results) - len(differing):,} {same}")
-    raise typer.Exit(ExitCode.FAILED if differing else ExitCode.FINE)
+        _say(found, measure)
+    raise typer.Exit(_exit_code(found, measure))
 
 
-def _replay(engine: Engine, path: str) -> ReplayResult:
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of one record; `unusable` says why it could not be replayed."""
+
+    path: str
+    result: ReplayResult | None = None
+    unusable: str = ""
+
+    def is_same(self, measure: Measure) -> bool:
+        """Whether the replay agrees with the record."""
+        return self.result is not None and bool(getattr(self.result, measure))
+
+
+def _replay(engine: Engine, path: str) -> Replayed:
     from tidegate.engine import RecordError
 
+    # One bad record must not hide what became of the others.
     try:
-        return engine.replay(read_record(path))
+        return Replayed(path, engine.replay(read_record(path)))
+    except Stop as stop:
+        return Replayed(path, unusable=stop.message)
     except RecordError as error:
-        raise bad_input(f"`{path}` cannot be replayed: {error}") from None
+        return Replayed(path, unusable=f"`{path}` cannot be replayed: {error}")
+
+
+def _exit_code(found: Sequence[Replayed], measure: Measure) -> ExitCode:
+    if any(one.unusable for one in found):
+        return ExitCode.BAD_INPUT
+    same = all(one.is_same(measure) for one in found)
+    return ExitCode.FINE if same else ExitCode.FAILED
+
+
+def _say(found: Sequence[Replayed], measure: Measure) -> None:
+    for one in found:
+        if one.result is None:
+            complain(f"error: {one.unusable}")
+        else:
+            say(_as_text(one.path, one.result))
+    same = sum(one.is_same(measure) for one in found)
+    words = "identical" if measure == "identical" else "with the same outcome"
+    say(f"{counted(len(found), 'record')}, {same:,} {words}")
 
 
 def _as_text(path: str, result: ReplayResult) -> str:
@@ -70,19 +102,15 @@ def _as_text(path: str, result: ReplayResult) -> str:
     return "\n".join(lines)
 
 
-def _as_json(results: Sequence[Replayed]) -> dict[str, Any]:
+def _as_json(one: Replayed) -> dict[str, Any]:
+    result = one.result
     return {
-        "schema": "tidegate.replay/1",
-        "records": [
-            {
-                "record": path,
-                "identical": result.identical,
-                "same_outcome": result.same_outcome,
-                "differences": [
-                    {"path": d.path, "recorded": d.recorded, "replayed": d.replayed}
-                    for d in result.differences
-                ],
-            }
-            for path, result in results
+        "record": one.path,
+        "unusable": one.unusable,
+        "identical": result is not None and result.identical,
+        "same_outcome": result is not None and result.same_outcome,
+        "differences": [
+            {"path": d.path, "recorded": d.recorded, "replayed": d.replayed}
+            for d in (result.differences if result else ())
         ],
     }

@@ -33,9 +33,7 @@ def run_cases(
     loaded = load(policy)
     cases = [case for case in _cases(policy) if only in case.case.name]
     if not cases:
-        missing = f"no case has `{only}` in its name" if only else "there are no cases"
-        help_ = "" if only else f"write the first one into {policy / 'cases' / 'first.yaml'}"
-        raise Stop(ExitCode.NOTHING_TESTED, "no_cases", missing, help_=help_)
+        raise _no_cases(policy, only)
     engine = Engine(loaded)
     results = [run_case(engine, case) for case in cases]
     if as_json:
@@ -44,6 +42,15 @@ def run_cases(
         _say(results, policy)
     passed = all(result.passed for result in results)
     raise typer.Exit(ExitCode.FINE if passed else ExitCode.FAILED)
+
+
+def _no_cases(folder: Path, only: str) -> Stop:
+    if only:
+        message, help_ = f"no case has `{only}` in its name", ""
+    else:
+        message = f"`{folder / 'cases'}` holds no cases"
+        help_ = f"write the first one into {folder / 'cases' / 'first.yaml'}"
+    return Stop(ExitCode.NOTHING_TESTED, "no_cases", message, help_=help_)
 
 
 def _cases(folder: Path) -> tuple[LocatedCase, ...]:

@@ -51,7 +51,10 @@ def _sentence(char: str, offset: int) -> tuple[str, str]:
     if char == "\ufeff" and offset == 0:
         return "the file begins with a byte order mark", "save it as UTF-8 without one"
     if char == "\r":
-        return "a carriage return without its line feed stands here", "end the line in the usual way"
+        return (
+            "a carriage return without its line feed stands here",
+            "end the line in the usual way",
+        )
     name = unicodedata.name(char, f"U+{ord(char):04X}")
     return (
         f"an invisible or direction-changing character stands here ({name.lower()})",
@@ -79,12 +82,17 @@ def disguised(text: str) -> Iterator[tuple[int, int, str]]:
             continue
         if "LATIN" in names or any(n in _ALPHABETS and n != foreign for n in names):
             places = ", ".join(
-                f"`{c}`" for c in dict.fromkeys(c for c, n in zip(word, names, strict=True) if n == foreign)
+                f"`{c}`"
+                for c in dict.fromkeys(c for c, n in zip(word, names, strict=True) if n == foreign)
             )
-            yield match.start(), match.end(), (
-                f"this word mixes alphabets: {places} is {foreign.capitalize()}"
+            yield (
+                match.start(),
+                match.end(),
+                (f"this word mixes alphabets: {places} is {foreign.capitalize()}"),
             )
         elif len(word) >= _SHORTEST and all(char in _LOOK_ALIKES for char in word):
-            yield match.start(), match.end(), (
-                f"this word is {foreign.capitalize()} in letters that look Latin"
+            yield (
+                match.start(),
+                match.end(),
+                (f"this word is {foreign.capitalize()} in letters that look Latin"),
             )

@@ -39,12 +39,8 @@ class Excess(NamedTuple):
     help: str
 
 
-_TOO_DEEP = Excess(
-    f"this nests deeper than {MAX_NESTING} levels", "name a part of it with `let`"
-)
-_TOO_LONG = Excess(
-    f"this chain has more than {MAX_CHAIN} terms", "name parts of it with `let`"
-)
+_TOO_DEEP = Excess(f"this nests deeper than {MAX_NESTING} levels", "name a part of it with `let`")
+_TOO_LONG = Excess(f"this chain has more than {MAX_CHAIN} terms", "name parts of it with `let`")
 _TOO_MANY = Excess(
     f"this chain joins more than {MAX_TERMS} conditions",
     "compare with a set or a list, or name parts of it with `let`",

@@ -4,6 +4,8 @@ Each declaration is parsed on its own (see `scanner`), so one error costs one de
 errors of a file come in one run. The builder makes tree nodes bottom-up without recursion.
 """
 
+# ruff: noqa: ARG002 - Lark calls every method of the builder with the same arguments
+
 from __future__ import annotations
 
 import re
@@ -24,7 +26,7 @@ from tidegate.dsl.diagnostics import Diagnostic, in_order
 from tidegate.dsl.scanner import MAX_ERRORS, MAX_FILE_BYTES, Chunk, scan
 from tidegate.dsl.source import Source, Span
 from tidegate.dsl.syntax_errors import Piece, Stop, describe, describe_stray, opens_nothing
-from tidegate.dsl.words import DECLARATIONS, FUNCTIONS, RESERVED, other_name, why_reserved
+from tidegate.dsl.words import DECLARATIONS, FUNCTIONS, RESERVED
 
 MAX_DEPTH = 160
 """How many nodes deep an expression may be; 32 levels of what people write stay far below."""
@@ -88,7 +90,7 @@ def _read_chunk(
     pieces: list[Piece] = []
     try:
         parsed = _feed(source.text, chunk, pieces)
-    except _Stopped as stopped:
+    except _StoppedError as stopped:
         stop = stopped.stop
         if stop.found and opens_nothing(source, chunk, stop):
             first = Chunk(chunk.word, chunk.start, stop.start)
@@ -101,7 +103,7 @@ def _read_chunk(
     return builder.problems
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     """Where the parser stopped."""
 
     def __init__(self, stop: Stop) -> None:
@@ -112,7 +114,7 @@ class _Stopped(Exception):
 def _feed(text: str, chunk: Chunk, pieces: list[Piece]) -> Tree[Any]:
     """Parse one declaration token by token, so that words run together are noticed.
 
-    The declaration's own text is cut out first: Lark counts the lines before a slice anew each time.
+    The declaration's own text is cut out: before a slice Lark would count the lines anew each time.
     """
     body = text[chunk.start : chunk.end]
     parser = _lark().parse_interactive(body, start=chunk.word)
@@ -120,28 +122,32 @@ def _feed(text: str, chunk: Chunk, pieces: list[Piece]) -> Tree[Any]:
         for token in parser.iter_parse():
             start, end = cast("int", token.start_pos), cast("int", token.end_pos)
             together = _WORD_CHARS.match(body, end) if _WORD_CHARS.match(token[-1]) else None
-            if together is not None or _misplaced(parser, token, body[end:]):
+            if together is not None or _misplaced(parser, token, body):
                 stop_end = together.end() if together else end
-                raise _Stopped(_stop(chunk, body, (start, stop_end), parser, pieces))
+                raise _StoppedError(_stop(chunk, body, (start, stop_end), parser, pieces))
             pieces.append(Piece(token.type, str(token), chunk.start + start, chunk.start + end))
-        return cast("Tree[Any]", parser.feed_eof())
+        return cast("Tree[Any]", parser.feed_eof())  # type: ignore[no-untyped-call]
     except UnexpectedInput as error:
-        if pieces and pieces[-1].start == chunk.start + cast("int", error.pos_in_stream or 0):
+        start, end = _place(body, error)
+        if start < end and pieces and pieces[-1].start == chunk.start + start:
             pieces.pop()  # it was read, but did not fit
-        raise _Stopped(_stop(chunk, body, _place(body, error), parser, pieces)) from None
+        raise _StoppedError(_stop(chunk, body, (start, end), parser, pieces)) from None
 
 
 def _accepted(parser: InteractiveParser, pieces: list[Piece]) -> set[str]:
     """What may follow `pieces`. The stopped parser itself knows less: it has reduced already."""
     conf = copy(parser.parser_state.parse_conf)
     conf.callbacks = cast("Any", {})
-    fresh = InteractiveParser(parser.parser, ParserState(conf, parser.lexer_thread), parser.lexer_thread)
+    fresh = InteractiveParser(
+        parser.parser, ParserState(conf, parser.lexer_thread), parser.lexer_thread
+    )
     for piece in pieces:
         fresh.feed_token(Token(piece.sort, piece.text))
-    return fresh.accepts()
+    return cast("set[str]", fresh.accepts())  # type: ignore[no-untyped-call]
 
 
 _WORD_CHARS = re.compile(r"[A-Za-z0-9_]+")
+_CALL = re.compile(r"\s*\(")
 
 
 def _stop(
@@ -150,9 +156,7 @@ def _stop(
     words = _terminal_words()
     expected = frozenset(words.get(name, name) for name in _accepted(parser, pieces))
     start, end = place
-    return Stop(
-        chunk.start + start, chunk.start + end, body[start:end], expected, tuple(pieces)
-    )
+    return Stop(chunk.start + start, chunk.start + end, body[start:end], expected, tuple(pieces))
 
 
 def _place(body: str, error: UnexpectedInput) -> tuple[int, int]:
@@ -166,12 +170,12 @@ def _place(body: str, error: UnexpectedInput) -> tuple[int, int]:
     return start, max(word.end() if word else 0, start + token)
 
 
-def _misplaced(parser: InteractiveParser, token: Token, after: str) -> bool:
+def _misplaced(parser: InteractiveParser, token: Token, body: str) -> bool:
     """Whether a word of the language was about to be taken for a name."""
     if token.type != "WORD" or token not in RESERVED or token == "points":
         return False
     roles = _roles(parser.parser_state, token)
-    if "function" in roles and after.lstrip().startswith("("):
+    if "function" in roles and _CALL.match(body, cast("int", token.end_pos)):
         return token not in FUNCTIONS
     return "name" in roles
 
@@ -419,7 +423,9 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
 
     def binary(self, meta: Meta, children: _Children) -> tree.Expr:
         left, op, right = children
-        return self._nest(tree.Binary(self._span(meta), cast("Any", str(op)), left, right), left, right)
+        return self._nest(
+            tree.Binary(self._span(meta), cast("Any", str(op)), left, right), left, right
+        )
 
     def minus(self, meta: Meta, children: _Children) -> tree.Expr:
         return self._negative(meta, str(children[0]), children[1])
@@ -435,9 +441,7 @@ class _Builder(Transformer_NonRecursive):  # type: ignore[type-arg]
 
     def call(self, meta: Meta, children: _Children) -> tree.Expr:
         function, *arguments = children
-        return self._nest(
-            tree.Apply(self._span(meta), function, tuple(arguments)), *arguments
-        )
+        return self._nest(tree.Apply(self._span(meta), function, tuple(arguments)), *arguments)
 
     def member(self, meta: Meta, children: _Children) -> tree.Expr:
         return self._nest(tree.Member(self._span(meta), children[0].text, children[1].text))
@@ -805,4 +809,3 @@ def _clause_word(slot: str) -> str:
         "unknown": "if unknown", "unavailable": "if unavailable",
     }  # fmt: skip
     return words.get(slot, slot)
-

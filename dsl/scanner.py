@@ -40,10 +40,12 @@ _TOKEN = re.compile(
     (?P<comment>\#[^\n]*)
   | (?P<text>"(?:[^"\\\n]|\\.)*")
   | (?P<open_text>"[^\n]*)
-  | (?P<quoted>[“”„«‘’][^“”„»‘’"\n]*[“”»‘’]?)
-  | (?P<foreign>[A-Za-z0-9_]*[^\x00-\x7f\s“”„«»‘’][A-Za-z0-9_]*)
+  | (?P<quoted>[\u201c\u201d\u201e\u00ab\u2018\u2019]
+               [^\u201c\u201d\u201e\u00bb\u2018\u2019"\n]*[\u201c\u201d\u00bb\u2018\u2019]?)
+  | (?P<foreign>[A-Za-z0-9_]*[^\x00-\x7f\s\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019][A-Za-z0-9_]*)
   | (?P<instant>[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]*(?:Z|[+-][0-9]{2}:[0-9]{2})?)?)
-  | (?P<network>[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(?:/[0-9]+)?|[0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*(?:/[0-9]+)?)
+  | (?P<network>[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(?:/[0-9]+)?
+               |[0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*(?:/[0-9]+)?)
   | (?P<number>\.?[0-9][0-9A-Za-z_.]*)
   | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
   | (?P<slip>==|&&|\|\||<>|=<|=>|!(?!=)|'[^'\n]*')
@@ -54,7 +56,9 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _LINE_OPENS = re.compile(rf"^[ \t]*({'|'.join(DECLARATIONS)})\b", re.MULTILINE)
-_GOOD_NUMBER = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]{1,6})?(us|ms|s|m|h|d|w|[A-Z]{3})?")
+_GOOD_NUMBER = re.compile(
+    r"(0|[1-9][0-9]*)((us|ms|s|m|h|d|w)|(\.[0-9]{1,6})?([A-Z]{3})?)"
+)
 _SEPARATED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+(?![0-9])")
 _SLIPS = {
     "==": ("`==` is not an operator here", "use `=` to compare"),
@@ -66,12 +70,30 @@ _SLIPS = {
     "!": ("`!` is not an operator here", "write `not`"),
 }
 _ENDERS = frozenset(
-    "managed key folded lenient shadow mandatory missing present end true false points skip all"
-    " before after".split()
+    [
+        "managed",
+        "key",
+        "folded",
+        "lenient",
+        "shadow",
+        "mandatory",
+        "missing",
+        "present",
+        "end",
+        "true",
+        "false",
+        "points",
+        "skip",
+        "all",
+        "before",
+        "after",
+    ]
 )
 _WANTING = frozenset((*CLAUSES, *OPERATORS)) - _ENDERS - frozenset(TYPE_WORDS)
-_WANTING_SIGNS = frozenset("= < > != <= >= + - * / ( , . !".split())
-_BEFORE_STEP_UP = frozenset("then , prefer least or may never because".split())
+_WANTING_SIGNS = frozenset(
+    ["=", "<", ">", "!=", "<=", ">=", "+", "-", "*", "/", "(", ",", ".", "!"]
+)
+_BEFORE_STEP_UP = frozenset(["then", ",", "prefer", "least", "or", "may", "never", "because"])
 
 
 class Token(NamedTuple):
@@ -143,7 +165,7 @@ class _Look:
         self._over = False
 
     def stretch(self, place: int) -> int | None:
-        """Look at the text from `place` on; returns where to go on after a part that is left out."""
+        """Look at the text from `place` on; returns where to go on after a part left out."""
         for before, token, *after in _windows(self._code(place)):
             self._take(before, token, after)
             if self._errors >= MAX_ERRORS or self._over:
@@ -271,9 +293,7 @@ def _comment(source: Source, token: Token) -> Comment:
 # --- where a declaration begins ------------------------------------------------------------------
 
 
-def _opens(
-    text: str, before: Token, token: Token, after: list[Token], chunks: list[Chunk]
-) -> bool:
+def _opens(text: str, before: Token, token: Token, after: list[Token], chunks: list[Chunk]) -> bool:
     """Whether `token` opens a declaration, rather than being a word in one."""
     if token.sort != "word" or token.text not in DECLARATIONS:
         return False
@@ -320,7 +340,7 @@ def _operator_slip(text: str) -> _Found:
 
 
 def _quote_slip(text: str) -> _Found:
-    inner = text.strip("“”„«»‘’").strip()
+    inner = text.strip("\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019").strip()
     return "TG104", "texts stand in straight double quotes", f'write "{_short(inner)}"'
 
 
@@ -366,7 +386,8 @@ _BAD_NUMBERS = tuple(
     for pattern, message, help_text in (
         (r"\..*", "lacks its leading zero", "write `0@`"),
         (r"[0-9]+\.", "ends in its point", "write the digits after it, or leave it out"),
-        (r"0[0-9]+(\.[0-9]+)?([a-z]+|[A-Z]{3})?", "has leading zeros", "write the number without them"),
+        (r"0[0-9]+(\.[0-9]+)?([a-z]+|[A-Z]{3})?", "has leading zeros",
+         "write the number without them"),
         (r"[0-9.]+[eE][0-9]*", "is in scientific notation", "write the digits out"),
         (r"[0-9]+\.[0-9]{7,}", "has more than six decimals", "a number holds six"),
         (r"[0-9][0-9_.]*_[0-9_.]*", "has separators in it", "write the digits alone"),

@@ -77,7 +77,7 @@ def describe(source: Source, chunk: Chunk, stop: Stop) -> Diagnostic:
 def describe_stray(source: Source, start: int) -> Diagnostic:
     """The diagnostic for text that belongs to no declaration."""
     found = source.text[start:].split(maxsplit=1)[0]
-    word = (re.match(r"\w+", found) or re.match(r".", found, re.DOTALL))
+    word = re.match(r"\w+", found) or re.match(r".", found, re.DOTALL)
     text = word.group() if word else found
     return Diagnostic(
         "TG101", f"`{_short(text)}` does not open a declaration",
@@ -103,7 +103,9 @@ def opens_nothing(source: Source, chunk: Chunk, stop: Stop) -> bool:
     if len(indent) > chunk.start - chunk_line or chunk_line == line_start:
         return False
     ended = "$END" in stop.expected and stop.found not in RESERVED
-    meant = bool(nearest(stop.found.lower(), DECLARATIONS)) or stop.found in _ALIASES_OF_DECLARATIONS
+    meant = (
+        bool(nearest(stop.found.lower(), DECLARATIONS)) or stop.found in _ALIASES_OF_DECLARATIONS
+    )
     return ended or (meant and stop.found not in RESERVED)
 
 
@@ -134,8 +136,33 @@ _ORDER = (
     ",", ")", "except", "if", "else", "end", "$END",
 )  # fmt: skip
 _OPERATORS = frozenset(
-    "and or + - * / = != < <= > >= otherwise between in not is starts ends contains like . "
-    "SIGN FACTOR RELATION".split()
+    [
+        "and",
+        "or",
+        "+",
+        "-",
+        "*",
+        "/",
+        "=",
+        "!=",
+        "<",
+        "<=",
+        ">",
+        ">=",
+        "otherwise",
+        "between",
+        "in",
+        "not",
+        "is",
+        "starts",
+        "ends",
+        "contains",
+        "like",
+        ".",
+        "SIGN",
+        "FACTOR",
+        "RELATION",
+    ]
 )
 _SILENT_ALTERNATIVES = {"?", "."}
 _MOST = 14
@@ -143,7 +170,9 @@ _MOST = 14
 
 def _general(case: _Case) -> _Said:
     stop = case.stop
-    found = f"`{_short(stop.found)}` does not fit here" if stop.found else "the declaration ends here"
+    found = (
+        f"`{_short(stop.found)}` does not fit here" if stop.found else "the declaration ends here"
+    )
     wanted = _expected(case)
     return _Said(f"{found}; expected {wanted}" if wanted else found, _help(case))
 
@@ -171,7 +200,9 @@ def _expected(case: _Case) -> str:
 def _expected_value(case: _Case) -> str:
     if "not" not in case.stop.expected:
         return "a value"
-    return "a value or a condition" if case.stop.last in ("(", "=", "then", "else") else "a condition"
+    return (
+        "a value or a condition" if case.stop.last in ("(", "=", "then", "else") else "a condition"
+    )
 
 
 def _after_value(expected: frozenset[str]) -> list[str]:
@@ -282,13 +313,36 @@ def _reserved_name(case: _Case) -> _Said | None:
         return None
     if "NETWORK" in expected and case.stop.last == "in" and found in _STRUCTURE:
         return None
-    return _Said(f"{why_reserved(found)} and cannot be a name", f"call it `{other_name(found)}`",
-                 "TG105")
+    return _Said(
+        f"{why_reserved(found)} and cannot be a name", f"call it `{other_name(found)}`", "TG105"
+    )
 
 
 _STRUCTURE = frozenset(
-    "then and or when else end if except otherwise between is in over where because starts ends "
-    "contains like by always at".split()
+    [
+        "then",
+        "and",
+        "or",
+        "when",
+        "else",
+        "end",
+        "if",
+        "except",
+        "otherwise",
+        "between",
+        "is",
+        "in",
+        "over",
+        "where",
+        "because",
+        "starts",
+        "ends",
+        "contains",
+        "like",
+        "by",
+        "always",
+        "at",
+    ]
 )
 
 
@@ -324,13 +378,19 @@ def _late_clause(case: _Case) -> _Said | None:
     if case.chunk.word not in ("rule", "guarantee") or not stop.read("when"):
         return None
     if stop.found in describing and ("or" in stop.expected or "$END" in stop.expected):
-        return _Said(f"`{stop.found}` stands before `when`", "move it up: describing clauses come first")
+        return _Said(
+            f"`{stop.found}` stands before `when`", "move it up: describing clauses come first"
+        )
     return None
 
 
 def _chained(case: _Case) -> _Said | None:
     found, expected = case.stop.found, case.stop.expected
-    if found in ("<=", ">=", "!=", "=", "<", ">") and "or" in expected and "RELATION" not in expected:
+    if (
+        found in ("<=", ">=", "!=", "=", "<", ">")
+        and "or" in expected
+        and "RELATION" not in expected
+    ):
         return _Said(
             "comparisons cannot be chained",
             "join two comparisons with `and`, or write `x between a and b`", "TG110",
@@ -354,8 +414,12 @@ def _brackets(case: _Case) -> _Said | None:
     closing = not stop.found or stop.found in RESERVED
     if opened is None or not closing:
         return None
-    return _Said("this parenthesis is not closed", "close it with `)`", "TG111",
-                 ((_at(case, opened), "opened here"),))
+    return _Said(
+        "this parenthesis is not closed",
+        "close it with `)`",
+        "TG111",
+        ((_at(case, opened), "opened here"),),
+    )
 
 
 def _unended_case(case: _Case) -> _Said | None:
@@ -367,8 +431,11 @@ def _unended_case(case: _Case) -> _Said | None:
     if "end" in stop.expected and stop.found != "when":
         return _Said("this `case` is not ended", "end it with `end`", "TG111", related)
     if "else" in stop.expected and stop.found == "end":
-        return _Said("this `case` has no `else`", "say what it is where no branch holds: `else 0 end`",
-                     related=related)
+        return _Said(
+            "this `case` has no `else`",
+            "say what it is where no branch holds: `else 0 end`",
+            related=related,
+        )
     return None
 
 
@@ -398,8 +465,10 @@ def _amount(case: _Case) -> _Said | None:
         return _Said(f"`{stop.found}` does not fit here; a currency is written in capitals",
                      f"write `{stop.found.upper()}`")  # fmt: skip
     if unit and stop.last[-1:].isdigit():
-        way = "write `12%`" if stop.found == "percent" else (
-            "an amount is written with its currency in capitals: `100 EUR`"
+        way = (
+            "write `12%`"
+            if stop.found == "percent"
+            else ("an amount is written with its currency in capitals: `100 EUR`")
         )
         return _Said(f"`{_short(stop.found)}` does not fit here", way, "TG102")
     if stop.found in ("€", "$", "£"):
@@ -407,7 +476,7 @@ def _amount(case: _Case) -> _Said | None:
     return None
 
 
-_UNITS_OF_MONEY = frozenset("euro euros dollar dollars pound pounds percent".split())
+_UNITS_OF_MONEY = frozenset(["euro", "euros", "dollar", "dollars", "pound", "pounds", "percent"])
 _UNITS = {
     "seconds": "s", "second": "s", "sec": "s", "s": "s", "minutes": "m", "minute": "m", "min": "m",
     "mins": "m", "m": "m", "hours": "h", "hour": "h", "h": "h", "days": "d", "day": "d", "d": "d",
@@ -450,22 +519,24 @@ def _is(case: _Case) -> _Said | None:
         other = "missing" if word == "present" else "present"
         return _Said("`is not` is not an operator here", f"write `is {other}`", "TG103")
     if stop.found.lower() in ("null", "none", "nil", "undefined", "empty", "unknown", "absent"):
-        return _Said(f"`is {_short(stop.found)}` is not an operator here", "write `is missing`", "TG103")
+        return _Said(
+            f"`is {_short(stop.found)}` is not an operator here", "write `is missing`", "TG103"
+        )
     return _Said("after `is` stands `missing` or `present`", "use `=` to compare")
 
 
 _BRACKETS_OF_OTHERS = {
     "[": ("a set stands in parentheses", "write `in (1, 2)`"),
     "]": ("a set stands in parentheses", "write `in (1, 2)`"),
-    "{": ("braces are no part of the language", "delete them; a declaration ends where the next begins"),
-    "}": ("braces are no part of the language", "delete them; a declaration ends where the next begins"),
-    ";": ("`;` is no part of the language", "delete it; a declaration ends where the next begins"),
+    "{": ("braces are no part of the language", "delete it; the next declaration ends this one"),
+    "}": ("braces are no part of the language", "delete it; the next declaration ends this one"),
+    ";": ("`;` is no part of the language", "delete it; the next declaration ends this one"),
 }  # fmt: skip
 _SIGNS_OF_OTHERS = {
     ":": "delete it, or write `then`", "%": "a percentage is written `12%`; there is no remainder",
     "^": "there is no power; multiply", "?": "write `case when … then … else … end`",
-    "&": "write `and`", "|": "write `or`", "~": 'write `like "a*"`', "@": "a field is its name alone",
-    "$": "a field is its name alone", "`": "names need no quotes", "\\": "lines need no joining",
+    "&": "write `and`", "|": "write `or`", "~": 'write `like "a*"`',
+    "@": "a field is its name alone", "$": "a field is its name alone", "`": "names need no quotes", "\\": "lines need no joining",
 }  # fmt: skip
 
 
@@ -492,8 +563,9 @@ def _capital(case: _Case) -> _Said | None:
         return _Said(f"`{_short(found)}` does not fit here",
                      f"words of the language are lower case: `{found.lower()}`")  # fmt: skip
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", found).lower()
-    return _Said(f"`{_short(found)}` does not fit here; names are lower case", f"call it `{_short(snake)}`",
-                 "TG105" if "WORD" in case.stop.expected else "TG101")  # fmt: skip
+    code = "TG105" if "WORD" in case.stop.expected else "TG101"
+    message = f"`{_short(found)}` does not fit here; names are lower case"
+    return _Said(message, f"call it `{_short(snake)}`", code)
 
 
 def _otherwise_rule(case: _Case) -> _Said | None:
@@ -502,24 +574,32 @@ def _otherwise_rule(case: _Case) -> _Said | None:
     if stop.found in ("else", "elif", "elsif") and not stop.read("case"):
         return _Said(f"a rule has no `{stop.found}`", "write a second rule for the other case")
     if rule and stop.found == "unless":
-        return _Said("`unless` is no word of the language", "an exception is written `except when …`")
+        return _Said(
+            "`unless` is no word of the language", "an exception is written `except when …`"
+        )
     if rule and "when" in stop.expected and "then" not in stop.expected and stop.last != "except":
         if stop.found in ("decline", "hold", "review", "step_up", "then", "add", "tag"):
             return _Said(f"`{stop.found}` does not fit here; a rule needs its condition first",
                          "write `when …`, then `then …`")  # fmt: skip
         if stop.found in ("if", "where"):
-            return _Said(f"`{stop.found}` does not fit here", "the condition of a rule opens with `when`")
+            return _Said(
+                f"`{stop.found}` does not fit here", "the condition of a rule opens with `when`"
+            )
     return None
 
 
 def _action(case: _Case) -> _Said | None:
     stop = case.stop
-    if stop.last == "step_up" and (not stop.found or stop.found in RESERVED) and (
-        stop.before[-2:-1] and stop.before[-2].text in ("then", ",", "prefer")
+    if (
+        stop.last == "step_up"
+        and (not stop.found or stop.found in RESERVED)
+        and (stop.before[-2:-1] and stop.before[-2].text in ("then", ",", "prefer"))
     ):
         return _Said("`step_up` needs a name here", "say which step_up: `step_up strong`")
     if stop.last == "because" and stop.found.startswith('"'):
-        return _Said("a reason is named here", 'declare it with `reason NAME "…"` and write its name')
+        return _Said(
+            "a reason is named here", 'declare it with `reason NAME "…"` and write its name'
+        )
     if stop.last == "in" and stop.found.startswith('"'):
         return _Said("a set stands in parentheses", f"write `in ({_short(stop.found)}, …)`")
     if stop.found == "and" and "because" in stop.expected:
@@ -535,14 +615,17 @@ def _first_words(case: _Case) -> _Said | None:
     if stop.found in RESERVED and re.match(r"\s*(=|of\b|version\b|\")", case.after):
         return None
     if not stop.found or stop.found in RESERVED or stop.found.startswith('"'):
-        return _Said(f"this `{case.chunk.word}` has no name", f"write `{case.chunk.word} some_name`")
+        return _Said(
+            f"this `{case.chunk.word}` has no name", f"write `{case.chunk.word} some_name`"
+        )
     return None
 
 
 _RESERVED_AS_NAMES = frozenset((*TYPE_WORDS, *DECLARATIONS))
 _SPECIALS: tuple[Callable[[_Case], _Said | None], ...] = (
-    _first_words, _action, _twice, _late_clause, _field_clause, _is, _range, _reserved_name, _chained,
-    _unended_case, _brackets, _spaced_duration, _amount, _foreign_sign, _otherwise_rule, _capital,
+    _first_words, _action, _twice, _late_clause, _field_clause, _is, _range, _reserved_name,
+    _chained, _unended_case, _brackets, _spaced_duration, _amount, _foreign_sign, _otherwise_rule,
+    _capital,
 )  # fmt: skip
 
 

@@ -152,26 +152,26 @@ class ColumnReader:
 
     def read(self, frame: pl.DataFrame, at_us: Int64s | None = None) -> Cells:
         """The column's values in `frame`; money in another currency needs the rows' times."""
-        if self.origin.constant is not None:
-            raw = pl.Series([self.origin.constant])
-            values, faults = self._read(raw)
-            values, faults = values.repeat(frame.height), faults.repeat(frame.height)
-        else:
-            raw = frame[self.origin.column]
-            values, faults = self._read(raw)
+        groups = self._by_currency(frame) if self.field.type.kind is Kind.MONEY else []
+        values, faults = self._read_all(frame, groups)
         money = None
-        if self.field.type.kind is Kind.MONEY:
-            groups = self._by_currency(frame)
-            if self.origin.currency_column:
-                values, faults = self._read_each(frame, groups)
-            money = _originals(values, groups)
+        if groups:
+            money = self._originals(groups, values, faults)
             self._convert_all(groups, values, faults, at_us)
-            large = np.abs(values) > INT64_MAX // 10**NUMBER_DIGITS
-            faults[large & (faults == FINE)] = self._fault("above_maximum")
         self._judge_bounds(values, faults)
         self._judge_absence(faults)
         dictionary = tuple(self._entries) if self.coded else None
         return Cells(values, dictionary, faults, tuple(self._fault_codes), money)
+
+    def _read_all(
+        self, frame: pl.DataFrame, groups: list[tuple[str, Int64s]]
+    ) -> tuple[Int64s, Codes]:
+        if self.origin.constant is not None:
+            values, faults = self._read(pl.Series([self.origin.constant]))
+            return values.repeat(frame.height), faults.repeat(frame.height)
+        if self.origin.currency_column:
+            return self._read_each(frame, groups)
+        return self._read(frame[self.origin.column])
 
     # what may be missing
 
@@ -389,6 +389,19 @@ class ColumnReader:
                 faults[rows] = np.where(faults[rows] == FINE, bad, faults[rows])
         return values, faults
 
+    def _originals(
+        self, groups: list[tuple[str, Int64s]], values: Int64s, faults: Codes
+    ) -> Originals:
+        """The amounts as numbers; one that a number cannot hold is refused."""
+        amounts, codes = np.zeros(len(values), np.int64), np.full(len(values), -1, np.int64)
+        for code, (currency, rows) in enumerate(groups):
+            factor = 10 ** (NUMBER_DIGITS - MINOR_DIGITS.get(currency, 0))
+            reach, minor = INT64_MAX // factor, values[rows]
+            fits = (-reach <= minor) & (minor <= reach)
+            faults[rows[~fits & (faults[rows] == FINE)]] = self._fault("above_maximum")
+            amounts[rows], codes[rows] = np.where(fits, minor, 0) * factor, code
+        return Originals(amounts, codes, tuple(currency for currency, _ in groups))
+
     def _convert_all(
         self,
         groups: list[tuple[str, Int64s]],
@@ -422,15 +435,6 @@ class ColumnReader:
         amount = Amount(minor, currency)
         found = convert(self.rates, self.field.name, amount, self.program.currency, day)
         return None if found is None or abs(found.minor) > INT64_MAX else found.minor
-
-
-def _originals(values: Int64s, groups: list[tuple[str, Int64s]]) -> Originals:
-    amounts, codes = np.zeros(len(values), np.int64), np.full(len(values), -1, np.int64)
-    for code, (currency, rows) in enumerate(groups):
-        factor = 10 ** (NUMBER_DIGITS - MINOR_DIGITS.get(currency, 0))
-        # Where this wraps, the door refuses the amount; it does not get to an evaluator.
-        amounts[rows], codes[rows] = values[rows] * factor, code
-    return Originals(amounts, codes, tuple(currency for currency, _ in groups))
 
 
 # --- raw values --------------------------------------------------------------------------------

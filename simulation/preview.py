@@ -171,7 +171,12 @@ class _Tally:
             outcomes=_counts(self.outcomes),
             faults=tuple(FaultCount(*fault, rows) for fault, rows in sorted(intake.faults.items())),
             named=tuple(
-                NamedRow(bad.file, bad.row, bad.key, tuple(": ".join(f) for f in bad.faults))
+                NamedRow(
+                    bad.file,
+                    bad.row,
+                    bad.key,
+                    tuple(": ".join(filter(None, f)) for f in bad.faults),
+                )
                 for bad in intake.named
             ),
             invalid=tuple(

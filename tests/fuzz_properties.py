@@ -247,14 +247,13 @@ def breaches(
         seen["clamp decisions"] += 1
         seen["clamp unclamped above"] += any(free[x] > reached[x] for x in LADDERS)
         for models, rungs in groups.items():
-            for _ in range(2):
-                other = otherwise_scored(rng, situation, models)
-                changed = rungs_of(decided(other).outcome)
-                seen["clamp comparisons"] += len(rungs)
-                for ladder, rung in rungs:
-                    if (reached[ladder] >= rung) != (changed[ladder] >= rung):
-                        what = f"{sorted(models)} decide {RUNGS[ladder](rung).name} of {ladder}"
-                        return Fault(what, situation)
+            other = otherwise_scored(rng, situation, models)
+            changed = rungs_of(decided(other).outcome)
+            seen["clamp comparisons"] += len(rungs)
+            for ladder, rung in rungs:
+                if (reached[ladder] >= rung) != (changed[ladder] >= rung):
+                    what = f"{sorted(models)} decide {RUNGS[ladder](rung).name} of {ladder}"
+                    return Fault(what, situation)
         for model, judge in lowering:
             if situation.statuses[model] != "ok":
                 continue

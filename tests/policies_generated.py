@@ -102,6 +102,8 @@ SUMS = {
 }
 """What an arithmetic operator makes of what, by its result (LANGUAGE.md 3)."""
 
+INTEGERS = (COUNT, NUMBER, MONEY, TIME, DURATION)
+CALENDAR = ("hour", "minute", "weekday", "day", "month")
 REASONS = ("burst", "gap", "large", "unusual", "down")
 STEP_UPS = (("soft", 1), ("strong", 2), ("plain", 2))
 MAY = ("review", "hold", "decline", "prefer", "step_up", "exempt", "relax", "advise")
@@ -135,7 +137,7 @@ class Name:
 class Shape:
     """What sort of policies are wanted."""
 
-    rules: tuple[int, int] = (4, 8)
+    rules: tuple[int, int] = (4, 7)
     models: tuple[int, int] = (0, 3)
     depth: int = 3
     vouching: bool = False
@@ -290,9 +292,12 @@ class Writer:
         return f"case{branches} else {default} end" if default else ""
 
     def _arithmetic(self, of: Type, depth: int) -> str:
-        if of != TIME and self.chance(0.18):
-            return f"(- {_guarded(self.value(of, depth))})"
-        left, op, right = self.rng.choice(SUMS[of])
+        if of != TIME and self.chance(0.1):
+            return self._minus(of, depth)
+        return self._sum(of, self.rng.choice(SUMS[of]), depth)
+
+    def _sum(self, of: Type, row: tuple[Type, str, Type], depth: int) -> str:
+        left, op, right = row
         first, second = self.value(left, depth), self.value(right, depth)
         if op == "/" and second.strip("()").lstrip("-").split(" ")[0] in ("0", "0.0", "0s"):
             second = {COUNT: "7", NUMBER: "0.3", MONEY: f"3 {self.unit}", DURATION: "7s"}[right]
@@ -300,25 +305,19 @@ class Writer:
 
     def _integer_call(self, of: Type, depth: int) -> str:
         rng = self.rng
-        zone = f', "{rng.choice(ZONES)}"' if self.chance(0.5) else ""
         calls: list[Callable[[], str]] = [
-            lambda: f"min({self.value(of, depth)}, {self.value(of, depth)})",
-            lambda: f"max({self.value(of, depth)}, {self.leaf(of)}, {self.leaf(of)})",
+            lambda: self._extreme(of, rng.choice(("min", "max")), depth)
         ]
         if of == TIME:
-            calls.append(lambda: f"date({self.value(TIME, depth)}{zone})")
+            calls.append(lambda: self._calendar(of, "date", depth))
         else:
-            calls.append(lambda: f"abs({self.value(of, depth)})")
-        if of == NUMBER:
-            calls += [lambda: f"round({self.value(of, depth)}, {rng.randint(0, 6)})"] * 3
-        if of == MONEY:
-            digits = rng.randint(0, CURRENCIES[self.unit])
-            calls.append(lambda: f"round({self.value(of, depth)}, {digits})")
+            calls.append(lambda: self._absolute(of, depth))
+        if of in (NUMBER, MONEY):
+            digits = 6 if of == NUMBER else CURRENCIES[self.unit]
+            calls += [lambda: f"round({self.value(of, depth)}, {rng.randint(0, digits)})"] * 3
         if of == COUNT:
-            unit = rng.choice(("hour", "minute", "weekday", "day", "month"))
-            calls += [lambda: f"{unit}({self.value(TIME, depth)}{zone})"] * 5
-            calls.append(lambda: f"days_since({self.value(TIME, depth)})")
-            calls.append(lambda: f"length({self.value(TEXT, depth)})")
+            calls += [lambda: self._calendar(of, rng.choice(CALENDAR), depth)] * 3
+            calls += [lambda: self._days_since(of, depth), lambda: self._length(of, depth)]
         return rng.choice(calls)()
 
     def _text_call(self, of: Type, depth: int) -> str:
@@ -333,7 +332,7 @@ class Writer:
     def condition(self, depth: int) -> str:
         """Any condition that does not read points."""
         if depth <= 0 or self.chance(0.35):
-            return self.atom(self.rng.choice((0, 1, 1, 2)))
+            return self.atom(min(depth + 1, self.rng.choice((0, 1, 1, 2))))
         if self.chance(0.2):
             return f"not ({self.condition(depth - 1)})"
         items = [self.condition(depth - 1) for _ in range(self.rng.randint(2, 3))]
@@ -343,7 +342,8 @@ class Writer:
     def atom(self, depth: int) -> str:
         """One test."""
         makers: list[Callable[[int], str]] = [
-            *[self._compare] * 6,
+            *[self._compare] * 4,
+            *[self._operator] * 12,
             *[self._score] * 4,
             self._between,
             self._in_set,
@@ -369,7 +369,7 @@ class Writer:
         op = self.rng.choice(ordered if of.kind in INTEGER_KINDS else ordered[:2])
         if of == IP:
             return self._compare_address(op)
-        left = self.value(of, max(depth, 1))
+        left = self.value(of, depth)
         literal = of != TOKEN and self.chance(0.6)
         right = self.literal(of) if literal else self.value(of, depth - 1)
         if of == NUMBER and literal and self.chance(0.3):
@@ -379,6 +379,54 @@ class Writer:
         if self.chance(0.8):
             return f"{_bare(left)} {op} {right}"
         return f"{right} {op} {left}"
+
+    def _operator(self, depth: int) -> str:
+        """A test of one operator, each as often as any other, so that none is rarely met."""
+        of, left = self.rng.choice(self._forms(max(depth - 1, 0)))()
+        if not left:
+            return ""
+        if of == TOKEN or self.chance(0.3):
+            return f"{left} is {self.rng.choice(('missing', 'present'))}"
+        op = self.rng.choice(("=", "!=", "<", "<=", ">", ">=") if of in INTEGERS else ("=", "!="))
+        if of == IP:
+            return f"{left} in {self.rng.choice(NETWORKS)}"
+        if of in INTEGERS and self.chance(0.2):
+            return f"{left} in ({self.literal(of)}, {self.literal(of)})"
+        return f"{left} {op} {self.literal(of)}"
+
+    def _forms(self, depth: int) -> list[Callable[[], tuple[Type, str]]]:
+        def form(of: Type, make: Callable[..., str], *rest: object) -> Callable[[], tuple[Type, str]]:
+            return lambda: (of, make(of, *rest))
+
+        forms = [form(of, self._sum, r, depth) for of, rows in SUMS.items() for r in rows] * 2
+        forms += [form(of, self._minus, depth) for of in INTEGERS if of != TIME] * 2
+        forms += [form(of, self._absolute, depth) for of in INTEGERS if of != TIME]
+        forms += [form(of, self._extreme, f, depth) for of in INTEGERS for f in ("min", "max")]
+        forms += [form(COUNT, self._calendar, unit, depth) for unit in CALENDAR] * 2
+        forms += [form(of, self._integer_call, depth) for of in (TIME, NUMBER, MONEY)]
+        forms += [form(COUNT, self._days_since, depth), form(COUNT, self._length, depth)]
+        forms += [form(of, make, depth) for make in (self._otherwise, self._case, self.value)
+                  for of in (*INTEGERS, TEXT, TOKEN, COUNTRY, IP, CHANNEL, GRADE, FLAG)]  # fmt: skip
+        return forms
+
+    def _minus(self, of: Type, depth: int) -> str:
+        return f"(- {_guarded(self.value(of, depth))})"
+
+    def _absolute(self, of: Type, depth: int) -> str:
+        return f"abs({self.value(of, depth)})"
+
+    def _extreme(self, of: Type, function: str, depth: int) -> str:
+        return f"{function}({self.value(of, depth)}, {self.leaf(of)}, {self.leaf(of)})"
+
+    def _calendar(self, of: Type, unit: str, depth: int) -> str:
+        zone = f', "{self.rng.choice(ZONES)}"' if self.chance(0.5) else ""
+        return f"{unit}({self.value(TIME, depth)}{zone})"
+
+    def _days_since(self, of: Type, depth: int) -> str:
+        return f"days_since({self.value(TIME, depth)})"
+
+    def _length(self, of: Type, depth: int) -> str:
+        return f"length({self.value(TEXT, depth)})"
 
     def _compare_address(self, op: str) -> str:
         fine = [n for n in self.readable(IP) if not n.coarse]
@@ -825,6 +873,7 @@ class Maker:
             self._relaxing,
             self._mandatory,
             self._replacing,
+            self._advisers,
         )
         if self.shape.vouching:
             kinds = (*[self._adder] * 4, *[self._reader] * 3, self._ordinary, self._relaxing)
@@ -962,6 +1011,26 @@ class Maker:
         then = self._asks(1)
         when = writer.condition(2)
         self._add_rule(event, when, then, then[0], writer.optional, ["mandatory"])
+
+    def _advisers(self, event: str) -> None:
+        """Two rules that advise different values; what one reads excludes the other, or nearly."""
+        if event != "payment":
+            return
+        pairs = (
+            ('channel = "ecom"', 'channel = "pos"'),
+            ('grade = "low"', 'grade in ("mid", "high")'),
+            ("items > 5", "items <= 5"),
+            (f"amount > 5 {self.unit}", f"amount < 5 {self.unit}"),
+            ("verified", "not verified"),
+            ("familiar", "not familiar"),
+            ('not (channel = "ecom")', 'channel = "ecom"'),
+        )
+        for value, test in zip(("1", "2"), self.rng.choice(pairs), strict=True):
+            writer = self.writer(event)
+            when = f"{test} and {_wrapped(writer.condition(1))}" if self.chance(0.5) else test
+            then = [f"advise desk = {value}"]
+            spare = self.rng.choice(("skip", then[0]))
+            self._add_rule(event, when, then, spare, writer.optional, self._status())
 
     def _replacing(self, event: str) -> None:
         """Two or three versions of one rule, the newer ones in a rollout."""

@@ -26,7 +26,7 @@ def build_tree(tree: Path) -> None:
     for file in ROOT.iterdir():
         if file.is_file():
             shutil.copy(file, tree)
-    for folder in ("src", *code_folders(ROOT)):
+    for folder in ("src", "docs", *code_folders(ROOT)):
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
         shutil.copytree(ROOT / folder, tree / folder, symlinks=True, ignore=ignored)
 
@@ -58,8 +58,9 @@ def files_below_the_folders() -> set[str]:
     below = {
         path.relative_to(ROOT)
         for folder in code_folders(ROOT)
-        for path in (ROOT / folder).rglob("*")
-        if path.is_file() and not is_litter(path.relative_to(ROOT))
+        for top, _, names in os.walk(ROOT / folder, followlinks=True)
+        for path in (Path(top, name) for name in names)
+        if not is_litter(path.relative_to(ROOT))
     }
     return {f"tidegate/{path.as_posix()}" for path in below} | {
         "tidegate/__init__.py",
@@ -90,17 +91,25 @@ def test_the_wheel_runs_unpacked(wheel: Path, tmp_path: Path) -> None:
     unpacked = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(unpacked)
-    script = "import tidegate; print(tidegate.__file__); import tidegate.cli.main"
-    finished = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(unpacked)},
+    finished = python(unpacked, "-c", "import tidegate; print(tidegate.__file__)")
+    assert finished.stdout.startswith(str(unpacked))
+    for command in ("init shop", "check shop", "test shop"):
+        finished = python(unpacked, "-m", "tidegate.cli", *command.split())
+        assert finished.returncode == 0, finished.stderr
+    explained = python(unpacked, "-m", "tidegate.cli", "explain", "TG411").stdout
+    assert explained == (ROOT / "docs" / "diagnostics" / "TG411.md").read_text()
+
+
+def python(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python beside an unpacked wheel, away from the repository."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=site.parent,
+        env=os.environ | {"PYTHONPATH": str(site)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.startswith(str(unpacked))
 
 
 def pinned(*names: str) -> dict[str, str]:

@@ -32,14 +32,14 @@ def commands() -> dict[str, Any]:
 
 def section(name: str) -> str:
     """The part of the page below a heading."""
-    found = re.search(rf"^## {re.escape(name)}\n(.*?)(?=^## |\Z)", PAGE, re.M | re.S)
+    found = re.search(rf"^## {re.escape(name)}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     assert found, f"docs/cli.md has no section `{name}`"
     return found[1]
 
 
 def test_every_command_has_its_section_and_every_section_its_command() -> None:
     """A command nobody reads about might as well not be there."""
-    headings = set(re.findall(r"^## (.+)$", PAGE, re.M)) - {"Exit codes"}
+    headings = set(re.findall(r"^## (.+)$", PAGE, re.MULTILINE)) - {"Exit codes"}
     assert headings == set(commands())
 
 
@@ -55,16 +55,16 @@ def test_every_option_is_in_its_section(name: str) -> None:
 
 def test_exit_codes_are_the_same_everywhere() -> None:
     """Scripts act on them; two lists that differ break one script each."""
-    documented = set(map(int, re.findall(r"^\| (\d+) \|", section("Exit codes"), re.M)))
-    helped = set(map(int, re.findall(r"^  (\d+) ", EXIT_CODES, re.M)))
+    documented = set(map(int, re.findall(r"^\| (\d+) \|", section("Exit codes"), re.MULTILINE)))
+    helped = set(map(int, re.findall(r"^  (\d+) ", EXIT_CODES, re.MULTILINE)))
     assert documented == helped | {ExitCode.INTERRUPTED} == set(ExitCode)
 
 
 def transcripts() -> list[tuple[str, int, str]]:
     """Every invocation of the page: command, exit code and the output that stands below it."""
     found = []
-    for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.M | re.S):
-        for shown in re.split(r"^\$ ", block, flags=re.M)[1:]:
+    for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        for shown in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             line, _, output = shown.partition("\n")
             command, _, code = line.partition("  # exit ")
             found.append((command, int(code or 0), output))
@@ -76,7 +76,7 @@ def matches(shown: str, printed: str) -> bool:
     if not shown.strip():
         return True
     pattern = re.escape(shown.rstrip("\n")).replace(r"\.\.\.", ".*")
-    return re.fullmatch(pattern, printed.rstrip("\n"), re.S) is not None
+    return re.fullmatch(pattern, printed.rstrip("\n"), re.DOTALL) is not None
 
 
 def test_every_invocation_runs_and_prints_what_is_shown(run: Run) -> None:

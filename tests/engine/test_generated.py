@@ -237,19 +237,19 @@ def test_comparisons_that_are_undone_round_as_the_arithmetic_does() -> None:
 
 
 def test_quotients_of_two_inputs_round_half_to_even() -> None:
-    """A ratio is compared without dividing; a tie has to fall as the division would."""
+    """A ratio is compared without dividing; a tie (1/128, 3/128) has to fall as there."""
     amount = nodes.field_input("amount", COUNT, bounds=Bounds(-9, 9))
-    typical = nodes.field_input("typical", NUMBER, optional=True, bounds=Bounds(0, 64 * 10**6))
+    typical = nodes.field_input("typical", NUMBER, optional=True, bounds=Bounds(0, 128 * 10**6))
     ratio = nodes.arithmetic("/", amount, typical)
     conditions = [
         nodes.compare(op, value, nodes.constant(NUMBER, cut))  # type: ignore[arg-type]
         for value in (ratio, nodes.otherwise(ratio, nodes.constant(NUMBER, 7_812)))
         for op in COMPARISONS
-        for cut in (-7_813, -7_812, 0, 7_811, 7_812, 7_813, 140_624, 140_625, 140_626)
+        for cut in (-7_813, -7_812, 0, 7_811, 7_812, 7_813, 23_437, 23_438, 23_439)
     ]
     compiled = compiled_of(conditions, (amount, typical))
     for first in range(-9, 10):
-        for second in (None, 0, 1, 64 * 10**6, 128 * 10**6 // 3):
+        for second in (None, 0, 1, 64 * 10**6, 128 * 10**6):
             agree(compiled, situation_of(compiled.event, first, second), frozenset())
 
 
@@ -339,6 +339,31 @@ def test_dates_switch_rules_on_and_off() -> None:
         assert agree(compiled, situation_of(event, at_us), frozenset()).fired == fired
         decided = compiled.decide_values((at_us,), {}, {})
         assert decided.evaluation.fired == fired
+
+
+def test_a_decision_that_a_score_made_is_not_served_again() -> None:
+    """One payment is declined for its amount, the next, of the same rules, for a score alone."""
+    amount = nodes.field_input("amount", MONEY)
+    score = nodes.score_input("score_0", "model_0")
+    base = random_program(Random(0), rules=1, models=1)
+    model = replace(base.models[0], use_when=None, may=frozenset({"review"}), ceilings=())
+    condition = nodes.either(
+        nodes.compare(">", amount, nodes.constant(MONEY, 100)),
+        nodes.compare(">", score, nodes.constant(NUMBER, 500_000)),
+    )
+    event = replace(
+        base.events[0],
+        default=Disposition.APPROVE,
+        rules=(rule(0, condition),),
+        inputs=(amount, score),
+        lets=(),
+    )
+    program = replace(base, events=(event,), models=(model,))
+    compiled = compile_event(program, event, {})
+    for amount_minor, word in ((200, "decline"), (50, "approve"), (200, "decline")):
+        decided = compiled.decide_values((amount_minor, 900_000), {}, {"model_0": "ok"})
+        assert decided.evaluation.fired == 1
+        assert (decided.outcome.word, bool(decided.capped)) == (word, word == "approve")
 
 
 def test_a_decision_is_remembered_only_by_what_it_depends_on(

@@ -104,7 +104,9 @@ def test_managed_lists_are_given(tmp_path: Path) -> None:
     silenced = CASE.replace("  expect:", "  lists: {trusted: [tok_1]}\n  expect:")
     expected = silenced.replace("[blocked, far]", "[blocked]").replace(", far]", "]")
     assert differences(tmp_path, expected) == {}
-    assert differences(tmp_path, CASE.replace("  expect:", "  lists: {trusted: []}\n  expect:")) == {}
+    assert (
+        differences(tmp_path, CASE.replace("  expect:", "  lists: {trusted: []}\n  expect:")) == {}
+    )
     assert "case" in differences(tmp_path, silenced.replace("trusted:", "trustd:"))
     assert "case" in differences(tmp_path, silenced.replace("tok_1]}", "'4111111111111111']}"))
 
@@ -151,7 +153,7 @@ def test_a_bad_case_is_named_by_file_and_line(
     problem = read(tmp_path, CASE.replace(old, new)).diagnostics[0]
     assert problem.code == "TG801"
     assert problem.span.path == "cases/some.yaml"
-    assert problem.line == line or not line and problem.line > 0
+    assert problem.line == line or (not line and problem.line > 0)
     assert said in f"{problem.message} {problem.help}"
 
 

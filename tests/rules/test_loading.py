@@ -56,7 +56,11 @@ def test_a_managed_list_is_given_by_the_caller(tmp_path: Path) -> None:
 def test_every_error_comes_in_one_run(tmp_path: Path) -> None:
     """An analyst who mends one error must not find the next one only then."""
     broken = RULES.replace("amount > 100 EUR", "amout > 100 EUR")
-    changes = {"rules/rules.tide": broken, "more.tide": "rule x version\n", "bad.tide": b"# \xff\n"}
+    changes: dict[str, str | bytes | None] = {
+        "rules/rules.tide": broken,
+        "more.tide": "rule x version\n",
+        "bad.tide": b"# \xff\n",
+    }
     loaded = read(write_policy(tmp_path, changes))
     assert loaded.policy is None
     found = {d.span.path: d for d in loaded.diagnostics if d.severity is Severity.ERROR}

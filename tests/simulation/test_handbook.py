@@ -1,4 +1,4 @@
-"""The public data set: a rule of which everything is known, and a part of it lived event by event."""
+"""The public data set: a rule of which all is known, and a part of it lived event by event."""
 
 from __future__ import annotations
 

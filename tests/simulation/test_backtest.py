@@ -1,0 +1,344 @@
+"""A dry run over a small history of which every figure can be counted by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.simulation.histories import small_history
+from tidegate.rules import Policy, load_policy
+from tidegate.simulation.backtest import DryRun, run_backtest
+from tidegate.simulation.measures import Volume
+from tidegate.simulation.preview import preview
+from tidegate.simulation.report import to_json, to_text
+from tidegate.simulation.result import BacktestResult, EventResult
+
+POLICY = """
+policy shop language 1
+  currency EUR
+  timezone "UTC"
+
+event payment decided by default approve
+  silent  review
+  id      text   key
+  at      time
+  amount  money  max 1000 EUR
+  card    token
+  origin  country?
+  note    text?  lenient
+
+label fraud of payment known after 2d
+
+feature tries = count of payment by card over 1d
+
+reason why "Why" message "We check this."
+
+step_up confirm rank 1
+  try app
+  within 10m
+  if failed then decline because why
+  if abandoned then decline because why
+  if unavailable then review because why
+
+rule large version 1
+  when amount > 100 EUR
+  then decline because why
+
+rule again version 1
+  when tries >= 1
+  then step_up confirm because why
+
+rule abroad version 1
+  when origin != "FR"
+  then review before because why
+  if unknown then skip
+
+rule watched version 1
+  shadow
+  when amount > 50 EUR
+  then decline because why
+
+rule looked_at version 1
+  when amount = 10 EUR
+  then review because why
+"""
+
+MAPPING = """
+history: A dozen payments
+sources:
+  - event: payment
+    file: payments.csv
+    zone: UTC
+    fields:
+      id: id
+      at: at
+      amount: {column: amount, unit: major, currency: EUR}
+      card: card
+      origin: country
+      note: note
+    labels:
+      fraud: {column: fraud, true_values: [yes]}
+    outcome: {column: was, values: {ok: approve, no: decline}}
+"""
+
+# Two days are warm-up by windows of one day: the first day is left out.
+CSV = """id,at,amount,card,country,note,fraud,was
+p01,2026-09-01 00:00:00,200.00,a,FR,,yes,ok
+p02,2026-09-01 12:00:00,20.00,a,FR,,no,ok
+p03,2026-09-02 00:00:00,150.00,b,FR,,yes,ok
+p04,2026-09-02 01:00:00,150.00,b,FR,,no,ok
+p05,2026-09-02 02:00:00,60.00,c,FR,,no,ok
+p06,2026-09-02 02:00:00,60.00,c,FR,,no,ok
+p07,2026-09-02 05:00:00,30.00,d,DE,,yes,ok
+p08,2026-09-02 06:00:00,10.00,e,,,no,ok
+p09,2026-09-02 07:00:00,500.00,f,FR,,no,no
+p10,2026-09-02 08:00:00,70.00,g,FR,"x\ty",no,ok
+p08,2026-09-03 06:00:00,10.00,e,FR,,no,ok
+p11,2026-09-03 06:00:00,2000.00,h,FR,,no,ok
+p12,2026-09-03 07:00:00,5.00,4111 1111 1111 1111,FR,,no,ok
+p13,2026-09-03 08:00:00,5.00,h,France,,no,ok
+4111111111111111,2026-09-03 09:00:00,5.00,h,FR,,no,ok
+,2026-09-03 10:00:00,5.00,h,FR,,no,maybe
+p14,2026-09-03 11:00:00,5.00,h,FR
+p15,2026-09-04 23:00:00,300.00,i,FR,,yes,ok
+p16,2026-09-05 00:00:00,40.00,j,FR,,yes,ok
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A folder with a policy, its history and the mapping."""
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "policy.tide").write_text(POLICY)
+    (tmp_path / "payments.csv").write_text(CSV)
+    (tmp_path / "mapping.yaml").write_text(MAPPING)
+    return tmp_path
+
+
+def dry_run(shop: Path, **options: Any) -> tuple[BacktestResult, EventResult]:
+    """The dry run of the shop, and its one event."""
+    result = run_backtest(load_policy(shop / "policy"), shop / "mapping.yaml", **options)
+    return result, result.events[0]
+
+
+def test_bad_rows_are_counted_and_named(shop: Path) -> None:
+    """A row that cannot be read is dropped, and the figures look better than the history."""
+    result, _ = dry_run(shop)
+    (source,) = result.sources
+    assert (source.rows, source.accepted, source.bad, source.copies) == (19, 12, 6, 1)
+    faults = {(fault.field, fault.code): fault.rows for fault in source.faults}
+    assert faults == {
+        ("amount", "above_maximum"): 1,
+        ("card", "card_number"): 1,
+        ("origin", "unknown_country"): 1,
+        ("id", "card_number"): 1,
+        ("id", "missing_field"): 1,
+        ("outcome", "unknown_word"): 1,
+        ("", "wrong_field_count"): 1,
+    }
+    assert [(row.row, row.key) for row in source.named] == [
+        (12, "p11"),
+        (13, "p12"),
+        (14, "p13"),
+        (15, ""),
+        (16, ""),
+        (17, ""),
+    ]
+    assert source.named[4].faults == ("id: missing_field", "outcome: unknown_word")
+    assert [(fault.field, fault.rows) for fault in source.invalid] == [("note", 1)]
+
+
+def test_no_secret_is_shown(shop: Path) -> None:
+    """A card number or a card's token stands in a report that goes around by mail."""
+    policy = load_policy(shop / "policy")
+    result, _ = dry_run(shop)
+    shown = to_json(result) + to_text(result) + repr(preview(policy, shop / "mapping.yaml").sources)
+    assert "4111" not in shown
+    assert "France" not in shown
+
+
+def test_only_matured_labels_count(shop: Path) -> None:
+    """The newest frauds, not reported yet, count as good customers that were stopped."""
+    _, event = dry_run(shop)
+    # The history ends with p16, on the 5th at 0:00: labels of payments up to the 3rd are due.
+    assert event.known.fraud == Volume(2, 18_000)
+    assert event.known.good == Volume(5, 35_000)
+    assert event.known.not_yet_known == Volume(2, 34_000)
+    assert (event.label, event.labels_due_before_us) == ("fraud", event.labels_due_before_us)
+
+
+def test_the_past_declined_has_no_labels(shop: Path) -> None:
+    """A payment that was declined at the time passes for a good one: nobody could dispute it."""
+    _, event = dry_run(shop)
+    assert event.known.past_declined == Volume(1, 50_000)
+    large = next(rule for rule in event.rules if rule.id == "large@1")
+    assert large.fired.count == 4
+    assert (large.precision.hits, large.precision.of) == (1, 2)
+
+
+def test_the_warm_up_is_left_out(shop: Path) -> None:
+    """Windows that are not full yet look like quiet cards."""
+    result, event = dry_run(shop)
+    assert event.decided.count == 12
+    assert event.warm_up == Volume(2, 22_000)
+    assert event.measured.count == 10
+    large = next(rule for rule in event.rules if rule.id == "large@1")
+    assert large.fired_in_warm_up == Volume(1, 20_000)
+    mapping = shop / "mapping.yaml"
+    mapping.write_text("warm_up: 0s\n" + MAPPING)
+    assert dry_run(shop)[1].measured.count == 12
+    mapping.write_text("warm_up: 30d\n" + MAPPING)
+    longer = dry_run(shop)[0]
+    assert longer.events[0].measured.count == 0
+    assert "shorter `warm_up`" in to_text(longer)
+    assert "left out" in to_text(result)
+
+
+def test_outcomes_in_counts_and_money(shop: Path) -> None:
+    """The words add up to something else than what was decided."""
+    _, event = dry_run(shop)
+    words = {outcome.word: outcome.all for outcome in event.outcomes}
+    # p04 is the second of its card within a day; p05 and p06 share their time and do not see
+    # each other; p07 is from abroad.
+    assert words == {
+        "decline": Volume(4, 110_000),
+        "step_up": Volume(0, 0),
+        "review": Volume(1, 3_000),
+        "approve": Volume(5, 24_000),
+    }
+    declined, _, acted = (level.detection for level in event.levels)
+    assert (declined.fraud, declined.good) == (Volume(1, 15_000), Volume(1, 15_000))
+    assert (acted.fraud, acted.missed_fraud) == (Volume(2, 18_000), Volume(0, 0))
+    assert declined.false_positives.millionths == 1_000_000
+    assert event.tied_under_a_key == 2
+
+
+def test_rules_alone_and_together(shop: Path) -> None:
+    """A rule gets the credit for what another one stops as well."""
+    _, event = dry_run(shop)
+    rules = {rule.id: rule for rule in event.rules}
+    large, again = rules["large@1"], rules["again@1"]
+    assert (large.acted.count, large.alone.count, large.alone_fraud.count) == (4, 3, 1)
+    assert (again.acted.count, again.alone.count) == (1, 0)
+    assert large.determining.count == 4
+    assert again.determining.count == 1
+    assert rules["abroad@1"].unknown == Volume(1, 1_000)
+    watched = rules["watched@1"]
+    assert (watched.fired.count, watched.acted.count, watched.standing) == (7, 0, "shadow")
+    assert rules["looked_at@1"].acted.count == 0
+    pairs = {(overlap.left, overlap.right): overlap for overlap in event.overlaps}
+    assert pairs["again@1", "large@1"].rows == 1
+    assert pairs["large@1", "watched@1"].rows == 4
+    assert pairs["large@1", "watched@1"].jaccard_millionths == 571_429
+
+
+def test_load_and_changes(shop: Path) -> None:
+    """The work that a policy makes is hidden, or what it changes cannot be seen."""
+    _, event = dry_run(shop)
+    assert (event.review.total, event.review.days, event.review.peak) == (2, 4, 2)
+    changes = {(change.before, change.after): change.volume.count for change in event.changes}
+    assert changes == {
+        ("approve", "approve"): 5,
+        ("approve", "review"): 1,
+        ("approve", "decline"): 3,
+        ("decline", "decline"): 1,
+    }
+
+
+def test_limit_decides_the_first_rows(shop: Path) -> None:
+    """A look at the first rows takes the whole history, or other rows."""
+    _, event = dry_run(shop, limit=4)
+    assert event.decided.count == 4
+    assert event.measured.count == 2
+
+
+def test_progress_reaches_the_end(shop: Path) -> None:
+    """A bar stops halfway although the work is done."""
+    seen: list[tuple[int, int]] = []
+    dry_run(shop, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (12, 19)
+
+
+def test_notes_say_what_is_assumed(shop: Path) -> None:
+    """A reader takes an assumption for a fact."""
+    result, _ = dry_run(shop)
+    said = " ".join(result.notes)
+    assert "open loop" in said
+    assert "does not say when `fraud` was reported" in said
+
+
+def test_a_dry_run_changes_nothing(shop: Path) -> None:
+    """A dry run leaves a file behind, or touches the policy or the history."""
+
+    def state() -> dict[str, str]:
+        return {
+            str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(shop.rglob("*"))
+            if path.is_file()
+        }
+
+    before, times = state(), {path: path.stat().st_mtime_ns for path in shop.rglob("*")}
+    dry_run(shop)
+    preview(load_policy(shop / "policy"), shop / "mapping.yaml")
+    assert state() == before
+    assert {path: path.stat().st_mtime_ns for path in shop.rglob("*")} == times
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_cut_makes_no_difference(seed: int, tmp_path: Path) -> None:
+    """A history read in other pieces gives another result."""
+    rng = Random(seed)
+    history = small_history(rng, tmp_path, rows=200, received=seed % 2 == 0, parquet=seed > 1)
+    results = {
+        to_json(run_backtest(history.policy, history.mapping, chunk_rows=rows))
+        for rows in (25, 90, 1 << 18)
+    }
+    assert len(results) == 1
+
+
+def test_json_holds_integers_and_texts(shop: Path) -> None:
+    """A float in the JSON differs from machine to machine, or a schema nobody named changes."""
+    result, _ = dry_run(shop)
+    tree = json.loads(to_json(result), parse_float=lambda text: pytest.fail(f"a float: {text}"))
+    assert tree["schema"] == "tidegate.backtest/1"
+    assert tree["events"][0]["rules"][0]["id"] == "abroad@1"
+
+
+def test_rows_of_other_events_are_read_with_theirs(shop: Path) -> None:
+    """A history without labels, or with files out of order, is not said to be so."""
+    lines = CSV.splitlines(keepends=True)
+    (shop / "payments.csv").write_text("".join([lines[0], *reversed(lines[1:])]))
+    run = DryRun(load_policy(shop / "policy"), shop / "mapping.yaml")
+    assert run.history.unordered == ("payment",)
+    assert any("not in order of time" in note for note in run.notes())
+    result, event = dry_run(shop)
+    assert event.decided.count == 12
+    assert result.sources[0].copies == 1
+    without = MAPPING.replace("    labels:\n      fraud: {column: fraud, true_values: [yes]}\n", "")
+    (shop / "mapping.yaml").write_text(without)
+    result, event = dry_run(shop)
+    assert event.label == ""
+    assert event.known.unlabelled.count == 9
+    assert "tells no label" in to_text(result)
+
+
+def test_a_history_of_nothing(shop: Path) -> None:
+    """An empty file ends in a stack trace."""
+    (shop / "payments.csv").write_text(CSV.splitlines()[0] + "\n")
+    result, event = dry_run(shop)
+    assert (result.rows, event.measured.count) == (0, 0)
+    (shop / "payments.csv").write_text("".join(CSV.splitlines(keepends=True)[:2]))
+    assert dry_run(shop)[0].rows == 1
+
+
+def test_loaded_policy_is_what_runs(shop: Path) -> None:
+    """The result does not say by which policy and mapping it came about."""
+    policy: Policy = load_policy(shop / "policy")
+    result, _ = dry_run(shop)
+    assert result.policy_hash == policy.hash
+    assert result.mapping_hash == hashlib.sha256(MAPPING.encode()).hexdigest()

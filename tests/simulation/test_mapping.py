@@ -1,0 +1,152 @@
+"""What is wrong with a mapping is said all at once, with its place and a way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.simulation.histories import write_policy
+from tidegate.rules import Policy
+from tidegate.simulation.backtest import DryRun
+from tidegate.simulation.checked_mapping import load_mapping
+from tidegate.simulation.mapping import MappingError
+
+GOOD = """
+label: fraud
+sources:
+  - event: payment
+    file: payments.csv
+    zone: Europe/Paris
+    currency: EUR
+    fields:
+      id: number
+      at: time
+      amount: {column: amount, unit: major}
+      card: card
+      channel: {constant: ecom}
+"""
+CSV = "number,time,amount,card\n1,2026-09-01 10:00:00,12.50,c1\n"
+
+CASES = [
+    ("sources:", "sorces:", "sorces: is no key of a mapping here", "did you mean `sources`?"),
+    ("event: payment", "event: paymnt", "the policy has no event `paymnt`", "`payment`"),
+    ("card: card", "crad: card", "`payment` has no such field", "did you mean `card`?"),
+    ("card: card", "note: card", "`card` is required and has no column", ""),
+    ("unit: major", "unit: cents", "is not counted in `cents`", "one of major, minor"),
+    (", unit: major", "", "has to say what amounts are counted in", "major or minor"),
+    ("currency: EUR", "currency: EURO", "`EURO` is no known currency", ""),
+    ("    currency: EUR\n", "", "has to name a currency", "`currency` or `currency_column`"),
+    ("Europe/Paris", "Europe/Pariss", "no zone is called `Europe/Pariss`", ""),
+    ("    zone: Europe/Paris\n", "    zone: ''\n    zone: UTC\n", "`zone` comes twice", ""),
+    ("card: card", "card: {column: card, unit: s}", "a token is not counted in `s`", "leave"),
+    ("card: card", "card: {column: card, currency: EUR}", "a token has no currency", ""),
+    ("constant: ecom", "constant: ecom, column: card", "give either `column` or `constant`", ""),
+    ("card: card", "card: [card]", "", ""),
+    ("payments.csv", "absent.csv", "there is no file", ""),
+    ("payments.csv", "payments.xls", "there is no file", ""),
+    ("label: fraud", "label: frauds", "called `frauds`", "did you mean `fraud`?"),
+    ("label: fraud\n", "", "has to say which label measures", "one of `dispute`, `fraud`"),
+    ("label: fraud", "label: fraud\nend: yesterday", "is no time", "write a date"),
+    ("label: fraud", "label: fraud\nwarm_up: long", "is no duration", "such as 35d"),
+    ("card: card", "card: cart", "has no column `cart`", "did you mean `card`?"),
+]
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Policy:
+    """The small policy."""
+    return write_policy(tmp_path_factory.mktemp("mapping") / "policy")
+
+
+def written(folder: Path, text: str) -> Path:
+    """A mapping with its history."""
+    (folder / "payments.csv").write_text(CSV)
+    path = folder / "mapping.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_good_mapping(policy: Policy, tmp_path: Path) -> None:
+    """A mapping that is fine is refused."""
+    mapping = load_mapping(written(tmp_path, GOOD), policy.program)
+    assert [event.name for event in mapping.events] == ["payment"]
+    assert mapping.sources[0].money == "amount"
+    assert DryRun(policy, tmp_path / "mapping.yaml").history.span.rows == 1
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{old} to {new}" for old, new, *_ in CASES])
+def test_what_is_wrong_is_named(
+    policy: Policy, tmp_path: Path, case: tuple[str, str, str, str]
+) -> None:
+    """A slip in a mapping goes through, or is refused without saying where and what to do."""
+    old, new, message, help_ = case
+    assert old in GOOD
+    path = written(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(MappingError) as refused:
+        DryRun(policy, path)
+    said = str(refused.value)
+    assert message in said
+    assert help_ in said
+    assert "mapping.yaml" in said
+    assert all(problem.message for problem in refused.value.problems)
+
+
+def test_all_problems_come_at_once(policy: Policy, tmp_path: Path) -> None:
+    """An author mends one slip, runs again and finds the next."""
+    text = GOOD.replace("unit: major", "unit: cents").replace("card: card", "crad: card")
+    with pytest.raises(MappingError) as refused:
+        DryRun(policy, written(tmp_path, text))
+    assert len(refused.value.problems) == 3
+
+
+def test_scalars_are_texts(policy: Policy, tmp_path: Path) -> None:
+    """YAML turns `NO` into false and 007 into 7 before anyone can object."""
+    text = GOOD.replace("card: card", "card: {column: card, values: {NO: 007}}")
+    mapping = load_mapping(written(tmp_path, text), policy.program)
+    assert mapping.sources[0].column_of("card").origin.values == {"NO": "007"}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (pl.Series([1]), "UTC", "", "has to say what its numbers count"),
+        (pl.Series([1.5]), "UTC", "", "holds no times"),
+        (pl.Series([[1]]), "UTC", "s", "holds more than one value a row"),
+        (pl.Series([0]).cast(pl.Datetime("us")), "", "", "local times without a zone"),
+    ],
+)
+def test_a_file_that_needs_more_said(
+    policy: Policy, tmp_path: Path, case: tuple[pl.Series, str, str, str]
+) -> None:
+    """A unit or a zone is guessed where the file alone cannot tell."""
+    column, zone, unit, message = case
+    frame = pl.DataFrame({"number": ["1"], "amount": ["1"], "card": ["c"], "time": column})
+    frame.write_parquet(tmp_path / "payments.parquet")
+    text = GOOD.replace("payments.csv", "payments.parquet").replace("Europe/Paris", f"'{zone}'")
+    text = text.replace("at: time", f"at: {{column: time, unit: '{unit}'}}")
+    with pytest.raises(MappingError, match=message):
+        DryRun(policy, written(tmp_path, text))
+
+
+def test_a_file_that_is_no_parquet(policy: Policy, tmp_path: Path) -> None:
+    """A broken file ends in a stack trace."""
+    (tmp_path / "payments.parquet").write_text("no parquet")
+    with pytest.raises(MappingError, match="cannot be read as parquet"):
+        DryRun(policy, written(tmp_path, GOOD.replace("payments.csv", "payments.parquet")))
+
+
+def test_two_sources_of_one_event(policy: Policy, tmp_path: Path) -> None:
+    """Rows of a second source are read by the first one's columns, or not at all."""
+    source = GOOD.partition("sources:\n")[2]
+    with pytest.raises(MappingError, match="`payment` has 2 sources"):
+        DryRun(policy, written(tmp_path, GOOD + source))
+
+
+def test_files_by_a_pattern(policy: Policy, tmp_path: Path) -> None:
+    """A history in monthly files is read as its first month."""
+    text = GOOD.replace("payments.csv", "part_*.csv")
+    (tmp_path / "part_1.csv").write_text(CSV)
+    (tmp_path / "part_2.csv").write_text(CSV.replace("\n1,", "\n2,"))
+    assert DryRun(policy, written(tmp_path, text)).history.span.rows == 2
