@@ -62,7 +62,8 @@ def _source(source: SourcePreview) -> Iterator[str]:
     if source.unmapped:
         yield f"  without a column: {', '.join(source.unmapped)}"
     for label in source.labels:
-        yield f"  label {label.name}: {counted(label.rows, 'row')} true"
+        not_due = f", not due yet for {counted(label.not_due, 'row')}" if label.not_due else ""
+        yield f"  label {label.name}: {counted(label.rows, 'row')} true{not_due}"
     if source.outcomes:
         listed = ", ".join(f"{outcome.rows:,} {outcome.name}" for outcome in source.outcomes)
         yield f"  outcome at the time: {listed}"

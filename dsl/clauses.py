@@ -7,7 +7,6 @@ one, unless it is indented and follows without an empty line: then it is the dec
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,13 @@ from typing import NamedTuple
 
 from tidegate.dsl import tree
 from tidegate.dsl.layout import ink
+from tidegate.dsl.syntax_errors import Piece
 from tidegate.dsl.words import TYPE_WORDS
 
 HEAD = "head"
 LEAD, TAIL = -1, -2
 """Parts of a declaration that hold comments alone: those before it and those after it."""
 
-_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|[A-Za-z0-9_]+|\S')
 _STATUS = "version owner in on shadow mandatory rollout replaces from until expires"
 _OPENERS: dict[type[tree.Declaration], frozenset[str]] = {
     kind: frozenset(words.split())
@@ -42,11 +41,9 @@ _LATE = frozenset(("when", "then", "except", "if", "always"))
 """In a rule, a group or a guarantee, only these clauses follow one of their own kind."""
 _CLAUSES_FIRST = (tree.RuleDeclaration, tree.GroupDeclaration, tree.GuaranteeDeclaration)
 _TEXT_FOLLOWS = frozenset(
-    (
-        *"=<>!+-*/(,", "with", "contains", "like", "and", "or", "not", "between", "otherwise",
-        "when", "then", "else", "tag", "in", "is", "timezone", "rates", "from", "message",
-    )
-)  # fmt: skip
+    "= < > != <= >= + - * / ( , with contains like and or not between otherwise when then else tag"
+    " in is timezone rates from message".split()
+)
 """Words after which a text is no clause of its own."""
 _NO_OPENER_FOLLOWS = frozenset(("except", "replaces", ".", ","))
 
@@ -86,13 +83,9 @@ class Places(NamedTuple):
 # --- parts ---------------------------------------------------------------------------------------
 
 
-def cut(text: str, declaration: tree.Declaration) -> list[Part]:
-    """The head of `declaration` and its clauses, in the order of `text`."""
-    words = [
-        (match.start(), match.group())
-        for match in _TOKEN.finditer(text, declaration.span.start, declaration.span.end)
-        if not match.group().startswith("#")
-    ]
+def cut(declaration: tree.Declaration, pieces: Sequence[Piece]) -> list[Part]:
+    """The head of `declaration` and its clauses, in the order of its `pieces`."""
+    words = [(piece.start, piece.text) for piece in pieces]
     keys = [*_keys(declaration, [word for _, word in words]), (len(words), "")]
     counts: Counter[str] = Counter()
     parts = []

@@ -19,9 +19,16 @@ class _Demand:
     high: int = INT64_MAX
 
 
-def exclusive(one: Expression, other: Expression) -> bool:
-    """True only where no event can make both true; False is "cannot say"."""
-    demands = list(_demands(one))
+def exclusive(one: Expression, other: Expression, *, though_unknown: bool = False) -> bool:
+    """True only where no event can make both true; False is "cannot say".
+
+    `though_unknown`: where no event can make each of them true or unknown.
+    """
+    demands = [
+        demand
+        for demand in _demands(one)
+        if not (though_unknown and demand.subject.can_be_missing)
+    ]
     return any(a.subject == b.subject and _disjoint(a, b) for b in _demands(other) for a in demands)
 
 

@@ -8,7 +8,7 @@ it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from tidegate.dsl import tree
 from tidegate.dsl.clauses import HEAD, LEAD, TAIL, Note, Part, Places, cut, place
 from tidegate.dsl.diagnostics import Diagnostic, has_errors
 from tidegate.dsl.layout import Line, lay_out
-from tidegate.dsl.parser import parse
+from tidegate.dsl.parser import Reading, read
 from tidegate.dsl.printing import Unit, print_declaration
 from tidegate.dsl.source import Source, Span
 
@@ -41,13 +41,12 @@ class Formatted:
 
 def format_source(source: Source) -> Formatted:
     """Format one file; never raises, and never answers with a text that says something else."""
-    parsed = parse(source)
-    if has_errors(parsed.diagnostics):
-        return Formatted(None, parsed.diagnostics)
-    text = _settle(source, parsed.file)
-    if text is None:
-        return Formatted(None, (_refusal(source),))
-    return Formatted(text, parsed.diagnostics)
+    reading = read(source)
+    diagnostics = reading.parsed.diagnostics
+    if has_errors(diagnostics):
+        return Formatted(None, diagnostics)
+    text = _settle(source, reading)
+    return Formatted(text, diagnostics if text is not None else (_refusal(source),))
 
 
 def _refusal(source: Source) -> Diagnostic:
@@ -59,38 +58,43 @@ def _refusal(source: Source) -> Diagnostic:
     )
 
 
-def _settle(source: Source, file: tree.File) -> str | None:
+def _settle(source: Source, reading: Reading) -> str | None:
     """The text that formatting does not change any more; none where it says something else."""
-    wanted = _said(source, file)
+    page = _page(source, reading)
+    wanted = _said(page)
     for _ in range(MAX_PASSES):
-        text = _print(_page(source, file))
+        text = _print(page)
         if text is None or text == source.text:
             return text
         source = Source(source.path, text)
-        parsed = parse(source)
-        file = parsed.file
-        if has_errors(parsed.diagnostics) or _said(source, file) != wanted:
+        reading = read(source)
+        if has_errors(reading.parsed.diagnostics):
+            return None
+        page = _page(source, reading)
+        if _said(page) != wanted:
             return None
     return None
-
-
-def _said(source: Source, file: tree.File) -> tuple[object, ...]:
-    """All that must not change: the declarations, and each comment with its clause."""
-    page = _page(source, file)
-    return file.declarations, [_owner(page, note) for note in page.places.notes]
 
 
 class _Page(NamedTuple):
     """A file cut into the parts of its declarations, with the places of its comments."""
 
     file: tree.File
+    units: list[list[Unit]]
     parts: list[list[Part]]
     places: Places
 
 
-def _page(source: Source, file: tree.File) -> _Page:
-    parts = [cut(source.text, declaration) for declaration in file.declarations]
-    return _Page(file, parts, place(source.text, file.comments, parts))
+def _page(source: Source, reading: Reading) -> _Page:
+    file = reading.parsed.file
+    parts = [cut(*both) for both in zip(file.declarations, reading.pieces, strict=True)]
+    units = [print_declaration(declaration) for declaration in file.declarations]
+    return _Page(file, units, parts, place(source.text, file.comments, parts))
+
+
+def _said(page: _Page) -> tuple[object, ...]:
+    """All that must not change: the declarations, and each comment with its clause."""
+    return page.file.declarations, [_owner(page, note) for note in page.places.notes]
 
 
 def _owner(page: _Page, note: Note) -> tuple[str, int, str, int]:
@@ -98,8 +102,7 @@ def _owner(page: _Page, note: Note) -> tuple[str, int, str, int]:
     if note.part in (LEAD, TAIL):
         return note.text, note.declaration, HEAD if note.part == LEAD else "tail", 0
     part = page.parts[note.declaration][note.part]
-    units = print_declaration(page.file.declarations[note.declaration])
-    if any(unit.joins and unit.key == part.key for unit in units):
+    if any(unit.joins and unit.key == part.key for unit in page.units[note.declaration][:2]):
         return note.text, note.declaration, HEAD, 0
     return note.text, note.declaration, part.key, part.count
 
@@ -133,7 +136,7 @@ class _Section(NamedTuple):
 
 
 def _print(page: _Page) -> str | None:
-    notes = _by_declaration(page.places.notes)
+    notes = _grouped(page.places.notes, lambda note: note.declaration)
     sections = []
     before: tree.Declaration | None = None
     for index, declaration in enumerate(page.file.declarations):
@@ -150,10 +153,10 @@ def _print(page: _Page) -> str | None:
     )
 
 
-def _by_declaration(notes: Iterable[Note]) -> dict[int, list[Note]]:
+def _grouped(notes: Iterable[Note], key: Callable[[Note], int]) -> dict[int, list[Note]]:
     found: dict[int, list[Note]] = {}
     for note in notes:
-        found.setdefault(note.declaration, []).append(note)
+        found.setdefault(key(note), []).append(note)
     return found
 
 
@@ -185,8 +188,7 @@ def _pieces(page: _Page, index: int, notes: list[Note]) -> list[_Piece] | None:
 
     The units come in the order of the house, unless that would change the order of the comments.
     """
-    units = print_declaration(page.file.declarations[index])
-    parts = page.parts[index]
+    units, parts = page.units[index], page.parts[index]
     ranks = _ranks(units, parts)
     if ranks is None:
         return None
@@ -194,10 +196,11 @@ def _pieces(page: _Page, index: int, notes: list[Note]) -> list[_Piece] | None:
     noted = [ranks[note.part] for note in notes]
     if noted != sorted(noted):
         order = list(range(len(parts)))
+    by_part = _grouped(notes, lambda note: note.part)
     pieces = [
         _Piece(
             units[ranks[part]],
-            [note for note in notes if note.part == part],
+            by_part.get(part, []),
             parts[part].key == "field" and (index, part) in page.places.gaps,
         )
         for part in order

@@ -97,8 +97,12 @@ class _Layout:
         following = bisect_right(self.marks, self.ink)
         return following < len(self.marks) and self.marks[following] < self.ink + group.ink
 
+    def _mark_here(self) -> bool:
+        following = bisect_right(self.marks, self.ink)
+        return following > 0 and self.marks[following - 1] == self.ink
+
     def _full(self, item: Break, after: int) -> bool:
-        return self.ink in self.marks or len(self.text) + len(item.flat) + after > WIDTH
+        return self._mark_here() or len(self.text) + len(item.flat) + after > WIDTH
 
 
 def _tails(items: Sequence[Doc], tail: int) -> list[int]:

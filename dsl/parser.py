@@ -147,7 +147,7 @@ def _accepted(parser: InteractiveParser, pieces: list[Piece]) -> set[str]:
 
 
 _WORD_CHARS = re.compile(r"[A-Za-z0-9_]+")
-_CALL = re.compile(r"\s*\(")
+_CALL = re.compile(r"(?:\s|#[^\n]*\n)*\(")
 
 
 def _stop(

@@ -55,13 +55,18 @@ def _bare(expr: tree.Expr) -> Doc:
         case tree.Branches():
             return _branches(expr)
         case tree.Negation():
-            return row("not ", print_expression(expr.operand, NOT))
+            return row("not ", _negated(expr.operand))
         case tree.Conjunction():
             return joined("and ", (print_expression(item, NOT) for item in expr.items))
         case tree.Disjunction():
             return joined("or ", (print_expression(item, AND) for item in expr.items))
         case _:
             return _comparison(expr)
+
+
+def _negated(expr: tree.Expr) -> Doc:
+    """What follows `not`. A comparison gets parentheses for the reader's sake."""
+    return print_expression(expr, NOT if _binding(expr) != COMPARISON else ATOM)
 
 
 def _chain(expr: tree.Binary) -> Doc:

@@ -353,10 +353,8 @@ def check_advice(typer: Typer, rules: list[Rule]) -> None:
             advising.setdefault((rule.event, advice.name), []).append(rule)
     for (_, name), found in sorted(advising.items()):
         for one, other in combinations(dict.fromkeys(found), 2):
-            if _values(one, name) | _values(other, name) and (
-                len(_values(one, name) | _values(other, name)) > 1
-                and not exclusive(one.when, other.when)
-            ):
+            # Versions of one rule replace each other and never act together.
+            if one.name != other.name and _contradict(one, other, name):
                 typer.error(
                     "TG432",
                     f"rules `{one.name}` and `{other.name}` may fire together and advise "
@@ -367,9 +365,19 @@ def check_advice(typer: Typer, rules: list[Rule]) -> None:
                 )
 
 
-def _values(rule: Rule, name: str) -> set[object]:
-    found = (*rule.then.advice, *(rule.unknown or NO_ACTIONS).advice)
-    return {(a.type, a.value) for a in found if a.name == name}
+def _contradict(one: Rule, other: Rule, name: str) -> bool:
+    """Whether some event may make both act, each with another value of `name`."""
+    mine, others = _values(one.then, name), _values(other.then, name)
+    if len(mine | others) > 1 and mine and others and not exclusive(one.when, other.when):
+        return True
+    unsure, others_unsure = _values(one.unknown, name), _values(other.unknown, name)
+    together = ((unsure, others), (unsure, others_unsure), (mine, others_unsure))
+    differ = any(a and b and len(a | b) > 1 for a, b in together)
+    return differ and not exclusive(one.when, other.when, though_unknown=True)
+
+
+def _values(actions: Actions | None, name: str) -> set[object]:
+    return {(a.type, a.value) for a in (actions or NO_ACTIONS).advice if a.name == name}
 
 
 def _reads_points(when: Expression) -> bool:

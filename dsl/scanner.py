@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from tidegate.dsl.characters import disguised, hidden, odd_space
+from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.diagnostics import Diagnostic, Severity
 from tidegate.dsl.nesting import Nesting, is_value
 from tidegate.dsl.source import Source, Span
@@ -34,6 +35,7 @@ MAX_ERRORS = 100
 """After so many errors in one file the rest is left for the next run."""
 MAX_NAME = 100
 _MAX_DIGITS = 19
+_LONGEST_NETWORK = 49
 
 _TOKEN = re.compile(
     r"""
@@ -194,6 +196,7 @@ class _Look:
                 self.comments[start] = _comment(self.source, token)
             else:
                 yield token
+        self._gap(place, len(self.source.text))
 
     def _take(self, before: Token, token: Token, after: list[Token]) -> None:
         if _opens(self.source.text, before, token, after, self.chunks):
@@ -301,6 +304,8 @@ def _opens(text: str, before: Token, token: Token, after: list[Token], chunks: l
     starts_line = before is _NOTHING or "\n" in text[before.end : token.start]
     if token.text == "step_up":
         named = second.text in ("rank", "try", "within", "if") or second.sort == "text"
+        if before.text == "never":  # a grant goes on after it, and a reason ends: `retry never`
+            return starts_line and named
         return before.text not in _BEFORE_STEP_UP and (starts_line or named)
     if not starts_line:
         opener = bool(chunks) and before.start == chunks[-1].start and chunks[-1].word != ""
@@ -356,15 +361,21 @@ def _text_slip(text: str) -> _Found:
 
 
 def _foreign_slip(text: str) -> _Found:
-    if hidden_free := "".join(c for c in text if c.isprintable()):
-        message = f"`{_short(hidden_free)}` is no word of the language and cannot be a name"
-        return "TG105", message, "names are written with a to z, digits and `_`"
-    return None
+    if not text.isprintable():
+        return None  # what is hidden in it is reported by itself
+    message = f"`{_short(text)}` is no word of the language and cannot be a name"
+    return "TG105", message, "names are written with a to z, digits and `_`"
 
 
 def _word_slip(text: str) -> _Found:
     if len(text) > MAX_NAME:
         return "TG105", f"this name is longer than {MAX_NAME} characters", "shorten it"
+    return None
+
+
+def _network_slip(text: str) -> _Found:
+    if len(text) > _LONGEST_NETWORK:
+        return "TG102", "no address is that long", "write it as in `10.0.0.0/8` or `2001:db8::/32`"
     return None
 
 
@@ -393,7 +404,8 @@ _BAD_NUMBERS = tuple(
         (r"[0-9][0-9_.]*_[0-9_.]*", "has separators in it", "write the digits alone"),
         (r"[0-9]+(sec|secs|seconds?|mins?|minutes?|hr|hrs|hours?|days?|weeks?|mo|months?|y|years?)",
          "is no duration", "the units are us, ms, s, m, h, d and w"),
-        (r"[0-9.]+[a-z]{3}", "is no literal", "a currency is written in capitals: `100 EUR`"),
+        (rf"[0-9.]+({'|'.join(MINOR_DIGITS).lower()})", "is no literal",
+         "a currency is written in capitals: `100 EUR`"),
         (r"[0-9]+\.[0-9]+(us|ms|s|m|h|d|w)", "is no duration", "a duration counts whole units"),
         (r"[0-9]+\.[0-9]+\..*", "is no literal", "an address has four parts"),
         (r"[0-9]+[kKM]", "is no number", "write the digits out"),
@@ -403,6 +415,7 @@ _BAD_NUMBERS = tuple(
 _SLIP_OF = {
     "slip": _operator_slip, "quoted": _quote_slip, "open_text": _open_text_slip,
     "text": _text_slip, "foreign": _foreign_slip, "word": _word_slip, "number": _number_slip,
+    "network": _network_slip,
 }  # fmt: skip
 
 

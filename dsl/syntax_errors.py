@@ -239,7 +239,7 @@ def _help(case: _Case) -> str:
     stop = case.stop
     if alias := _alias(stop):
         return alias
-    if stop.found in ("if", "except", "then", "when") and "(" not in stop.expected:
+    if stop.found in ("if", "except", "then", "when") and "WORD" not in stop.expected:
         return "the order is: describing clauses, `when`, `then`, `except when`, `if unknown`"
     if not stop.found.isidentifier():
         return ""
@@ -273,6 +273,10 @@ _ALIASES_OF_TYPES = {
     "double": "number", "real": "number", "bool": "flag", "boolean": "flag", "datetime": "time",
     "timestamp": "time", "date": "time", "currency": "money", "amount": "money",
     "interval": "duration", "uuid": "text", "id": "text", "cidr": "ip", "enum": "one of (…)",
+}  # fmt: skip
+_ALIASES_OF_FIELD_CLAUSES = {
+    "maximum": "max", "minimum": "min", "limit": "max", "primary": "key", "unique": "key",
+    "optional": "?", "nullable": "?",
 }  # fmt: skip
 _ALIASES_OF_ACTIONS = {
     "block": "did you mean `decline`?", "reject": "did you mean `decline`?",
@@ -366,9 +370,12 @@ def _field_clause(case: _Case) -> _Said | None:
     stop = case.stop
     if case.chunk.word != "event" or "TYPE" not in stop.expected:
         return None
-    if near := nearest(stop.last, ("max", "min", "key", "coarse", "folded", "lenient", "silent")):
-        return _Said(f"`{_short(stop.last)}` is no clause of a field, and no type follows it", near)
-    return None
+    clauses = ("max", "min", "key", "coarse", "folded", "lenient", "silent")
+    other = _ALIASES_OF_FIELD_CLAUSES.get(stop.last)
+    near = f"did you mean `{other}`?" if other else nearest(stop.last, clauses)
+    if not near:
+        return None
+    return _Said(f"`{_short(stop.last)}` is no clause of a field, and no type follows it", near)
 
 
 def _late_clause(case: _Case) -> _Said | None:

@@ -101,8 +101,16 @@ def _differences(expect: Expected, decision: Decision) -> Iterator[Difference]:
     yield from _rules("unknown", expect.unknown, record.rules.unknown)
     if expect.tags is not None and sorted(expect.tags) != list(outcome.tags):
         yield Difference("tags", _names(sorted(expect.tags)), _names(outcome.tags))
-    if expect.advice is not None and expect.advice != dict(outcome.advice):
-        yield Difference("advice", str(expect.advice), str(dict(outcome.advice)))
+    if expect.advice is not None:
+        wanted, found = _advice(expect.advice), _advice(record.outcome.advice)
+        if wanted != found:
+            yield Difference("advice", wanted, found)
+
+
+def _advice(advice: Mapping[str, str | int | bool]) -> str:
+    """Advice as the record tells it: amounts with their currency, flags as true and false."""
+    texts = {name: str(v).lower() if isinstance(v, bool) else str(v) for name, v in advice.items()}
+    return _names(f"{name} = {text}" for name, text in sorted(texts.items()))
 
 
 def _rules(what: str, wanted: list[str] | None, found: Iterable[str]) -> Iterator[Difference]:

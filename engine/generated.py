@@ -82,8 +82,8 @@ class CompiledEvent:
     def decide_values(self) -> Decide:
         """The hot path: values, managed lists and statuses of models in, the decision out.
 
-        The generated function itself answers where no rule is heard, and looks up what it found
-        where the same was found before; `decide` does the rest.
+        The generated function itself answers where the same was found before and nothing else
+        matters; `decide` does the rest.
         """
         if self.authority.roster.fixed is None:
             return self._decide_at_length

@@ -131,10 +131,11 @@ def _provenance(writer: Recorder, policy_hash: str, record: Record) -> Provenanc
 
 
 def _differences(path: str, recorded: Any, replayed: Any) -> Iterator[Difference]:
-    if isinstance(recorded, Mapping) and isinstance(replayed, Mapping):
-        for name in sorted({*recorded, *replayed}):
+    if isinstance(recorded, Mapping) or isinstance(replayed, Mapping):
+        left, right = recorded or {}, replayed or {}
+        for name in sorted({*left, *right}):
             below = f"{path}.{name}" if path else name
-            yield from _differences(below, recorded.get(name), replayed.get(name))
+            yield from _differences(below, left.get(name), right.get(name))
     elif recorded != replayed:
         yield Difference(path, _shown(recorded), _shown(replayed))
 

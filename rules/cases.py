@@ -126,7 +126,7 @@ def _read_file(path: Path, name: str) -> Iterator[LocatedCase | Diagnostic]:
     except (OSError, UnicodeDecodeError) as error:
         yield _problem(name, 0, f"cannot be read: {error}")
         return
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         what = getattr(error, "problem", None) or "this is not YAML"
         yield _problem(name, mark.line + 1 if mark else 0, what)
@@ -206,10 +206,25 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - yaml's own way
 
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Refuse what makes a file mean something else than it shows."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+            problem = "a case stands for itself: `&` and `*` are not taken"
+        elif getattr(event, "tag", None) is not None:
+            problem = "types are not taken: quote what has to be a text"
+        else:
+            return super().compose_node(parent, index)
+        raise yaml.composer.ComposerError(problem=problem, problem_mark=event.start_mark)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a key that comes twice: the second one would win unseen."""
         seen: set[Any] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    problem="a key is one word", problem_mark=key.start_mark
+                )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     problem=f"`{key.value}` comes twice", problem_mark=key.start_mark

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidegate.dsl import tree
 from tidegate.dsl.checker import check
 from tidegate.dsl.diagnostics import Diagnostic, has_errors, in_order, render
 from tidegate.dsl.lists import ListContent, Lists
 from tidegate.dsl.parser import parse
-from tidegate.dsl.program import Program
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.source import Source, Span
 from tidegate.rules.files import data_file, read_source, relative, rule_files
 from tidegate.rules.policy import Policy
-from tidegate.rules.tables import read_list, read_rates
+from tidegate.rules.tables import LIST_KINDS, read_list, read_rates
 
 HASH_FORMAT = b"tidegate-policy-1\n"
 
@@ -72,13 +72,12 @@ def read(folder: str | Path, *, today_us: int | None = None) -> Loaded:
             "rules are text files that end in `.tide`; `tidegate init` writes a first policy",
         )
         return Loaded(None, (none,), {})
-    checked = check([p.file for p in parsed], today_us=today_us)
-    diagnostics += checked.diagnostics
-    if checked.program is None or has_errors(diagnostics):
-        return Loaded(None, in_order(diagnostics), sources)
-    lists, rates, problems = _data(root, checked.program)
-    found = in_order([*diagnostics, *problems])
-    if has_errors(found):
+    files = [p.file for p in parsed]
+    checked = check(files, today_us=today_us)
+    # Read whether the rules are right or not: all errors of a policy come in one run.
+    lists, rates, problems = _data(root, files)
+    found = in_order([*diagnostics, *checked.diagnostics, *problems])
+    if checked.program is None or has_errors(found):
         return Loaded(None, found, sources)
     digest = _digest(sources, lists, rates)
     policy = Policy(checked.program, digest, lists, rates, sources, found, root)
@@ -97,29 +96,40 @@ def _sources(root: Path) -> tuple[dict[str, Source], list[Diagnostic]]:
     return sources, problems
 
 
-def _data(root: Path, program: Program) -> tuple[Lists, Rates | None, list[Diagnostic]]:
-    """The lists and the rates that the program names; a managed list is None."""
+def _data(root: Path, files: Sequence[tree.File]) -> tuple[Lists, Rates | None, list[Diagnostic]]:
+    """The lists and the rates that are declared; a managed list is None."""
     lists: dict[str, ListContent | None] = {}
+    rates: Rates | None = None
     problems: list[Diagnostic] = []
-    for declared in program.lists:
-        if not declared.path:
-            lists[declared.name] = None
-            continue
-        path = data_file(root, declared.path, declared.span)
-        if isinstance(path, Diagnostic):
-            problems.append(path)
-            continue
-        lists[declared.name], found = read_list(path, declared.path, declared)
-        problems += found
-    rates = None
-    if program.rates:
-        path = data_file(root, program.rates, Span("", 0, 0))
-        if isinstance(path, Diagnostic):
-            problems.append(path)
-        else:
-            rates, found = read_rates(path, program.rates, program.currency)
+    for declared in (d for file in files for d in file.declarations):
+        if isinstance(declared, tree.ListDeclarationNode):
+            lists[declared.name.text], found = _list(root, declared)
+            problems += found
+        elif isinstance(declared, tree.PolicyDeclaration) and declared.rates is not None:
+            rates, found = _rates(root, declared.rates, declared.currency)
             problems += found
     return lists, rates, problems
+
+
+def _list(
+    root: Path, declared: tree.ListDeclarationNode
+) -> tuple[ListContent | None, list[Diagnostic]]:
+    kind = LIST_KINDS.get(declared.type.word) if declared.type else None
+    if declared.path is None or kind is None:
+        return None, []
+    path = data_file(root, declared.path.value, declared.path.span)
+    if isinstance(path, Diagnostic):
+        return None, [path]
+    return read_list(path, declared.path.value, kind)
+
+
+def _rates(
+    root: Path, named: tree.Text, currency: tree.Name | None
+) -> tuple[Rates | None, list[Diagnostic]]:
+    path = data_file(root, named.value, named.span)
+    if isinstance(path, Diagnostic):
+        return None, [path]
+    return read_rates(path, named.value, currency.text if currency else "")
 
 
 def _digest(sources: Mapping[str, Source], lists: Lists, rates: Rates | None) -> str:

@@ -23,11 +23,14 @@ RATES_HEADER = ["date", "currency", "rate"]
 MAX_SHOWN = 20
 """How many bad lines of one file are named; the rest is counted."""
 
+LIST_KINDS = {kind.value: kind for kind in (Kind.TEXT, Kind.TOKEN, Kind.COUNTRY, Kind.IP)}
+"""What a list may hold, by the word that declares it."""
+
 Problems = list[Diagnostic]
 Line = tuple[int, list[str]]
 
 
-def read_list(path: Path, name: str, declared: ListDeclaration) -> tuple[ListContent, Problems]:
+def read_list(path: Path, name: str, kind: Kind) -> tuple[ListContent, Problems]:
     """The contents of a list file: one value a line, below an optional header `value`.
 
     `name` is the file as the policy names it. A bad line is an error, a repeated one a warning.
@@ -40,13 +43,13 @@ def read_list(path: Path, name: str, declared: ListDeclaration) -> tuple[ListCon
             continue
         raw = cells[0].strip()
         wrong = (
-            _wrong(raw, declared.type.kind)
+            _wrong(raw, kind)
             if len(cells) == 1
             else "a list has one value a line; text with a comma stands in quotes"
         )
         if wrong:
             problems.append(_bad(name, number, wrong))
-        elif declared.type.kind is Kind.IP:
+        elif kind is Kind.IP:
             covered = network_range(raw)
             assert covered is not None  # `_wrong` has looked
             ranges.append(covered)
@@ -55,7 +58,7 @@ def read_list(path: Path, name: str, declared: ListDeclaration) -> tuple[ListCon
             if value in values:
                 problems.append(_repeated(name, number))
             values.add(value)
-    content = of_ranges(ranges) if declared.type.kind is Kind.IP else ListContent(frozenset(values))
+    content = of_ranges(ranges) if kind is Kind.IP else ListContent(frozenset(values))
     return content, _capped(problems, name)
 
 

@@ -171,7 +171,8 @@ class ColumnReader:
             return values.repeat(frame.height), faults.repeat(frame.height)
         if self.origin.currency_column:
             return self._read_each(frame, groups)
-        return self._read(frame[self.origin.column])
+        raw = frame[self.origin.column]
+        return self._read(raw.cast(pl.String) if raw.dtype == pl.Null else raw)
 
     # what may be missing
 
@@ -442,6 +443,8 @@ class ColumnReader:
 
 def _places(raw: pl.Series, distinct: pl.Series) -> Int64s:
     """The place of every row's value among the distinct ones."""
+    if not raw.len():
+        return np.empty(0, np.int64)
     places = pl.Series(range(distinct.len()), dtype=pl.Int64)
     return raw.replace_strict(distinct, places, return_dtype=pl.Int64).to_numpy()
 
@@ -450,7 +453,7 @@ def by_distinct(series: pl.Series, make: Callable[[Any], Any]) -> pl.Series:
     """What `make` gives for each row's value; it is asked once for each distinct one."""
     distinct = series.unique(maintain_order=True)
     made = pl.Series([make(value) for value in distinct.to_list()])
-    return made[_places(series, distinct)] if len(series) else made
+    return made[_places(series, distinct)]
 
 
 def text_of(raw: object) -> str | None:

@@ -2,7 +2,7 @@
 
 Slice by slice, counted events become contributions and decisions ask for what they see of them.
 A contribution is kept until no later decision can see it, so memory holds the contributions of
-one slice and of the longest window before it: 24 bytes each, and 9 bytes for each feature with an
+one slice and of the longest window before it: 32 bytes each, and 9 bytes for each feature with an
 operand. Features that count the same events under the same keys, delay, condition and labels share
 their contributions, sorting included.
 

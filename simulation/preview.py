@@ -52,6 +52,15 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelCount:
+    """How many rows carry a label, and how many it is not due for yet by the history's end."""
+
+    name: str
+    rows: int
+    not_due: int
+
+
+@dataclass(frozen=True, slots=True)
 class SourcePreview:
     """One source: what was read, how, and what became of its rows."""
 
@@ -65,7 +74,7 @@ class SourcePreview:
     in_order: bool
     columns: tuple[ColumnPreview, ...]
     unmapped: tuple[str, ...]
-    labels: tuple[Count, ...]
+    labels: tuple[LabelCount, ...]
     outcomes: tuple[Count, ...]
     faults: tuple[FaultCount, ...]
     named: tuple[NamedRow, ...]
@@ -95,7 +104,8 @@ def preview(
     """Read the whole history through the mapping; MappingError says what is wrong with it."""
     run = DryRun(policy, mapping_path)
     history = History(run.history.mapping, policy, keep_all=True)
-    tallies = {s.event.name: _Tally(s, policy.program) for s in history.mapping.sources}
+    end_us = history.span.end_us
+    tallies = {s.event.name: _Tally(s, policy.program, end_us) for s in history.mapping.sources}
     read = 0
     for part in history.slices():
         for name, rows in part.items():
@@ -122,8 +132,10 @@ class _Tally:
 
     source: CheckedSource
     program: Program
+    end_us: int
     missing: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
+    not_due: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
     first: dict[str, list[str]] = field(default_factory=dict)
 
@@ -139,6 +151,8 @@ class _Tally:
                 )
         for name, reported_us in rows.reported_us.items():
             self.labels[name] += int((reported_us < NEVER_US).sum())
+            label = next(label for label in self.program.labels if label.name == name)
+            self.not_due[name] += int((rows.at_us + label.after_us > self.end_us).sum())
         if rows.past is not None:
             for place, word in enumerate(WORDS):
                 self.outcomes[word] += int((rows.past == place).sum())
@@ -167,7 +181,9 @@ class _Tally:
                 for column in (*source.fields, *source.features, *self._scores())
             ),
             unmapped=tuple(f.name for f in source.event.fields if f.name not in mapped),
-            labels=_counts(self.labels),
+            labels=tuple(
+                LabelCount(name, rows, self.not_due[name]) for name, rows in self.labels.items()
+            ),
             outcomes=_counts(self.outcomes),
             faults=tuple(FaultCount(*fault, rows) for fault, rows in sorted(intake.faults.items())),
             named=tuple(

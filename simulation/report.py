@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from io import StringIO
+from operator import attrgetter
 from typing import Literal
 
 from rich.console import Console, Group, RenderableType
@@ -76,7 +77,7 @@ def _heading(result: BacktestResult) -> RenderableType:
 def _source(source: SourceResult) -> RenderableType:
     lines = [f"{source.event}: {_number(source.rows)} rows, {_number(source.accepted)} taken in"]
     if source.bad:
-        lines.append(f"  {_number(source.bad)} bad rows left out:")
+        lines.append(f"  {_counted(source.bad, 'bad row')} left out:")
         lines += [
             f"    {_number(fault.rows):>10}  {fault.field or 'the row'}: {fault.code}"
             for fault in source.faults
@@ -89,9 +90,9 @@ def _source(source: SourceResult) -> RenderableType:
         if source.bad > _BAD_ROWS_SHOWN:
             lines.append("    ... the JSON names more")
     if source.copies:
-        lines.append(f"  {_number(source.copies)} later copies of a key left out")
+        lines.append(f"  {_counted(source.copies, 'later copy', 'later copies')} of a key left out")
     lines += [
-        f"  {_number(fault.rows)} bad values of {fault.field} taken as missing"
+        f"  {_counted(fault.rows, 'bad value')} of {fault.field} taken as missing"
         for fault in source.invalid
     ]
     return _lines(lines)
@@ -149,8 +150,8 @@ def _scope_of_label(event: EventResult) -> Iterator[str]:
         yield f"{_number(known.not_yet_known.count)} not yet known: their label is not due"
     if known.past_declined.count:
         yield (
-            f"{_number(known.past_declined.count)} were declined at the time: they have no label"
-            " and are in no rate"
+            f"{_number(known.past_declined.count)} declined at the time: no label can tell of"
+            " them, and they are in no rate"
         )
 
 
@@ -261,7 +262,17 @@ def _changes(event: EventResult) -> RenderableType:
             rows.append([before, *(_number(volume.count) for volume in row)])
             if event.currency:
                 rows.append([f"  {event.currency}", *(_money(v.minor, event) for v in row)])
-    return _table(["", *words], rows)
+    return Group(_table(["", *words], rows), Text(_approvals(event), style="dim"))
+
+
+def _approvals(event: EventResult) -> str:
+    """The share approved then and now, in percent and percentage points."""
+    compared = sum(change.volume.count for change in event.changes)
+    before, after = (
+        100 * sum(c.volume.count for c in event.changes if word(c) == "approve") / compared
+        for word in (attrgetter("before"), attrgetter("after"))
+    )
+    return f"approved at the time {before:.2f} %, now {after:.2f} % ({after - before:+.2f} points)"
 
 
 def _weeks(event: EventResult) -> RenderableType:
@@ -313,6 +324,10 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], plain: int = 1
 
 def _number(number: int) -> str:
     return f"{number:,}"
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _volume(volume: Volume, event: EventResult) -> list[str]:

@@ -341,7 +341,8 @@ def labels_of(node: Expression) -> Iterator[str]:
     elif name == "Input":
         yield f"operator input {getattr(node, 'source', '')}"
     elif not isinstance(node, LetRef):
-        yield f"operator {name.lower()} {op} {of if op not in _PLAIN else ''}".rstrip()
+        words = (name.lower(), str(op), "" if op in _PLAIN else of)
+        yield " ".join(("operator", *filter(None, words)))
 
 
 _PLAIN = {"hour", "minute", "weekday", "day", "month", "date"}

@@ -41,6 +41,7 @@ from tests.fuzz_properties import (
     with_exemptions,
 )
 from tests.policies_generated import (
+    SUMS,
     Draft,
     DoesNotCompile,
     GeneratedPolicy,
@@ -55,7 +56,8 @@ from tests.situations_generated import (
     pools_of,
 )
 from tidegate.dsl.lists import Lists
-from tidegate.dsl.program import EventType, Program
+from tidegate.dsl.program import LADDERS, RUNGS, EventType, Program
+from tidegate.dsl.types import Kind
 from tidegate.dsl.unknowns import walk
 from tidegate.engine.interpreter import masked_everywhere
 from tidegate.engine.situation import Situation
@@ -332,11 +334,40 @@ def summary(agreement: Found, clamp: Found, scale: float) -> list[str]:
     return lines
 
 
+def expected() -> frozenset[str]:
+    """Every type, rung and operator of the language, as the counts call them."""
+    integers = ("count", "number", "money", "time", "duration")
+    plain = ("flag", "text", "token", "country", "ip", "one of")
+    labels = {f"type {kind.value}" for kind in Kind}
+    labels |= {f"rung {ladder} {rung.name.lower()}" for ladder in LADDERS for rung in RUNGS[ladder]}
+    labels |= {f"operator {row[0]} {row[1]} {row[2]}" for rows in SUMS.values() for row in rows}
+    labels |= {f"operator compare {op} {kind}" for op in RELATIONS for kind in integers}
+    labels |= {f"operator compare {op} {kind}" for op in RELATIONS[:2] for kind in plain}
+    labels |= {f"operator call {f}" for f in ("hour", "minute", "weekday", "day", "month", "date")}
+    labels |= {f"operator call {f} {kind}" for f in ("min", "max") for kind in integers}
+    labels |= {f"operator {f} {kind}" for kind in integers if kind != "time"
+               for f in ("call abs", "negate")}  # fmt: skip
+    labels |= {f"operator {f} {kind}" for kind in (*integers, *plain)
+               for f in ("otherwise", "case", "ismissing")}  # fmt: skip
+    labels |= {f"operator inset {kind}" for kind in (*integers, "text", "country", "one of")}
+    labels |= {f"operator inlist {kind}" for kind in ("text", "token", "country", "ip", "one of")}
+    labels |= {f"operator texttest {op} text" for op in ("starts with", "ends with", "contains", "like")}
+    labels |= {f"operator input {source}" for source in ("field", "feature", "score")}
+    return frozenset(labels | {f"operator {rest}" for rest in _SINGLE})
+
+
+RELATIONS = ("=", "!=", "<", "<=", ">", ">=")
+_SINGLE = (
+    "and flag", "or flag", "not flag", "innetworks ip", "pointsatleast flag", "call round number",
+    "call round money", "call days_since count", "call length count", "call lower text",
+    "call before text", "call after text", "constant count",
+)  # fmt: skip
+
+
 def too_rare(seen: Counter[str], scale: float) -> list[str]:
     """Operators, types and rungs that were met too seldom for the run to say much."""
     least = min(1.0, scale) * ENOUGH
-    sorts = ("word ", "rung ", "type ", "operator ")
-    return sorted(f"{k}: {v}" for k, v in seen.items() if k.startswith(sorts) and v < least)
+    return [f"{label}: {seen[label]}" for label in sorted(expected()) if seen[label] < least]
 
 
 def _share(part: int, whole: int) -> str:

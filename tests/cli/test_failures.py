@@ -49,7 +49,7 @@ def test_trouble_with_the_system_is_no_defect(run: Run, broken: Break) -> None:
     """A full disk is for the user to mend, and the message says which file it was."""
     broken(OSError(errno.ENOSPC, "No space left on device", "shop/rules.tide"))
     result = run("init", "shop", code=3)
-    assert result.stderr == "error: `shop/rules.tide` cannot be written: No space left on device\n"
+    assert result.stderr == "error: `shop/rules.tide`: No space left on device\n"
 
 
 def test_an_interrupt_ends_quietly(run: Run, broken: Break) -> None:

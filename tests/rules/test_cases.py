@@ -138,8 +138,11 @@ BAD: list[Any] = [
     ("- name: a blocked card from far away", "- lists: {}", 2, "`name`"),
     ("[blocked, far]", "[blocked, far", 0, ""),
     ("[blocked, far]", "blocked", 10, "has to be a list"),
-    ("[blocked, far]", "[blocked, &a far, *b]", 0, ""),
-    ("tok_1", "!!python/object:os.system x", 0, ""),
+    ("[blocked, far]", "[blocked, &a far, *a]", 10, "not taken"),
+    ("tok_1", "!!python/object:os.system x", 0, "not taken"),
+    ("tok_1", "!!int at", 0, "not taken"),
+    ("    payment:", "    ? [payment]\n    :", 5, "one word"),
+    ("tok_1", "9" * 5000, 0, ""),
     ("    payment:", "    other: {}\n    payment:", 2, "one event"),
 ]
 

@@ -71,6 +71,19 @@ def test_every_error_comes_in_one_run(tmp_path: Path) -> None:
         load_policy(tmp_path)
 
 
+def test_files_are_read_though_a_rule_is_wrong(tmp_path: Path) -> None:
+    """The bad line of a list would show only after every rule is mended."""
+    broken = RULES.replace("amount > 100 EUR", "amout > 100 EUR")
+    changes = {"rules/rules.tide": broken, "lists/near.csv": "fr\n", "rates.csv": "date\n"}
+    assert set(codes(read(write_policy(tmp_path, changes)))) == {"TG204", "TG705"}
+
+
+def test_a_list_of_something_else_is_said_once(tmp_path: Path) -> None:
+    """Its file cannot be judged, and the declaration is what is wrong."""
+    changed = RULES.replace("blocked of token", "blocked of money")
+    assert "TG216" in codes(read(write_policy(tmp_path, {"rules/rules.tide": changed})))
+
+
 def test_the_place_of_a_byte_that_is_no_text_is_named(tmp_path: Path) -> None:
     """Somebody has to find that byte."""
     loaded = read(write_policy(tmp_path, {"bad.tide": b"# fine\n# \xe9t\xe9\n"}))

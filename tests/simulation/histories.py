@@ -249,7 +249,7 @@ def _payment(rng: Random, number: int, received: bool) -> Row:
 
 def _refund(rng: Random, number: int, received: bool) -> Row:
     at_us = _at(rng)
-    body = {
+    body: dict[str, object] = {
         "id": f"r{rng.randrange(number + 1)}",
         "at": format_time(at_us),
         "amount": f"{rng.randrange(50)}.50 EUR",
@@ -260,7 +260,7 @@ def _refund(rng: Random, number: int, received: bool) -> Row:
 
 def _chargeback(rng: Random, number: int, payments: int, received: bool) -> Row:
     at_us = _at(rng)
-    body = {
+    body: dict[str, object] = {
         "id": f"k{number}",
         "at": format_time(at_us),
         "payment": f"p{rng.randrange(payments + 3)}",

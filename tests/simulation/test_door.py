@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -118,7 +118,8 @@ def values_of(cells: Cells) -> list[object]:
 def test_texts_as_the_service_reads_them(policy: Policy, name: str) -> None:
     """A CSV column lets in a value that a client could not have sent, or the other way round."""
     field = policy.program.event("payment").field(name)
-    origin = {"unit": "major", "currency": "EUR"} if field.type.kind is Kind.MONEY else {}
+    money = {"unit": "major", "currency": "EUR"}
+    origin: dict[str, Any] = money if field.type.kind is Kind.MONEY else {}
     cells = read(policy, field, pl.Series(list(VALUES[name]), dtype=pl.String), **origin)
     for raw, found in zip(VALUES[name], values_of(cells), strict=True):
         body = {"id": "p", "at": 0, "amount": "1.00 EUR", "card": "c", "channel": "ecom"}
@@ -204,7 +205,7 @@ def test_identifiers_that_are_not_kept_are_checked(policy: Policy) -> None:
 def test_renames_and_missing_marks(policy: Policy) -> None:
     """`NA` is taken for a country, or a rename reaches only text columns."""
     field = policy.program.event("payment").field("origin")
-    origin = {"values": {"UK": "GB", "7": "FR"}, "missing": ("NA", "-")}
+    origin: dict[str, Any] = {"values": {"UK": "GB", "7": "FR"}, "missing": ("NA", "-")}
     assert values_of(read(policy, field, ["UK", "NA", "-", "DE"], **origin)) == [
         "GB",
         None,
@@ -250,7 +251,11 @@ def test_money_is_converted_as_the_service_does(policy: Policy) -> None:
     column = Column(policy.program.event("payment").field("amount"), mapping)
     cells = ColumnReader(column, policy.program, rates=rates).read(frame, at_us)
     for row, found in enumerate(values_of(cells)):
-        body = {"id": "p", "amount": f"{amounts[row]} {currencies[row]}", "card": "c"}
+        body: dict[str, object] = {
+            "id": "p",
+            "amount": f"{amounts[row]} {currencies[row]}",
+            "card": "c",
+        }
         body |= {"channel": "ecom"} | ({} if amounts[row] else {"amount": None})
         sent = admit(policy.program, "payment", body, rates=rates, at_us=int(at_us[row]))
         if isinstance(sent, Admitted):
@@ -312,8 +317,9 @@ def test_local_times_as_the_zone_tables_have_them(policy: Policy) -> None:
     assert valid.all()
     folded = local.dt.replace_time_zone(None).is_duplicated().to_numpy()
     assert (times[~folded] == series.to_numpy()[~folded]).all()
-    for unit in ("ms", "ns"):
-        again, valid = read_times(naive.cast(pl.Datetime(unit)), "", "Europe/Paris")  # type: ignore[arg-type]
+    units: tuple[Literal["ms", "ns"], ...] = ("ms", "ns")
+    for unit in units:
+        again, valid = read_times(naive.cast(pl.Datetime(unit)), "", "Europe/Paris")
         assert valid.all()
         assert (again == times).all()
 
