@@ -318,16 +318,22 @@ def _expired(program: Program, today_us: int | None) -> Iterable[Diagnostic]:
         if rule.expires_us is None or today_us < rule.expires_us - EXPIRY_WARNING_US:
             continue
         gone = today_us >= rule.expires_us
-        days = abs(rule.expires_us - today_us) // DAY_US
         yield Diagnostic(
             "TG407",
-            f"rule `{rule.name}` expired {days} days ago"
-            if gone
-            else f"rule `{rule.name}` expires in {days} days",
+            f"rule `{rule.name}` {_expiry(rule.expires_us - today_us)}",
             rule.span,
             "renew the date after a review, or delete the rule",
             Severity.ERROR if gone else Severity.WARNING,
         )
+
+
+def _expiry(left_us: int) -> str:
+    """When a rule expires, in whole days; started days that are left count as days."""
+    days = -(-left_us // DAY_US)
+    if days == 0:
+        return "has expired today"
+    many = "day" if abs(days) == 1 else "days"
+    return f"expires in {days} {many}" if days > 0 else f"expired {-days} {many} ago"
 
 
 def _not_done(program: Program) -> Iterable[Diagnostic]:

@@ -22,12 +22,14 @@ from lark.parsers.lalr_parser_state import ParserState
 from lark.visitors import Transformer_NonRecursive
 
 from tidegate.dsl import tree
-from tidegate.dsl.diagnostics import Diagnostic, in_order
+from tidegate.dsl.diagnostics import Diagnostic, Severity, in_order
 from tidegate.dsl.scanner import MAX_ERRORS, MAX_FILE_BYTES, Chunk, scan
 from tidegate.dsl.source import Source, Span
 from tidegate.dsl.syntax_errors import Piece, Stop, describe, describe_stray, opens_nothing
 from tidegate.dsl.words import DECLARATIONS, FUNCTIONS, RESERVED
 
+MAX_PROBLEMS = 20
+"""How many errors one declaration reports that was read to its end."""
 MAX_DEPTH = 160
 """How many nodes deep an expression may be; 32 levels of what people write stay far below."""
 
@@ -63,21 +65,23 @@ def read(source: Source) -> Reading:
     read_so_far: list[tuple[tree.Declaration, list[Piece]]] = []
     diagnostics = list(found.diagnostics)
     for chunk in found.chunks:
-        if len(diagnostics) >= MAX_ERRORS:
-            diagnostics.append(_more(source, chunk))
-            break
-        if not chunk.spoiled:
+        if not chunk.spoiled and _errors(diagnostics) < MAX_ERRORS:
             diagnostics += _read_chunk(source, chunk, read_so_far)
+    if _errors(diagnostics) >= MAX_ERRORS:
+        diagnostics.append(_more(diagnostics))
     file = tree.File(source.path, tuple(d for d, _ in read_so_far), found.comments)
     pieces = tuple(tuple(p) for _, p in read_so_far)
     return Reading(Parsed(file, in_order(diagnostics)), pieces)
 
 
-def _more(source: Source, chunk: Chunk) -> Diagnostic:
+def _errors(diagnostics: list[Diagnostic]) -> int:
+    return sum(d.severity is Severity.ERROR for d in diagnostics)
+
+
+def _more(diagnostics: list[Diagnostic]) -> Diagnostic:
     return Diagnostic(
-        "TG112", f"from here on nothing was read: there are {MAX_ERRORS} errors before",
-        Span(source.path, chunk.start, chunk.start + max(len(chunk.word), 1)),
-        "repair those first",
+        "TG112", f"there are {MAX_ERRORS} errors, and what comes after them was not read",
+        max(d.span for d in diagnostics), "repair those first",
     )  # fmt: skip
 
 
@@ -100,7 +104,7 @@ def _read_chunk(
     declaration = cast("tree.Declaration", builder.transform(parsed))
     if not builder.broken:
         into.append((declaration, pieces))
-    return builder.problems
+    return builder.problems[:MAX_PROBLEMS]
 
 
 class _StoppedError(Exception):

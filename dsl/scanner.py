@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import NamedTuple
 
 from tidegate.dsl.characters import disguised, hidden, odd_space
@@ -163,7 +164,7 @@ class _Look:
         self._hidden = [d.span.start for d in self.diagnostics]
         self._errors = len(self.diagnostics)
         self._nesting = Nesting()
-        self._words = self._read = 0
+        self._words = self._read = self._warnings = 0
         self._over = False
 
     def stretch(self, place: int) -> int | None:
@@ -257,9 +258,10 @@ class _Look:
         self._over = self._over or diagnostic.code == "TG106"
 
     def _warn(self, token: Token) -> None:
-        if token.sort == "text" and not token.text.isascii():
-            for start, end, message in disguised(token.text):
+        if token.sort == "text" and not token.text.isascii() and self._warnings < MAX_ERRORS:
+            for start, end, message in islice(disguised(token.text), MAX_ERRORS):
                 span = Span(self.source.path, token.start + start, token.start + end)
+                self._warnings += 1
                 self.diagnostics.append(
                     Diagnostic("TG190", message, span, "type it again", Severity.WARNING)
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from tidegate.dsl.lists import ListContent
 from tidegate.engine.decision import Decision, Engine, EventRefused
@@ -107,10 +108,15 @@ def _differences(expect: Expected, decision: Decision) -> Iterator[Difference]:
             yield Difference("advice", wanted, found)
 
 
-def _advice(advice: Mapping[str, str | int | bool]) -> str:
-    """Advice as the record tells it: amounts with their currency, flags as true and false."""
-    texts = {name: str(v).lower() if isinstance(v, bool) else str(v) for name, v in advice.items()}
-    return _names(f"{name} = {text}" for name, text in sorted(texts.items()))
+def _advice(advice: Mapping[str, str | int | bool | Decimal]) -> str:
+    return _names(f"{name} = {_canonical(value)}" for name, value in sorted(advice.items()))
+
+
+def _canonical(value: str | int | bool | Decimal) -> str:
+    """The value as a record holds it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
 
 
 def _rules(what: str, wanted: list[str] | None, found: Iterable[str]) -> Iterator[Difference]:

@@ -55,7 +55,7 @@ class Expected(_Strict):
     review: Literal["none", "after", "before"] | None = None
     step_up: str | None = None
     tags: list[str] | None = None
-    advice: dict[str, str | int | bool] | None = None
+    advice: dict[str, str | int | bool | Decimal] | None = None
     points: int | None = None
     refused: list[str] | None = None
 

@@ -15,6 +15,7 @@ from tidegate.dsl.parser import parse
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.source import Source, Span
 from tidegate.rules.files import data_file, read_source, relative, rule_files
+from tidegate.rules.hygiene import unmatched_values
 from tidegate.rules.policy import Policy
 from tidegate.rules.tables import LIST_KINDS, read_list, read_rates
 
@@ -79,6 +80,7 @@ def read(folder: str | Path, *, today_us: int | None = None) -> Loaded:
     found = in_order([*diagnostics, *checked.diagnostics, *problems])
     if checked.program is None or has_errors(found):
         return Loaded(None, found, sources)
+    found = in_order([*found, *unmatched_values(checked.program, lists)])
     digest = _digest(sources, lists, rates)
     policy = Policy(checked.program, digest, lists, rates, sources, found, root)
     return Loaded(policy, found, sources)

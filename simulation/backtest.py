@@ -78,12 +78,11 @@ def run_backtest(
     """
     run = DryRun(policy, mapping_path, hash_token=hash_token, chunk_rows=chunk_rows)
     tallies = {event.name: Tally.of(len(event.rules)) for event in run.events}
-    read = 0
     for batch in run.batches(limit):
         tally_up(tallies[batch.rows.event.name], run.decided(batch))
         run.count_missing(tallies[batch.rows.event.name], batch)
         if progress is not None:
-            read += batch.rows.count
+            read = sum(intake.rows for intake in run.history.intakes.values())
             progress(read, run.history.span.rows)
     return summarise(run.history, tallies, run.facts, run.notes(), run.ties)
 

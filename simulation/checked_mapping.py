@@ -346,7 +346,7 @@ class _SourceCheck:
     def _time(self, key: str, origin: ColumnMapping | None) -> Column | None:
         if origin is None:
             return None
-        return self._column(key, Field(key.rpartition(".")[2], TIME, NOWHERE), origin)
+        return self._column(key, Field(key, TIME, NOWHERE, optional=True), origin)
 
     def _order(self) -> Column | None:
         if not self.source.order:

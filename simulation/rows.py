@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tidegate.dsl.card_numbers import holds_card_number
+from tidegate.dsl.diagnostics import visible
 from tidegate.dsl.program import EventType, Program
 from tidegate.dsl.types import Kind
 from tidegate.engine.column_batch import (
@@ -30,6 +31,7 @@ from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.times import Flags, Int64s
 
 NAMED_BAD_ROWS = 20
+_KEY_SHOWN = 60
 UNKNOWN_WORD = "unknown_word"
 _NOT_SAID, _UNKNOWN = -1, -2
 
@@ -254,7 +256,9 @@ class RowReader:
 
     def _shown(self, key: str | None) -> str:
         secret = self.event.field(self.event.key).type.kind is Kind.TOKEN
-        return "" if key is None or secret or holds_card_number(key) else key
+        if key is None or secret or holds_card_number(key):
+            return ""
+        return visible(key[:_KEY_SHOWN])
 
     # from cells to columns
 
@@ -353,8 +357,9 @@ class _Read:
 
     @property
     def received_us(self) -> Int64s | None:
+        """When the rows were received; at their own time where the history does not say."""
         cells = self.cells.get(_RECEIVED)
-        return None if cells is None else cells.values
+        return None if cells is None else np.where(cells.faults == FINE, cells.values, self.at_us)
 
     @property
     def order(self) -> Int64s:

@@ -99,6 +99,24 @@ def test_a_refusal_is_expected_by_its_code(tmp_path: Path) -> None:
     assert "refused" in differences(tmp_path, refused.replace("20000", "150"))
 
 
+ADVICE = """
+rule advising version 1
+  when amount > 100 EUR
+  then advise bank = "us_bank", advise cap = 12.50 EUR, advise share = 0.5, advise often = true
+"""
+
+
+def test_advice_is_stated_as_it_is_written(tmp_path: Path) -> None:
+    """An amount in minor units, or a scaled number, is nobody's way to state a case."""
+    write_policy(tmp_path, {"advice.tide": ADVICE})
+    case = CASE.replace("far]\n", "far, advising]\n").replace("reasons: [blocked, far, advising]",
+                                                             "reasons: [blocked, far]")  # fmt: skip
+    stated = "    advice: {bank: us_bank, cap: 12.50 EUR, share: 0.50, often: true}\n"
+    assert differences(tmp_path, case + stated) == {}
+    assert set(differences(tmp_path, case + stated.replace("12.50", "12.51"))) == {"advice"}
+    assert set(differences(tmp_path, case + "    advice: {}\n")) == {"advice"}
+
+
 def test_managed_lists_are_given(tmp_path: Path) -> None:
     """A list that is not given cannot be read, which is another thing than an empty one."""
     silenced = CASE.replace("  expect:", "  lists: {trusted: [tok_1]}\n  expect:")

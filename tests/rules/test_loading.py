@@ -181,6 +181,22 @@ def test_many_bad_lines_are_counted(tmp_path: Path) -> None:
     assert "80 more lines" in loaded.rendered()
 
 
+def test_capitals_on_a_list_for_a_folded_field_are_said(tmp_path: Path) -> None:
+    """Whoever was put on the list with a capital letter would never be found."""
+    changes: dict[str, str | bytes | None] = {
+        "policy.tide": POLICY + "  mail text folded\n",
+        "mail.tide": 'list mails of text from "mails.csv"\nrule mail version 1\n'
+        "  when mail in mails\n  then review because far\n",
+        "mails.csv": "value\nMail.Example\npost.example\n",
+    }
+    loaded = read(write_policy(tmp_path, changes))
+    assert codes(loaded) == ["TG708"]
+    assert "1 of the values" in loaded.rendered()
+    assert codes(read(write_policy(tmp_path, {**changes, "mails.csv": "mail.example\n"}))) == []
+    as_sent = {**changes, "policy.tide": POLICY + "  mail text\n"}
+    assert codes(read(write_policy(tmp_path, as_sent))) == []
+
+
 # --- the hash ---
 
 
