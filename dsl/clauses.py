@@ -41,10 +41,12 @@ _LATE = frozenset(("when", "then", "except", "if", "always"))
 """In a rule, a group or a guarantee, only these clauses follow one of their own kind."""
 _CLAUSES_FIRST = (tree.RuleDeclaration, tree.GroupDeclaration, tree.GuaranteeDeclaration)
 _TEXT_FOLLOWS = frozenset(
-    ("=", "<", ">", "!=", "<=", ">=", "+", "-", "*", "/", "(", ",")
-    + ("with", "contains", "like", "and", "or", "not", "between", "otherwise", "when", "then")
-    + ("else", "tag", "in", "is", "timezone", "rates", "from", "message")
-)
+    (
+        "=", "<", ">", "!=", "<=", ">=", "+", "-", "*", "/", "(", ",", "with", "contains", "like",
+        "and", "or", "not", "between", "otherwise", "when", "then", "else", "tag", "in", "is",
+        "timezone", "rates", "from", "message",
+    )
+)  # fmt: skip
 """Words after which a text is no clause of its own."""
 _NO_OPENER_FOLLOWS = frozenset(("except", "replaces", ".", ","))
 

@@ -1,0 +1,151 @@
+"""The program that the checker makes: order never matters, a version covers meaning, dates count."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tidegate.dsl.checker import Checked, check
+from tidegate.dsl.literals import duration_us
+from tidegate.dsl.parser import parse
+from tidegate.dsl.program import Program, Rule
+from tidegate.dsl.source import Source
+from tidegate.dsl.zones import DAY_US
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PREAMBLE = (Path(__file__).parent / "checks" / "_preamble.txt").read_text()
+
+
+def checked(*texts: str, today_us: int | None = None) -> Checked:
+    """Check texts as the files of one policy."""
+    files = [parse(Source(f"{i}.tide", text)) for i, text in enumerate(texts)]
+    assert [d for f in files for d in f.diagnostics] == []
+    return check([f.file for f in files], today_us=today_us)
+
+
+def program(*texts: str) -> Program:
+    """The program of texts that are right."""
+    result = checked(*texts)
+    assert result.program is not None, [d.message for d in result.diagnostics]
+    return result.program
+
+
+def rule(text: str, more: str = "") -> Rule:
+    """The rule called `example` of a policy with the preamble."""
+    event = program(PREAMBLE + more, text).event("pay")
+    return next(r for r in event.rules if r.name == "example")
+
+
+@pytest.mark.parametrize("name", ["first", "card", "handbook"])
+def test_the_order_of_files_and_declarations_never_matters(name: str) -> None:
+    """Two people with the same rules in other files would get other decisions."""
+    texts = [p.read_text() for p in sorted((EXAMPLES / name).glob("*.tide"))]
+    declarations: list[str] = []
+    for text in texts:
+        parsed = parse(Source("a.tide", text)).file
+        declarations += [text[d.span.start : d.span.end] for d in parsed.declarations]
+    whole = program(*texts)
+
+    for seed in range(5):
+        shuffled = random.Random(seed).sample(declarations, len(declarations))
+        cut = len(shuffled) // 2
+        assert program("\n".join(shuffled[:cut]), "\n".join(shuffled[cut:])) == whole
+
+
+SAME_MEANING = (
+    'rule example version 1 "a text" owner somebody when tries_10m > limit then review because odd',
+    "rule example version 7 when tries_10m > limit then review because odd",
+    "rule example version 1 # a comment\n  when   tries_10m > limit\n then review because odd",
+    "rule example version 1 shadow when tries_10m > limit then review because odd",
+    "rule example version 1 from 2026-01-01 when tries_10m > limit then review because odd",
+    "let named = tries_10m > limit\nrule example version 1 when named then review because odd",
+)
+OTHER_MEANING = (
+    "rule example version 1 when tries_10m >= limit then review because odd",
+    "rule example version 1 when tries_10m > 5 then review because odd",
+    "rule example version 1 when tries_10m > limit then review before because odd",
+    "rule example version 1 when tries_10m > limit then review because down",
+    "rule example version 1 mandatory when tries_10m > limit then review because odd",
+    "rule example version 1 when tries_10m > limit then review because odd except when wide = 3",
+    'rule example version 1 when tries_10m > limit then review because odd, tag "x"',
+)
+
+
+def test_a_version_covers_the_meaning_and_nothing_else() -> None:
+    """A comment would ask for a new version, or a changed threshold would not."""
+    meanings = {rule(text).meaning for text in SAME_MEANING}
+
+    assert len(meanings) == 1
+    for text in OTHER_MEANING:
+        assert rule(text).meaning not in meanings, text
+
+
+def test_a_version_covers_features_and_the_bounds_of_params_but_not_their_values() -> None:
+    """A window could shrink, or a bound move, behind an unchanged version."""
+    text = "rule example version 1 when tries_10m > limit then review because odd"
+    known = rule(text).meaning
+
+    def with_preamble(old: str, new: str) -> str:
+        assert PREAMBLE.count(old) == 1
+        found = program(PREAMBLE.replace(old, new), text).event("pay").rules
+        return found[0].meaning
+
+    assert with_preamble("limit count = 5 from", "limit count = 6 from") == known
+    assert with_preamble("limit count = 5 from 1 to 10", "limit count = 5 from 1 to 11") != known
+    assert with_preamble("by card over 10m", "by card over 11m") != known
+
+
+def test_a_rule_asks_for_a_look_30_days_before_it_expires_and_fails_from_that_day_on() -> None:
+    """A protection could grow stale unseen, or fail a day early."""
+    text = "rule example version 1 expires 2026-06-30 when amount > 5 EUR then review"
+    expires = rule(text).expires_us
+    assert expires is not None
+
+    def codes(today_us: int) -> list[tuple[str, str]]:
+        found = checked(PREAMBLE, text, today_us=today_us).diagnostics
+        return [(d.code, d.severity.value) for d in found if d.code == "TG407"]
+
+    assert codes(expires - 30 * DAY_US - 1) == []
+    assert codes(expires - 30 * DAY_US) == [("TG407", "warning")]
+    assert codes(expires - 1) == [("TG407", "warning")]
+    assert codes(expires) == [("TG407", "error")]
+    assert checked(PREAMBLE, text).program is not None
+
+
+def test_a_date_is_the_start_of_the_day_in_the_policy_zone() -> None:
+    """A rule would begin an hour late, by the server's clock."""
+    found = rule("rule example version 1 from 2026-07-01 when amount > 5 EUR then review")
+
+    assert found.from_us == 1_782_856_800 * 10**6  # 2026-06-30T22:00:00Z, midnight in Paris
+
+
+def test_an_expression_carries_the_models_it_depends_on_through_lets() -> None:
+    """A score could pass its authority on under another name."""
+    found = rule(
+        "let twice = weak_score * 2\nlet both = twice > 1 or mild_score > 0.5\n"
+        'rule example version 1 when both and amount > 5 EUR then tag "x"'
+    )
+
+    assert found.when.models == {"weak", "lenient_one"}
+
+
+def test_every_error_of_a_policy_comes_in_one_run() -> None:
+    """An analyst would repair one error to see the next."""
+    text = "\n".join(
+        f"rule r{i} version 1 when amont > 5 EUR then review because odd" for i in range(40)
+    )
+
+    found = checked(PREAMBLE, text).diagnostics
+
+    assert sum(d.code == "TG204" for d in found) == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "us"),
+    [("7us", 7), ("3ms", 3_000), ("2s", 2 * 10**6), ("10m", 600 * 10**6), ("1w", 7 * DAY_US)],
+)
+def test_durations_are_exact(text: str, us: int) -> None:
+    """A window would be a thousand times too long."""
+    assert duration_us(text) == us
