@@ -205,12 +205,13 @@ class _Tally:
     def _column(self, column: checked_mapping.Column) -> ColumnPreview:
         origin, name = column.origin, column.field.name
         currency = origin.currency_column and f"currency in `{origin.currency_column}`"
+        zone = column.zone if column.field.type.kind is Kind.TIME else ""
         return ColumnPreview(
             name=name,
             type=column.field.type.kind.value,
             column=origin.column,
             constant=origin.constant or "",
-            read_as=", ".join(filter(None, (origin.unit, column.currency, currency, column.zone))),
+            read_as=", ".join(filter(None, (origin.unit, column.currency, currency, zone))),
             missing=self.missing[name],
             first=tuple(self.first.get(name, ())),
         )

@@ -1,4 +1,4 @@
-"""The examples that are shipped: they check clean, their cases pass, their histories are made here."""
+"""The shipped examples: they check clean, their cases pass, their histories are made here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README runs: its console block in an empty folder, its Python block, its figures' commands."""
+"""The README runs: its console block in an empty folder, its Python block, its links."""
 
 from __future__ import annotations
 
