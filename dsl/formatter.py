@@ -146,7 +146,8 @@ def _print(page: _Page) -> str | None:
         sections.append(section)
         before = declaration
     rows = [row for block in _blocks(sections) for row in _block_rows(block)]
-    rows += _leads(notes.get(len(page.parts), []), apart=before is not None)
+    apart = before is not None and not isinstance(before, _ROWS)
+    rows += _leads(notes.get(len(page.parts), []), apart=apart)
     return "".join(
         f"\n{row.text}\n" if row.gap and index else f"{row.text}\n"
         for index, row in enumerate(rows)

@@ -59,9 +59,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _LINE_OPENS = re.compile(rf"^[ \t]*({'|'.join(DECLARATIONS)})\b", re.MULTILINE)
-_GOOD_NUMBER = re.compile(
-    r"(0|[1-9][0-9]*)((us|ms|s|m|h|d|w)|(\.[0-9]{1,6})?([A-Z]{3})?)"
-)
+_GOOD_NUMBER = re.compile(r"(0|[1-9][0-9]*)((us|ms|s|m|h|d|w)|(\.[0-9]{1,6})?([A-Z]{3})?)")
 _SEPARATED = re.compile(r"[0-9]{1,3}(,[0-9]{3})+(?![0-9])")
 _SLIPS = {
     "==": ("`==` is not an operator here", "use `=` to compare"),

@@ -543,7 +543,8 @@ _SIGNS_OF_OTHERS = {
     ":": "delete it, or write `then`", "%": "a percentage is written `12%`; there is no remainder",
     "^": "there is no power; multiply", "?": "write `case when … then … else … end`",
     "&": "write `and`", "|": "write `or`", "~": 'write `like "a*"`',
-    "@": "a field is its name alone", "$": "a field is its name alone", "`": "names need no quotes", "\\": "lines need no joining",
+    "@": "a field is its name alone", "$": "a field is its name alone",
+    "`": "names need no quotes", "\\": "lines need no joining",
 }  # fmt: skip
 
 

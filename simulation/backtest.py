@@ -36,6 +36,7 @@ from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import (
     FRAUD,
     GOOD,
+    MAX_OVERLAP_RULES,
     NOT_YET_KNOWN,
     PAST_DECLINED,
     UNLABELLED,
@@ -240,6 +241,11 @@ class DryRun:
             yield from self._notes_on_features(event)
             yield from self._notes_on_models(source)
             yield from _notes_on_fields(source)
+            if len(event.rules) > MAX_OVERLAP_RULES:
+                yield (
+                    f"`{event.name}` has more than {MAX_OVERLAP_RULES} rules: which of them fire"
+                    " together is not counted"
+                )
 
     def _notes_on_labels(self, source: CheckedSource) -> Iterator[str]:
         for label in self.policy.program.labels:

@@ -26,9 +26,11 @@ POLICIES = Path(__file__).parent / "dsl" / "policies"
 _TOKEN = re.compile(r'"[^"\n]*"|#[^\n]*|\w+|\s+|.', re.DOTALL)
 _STRANGE = "\u202e\u200b\ufeff\x00\x07\r\u00a0é“”€$%&;:?![]{}\\'`~^|\U0001f600\ud800"
 _WORDS = (
-    "rule when then except if unknown not and or otherwise case else end between in is missing"
-    " step_up review ( ) , . = != < - + * / 5 0.5 12% 5EUR 10m 2026-01-01 10.0.0.0/8 \"x\" true"
-).split()  # fmt: skip
+    "rule", "when", "then", "except", "if", "unknown", "not", "and", "or", "otherwise", "case",
+    "else", "end", "between", "in", "is", "missing", "step_up", "review", "(", ")", ",", ".", "=",
+    "!=", "<", "-", "+", "*", "/", "5", "0.5", "12%", "5EUR", "10m", "2026-01-01", "10.0.0.0/8",
+    '"x"', "true",
+)  # fmt: skip
 
 Mutation = Callable[[random.Random, str], str]
 
@@ -179,8 +181,9 @@ def _splice(dice: random.Random, text: str, texts: Sequence[str] = ()) -> str:
 
 
 _MUTATIONS: tuple[Mutation, ...] = (
-    _flip, _insert, _flip_byte, _truncate, _cut, _tokens(_delete), _tokens(_double), _tokens(_swap),
-    _tokens(_replace), _tokens(_repeat), _tokens(_comment), _joined_lines, _other_line_ends, _splice,
+    _flip, _insert, _flip_byte, _truncate, _cut, _joined_lines, _other_line_ends, _splice,
+    _tokens(_delete), _tokens(_double), _tokens(_swap), _tokens(_replace), _tokens(_repeat),
+    _tokens(_comment),
 )  # fmt: skip
 
 

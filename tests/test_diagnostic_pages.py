@@ -1,7 +1,7 @@
-"""Every diagnostic code has its page, and what the page shows is true.
+r"""Every diagnostic code has its page, and what the page shows is true.
 
 A page holds a wrong and a right text (```` ```tide wrong ````, ```` ```tide right ````), each read
-together with `docs/diagnostics/_preamble.tide`. In a block marked `escaped`, `\\u202e` stands for
+together with `docs/diagnostics/_preamble.tide`. In a block marked `escaped`, `\u202e` stands for
 the character, so that no page holds a hidden one. A block without a word after `tide` is parsed
 alone. A code that a text alone cannot bring about (a limit of size, a file of a folder) has a page
 without blocks.

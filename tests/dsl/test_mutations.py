@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from tests import fuzz_mutations
+from tidegate.dsl.formatter import format_source
+from tidegate.dsl.parser import read
+from tidegate.dsl.source import Source
 
 
 def test_two_thousand_mutants_are_answered() -> None:
@@ -25,3 +30,18 @@ def test_a_mutant_is_found_again() -> None:
     texts = fuzz_mutations.seeds()
     first, second = (fuzz_mutations.mutant(random.Random("1:7"), texts) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize("name", ["tickets", "terse"])
+@pytest.mark.parametrize("inserted", ["# note\n", "\n# note\n"])
+def test_a_comment_in_any_gap_survives_the_formatter(name: str, inserted: str) -> None:
+    """A remark would be lost, doubled or moved, or the formatter refuse the file."""
+    text = (fuzz_mutations.POLICIES / f"{name}.tide").read_text(encoding="utf-8")
+    for pieces in read(Source("p.tide", text)).pieces:
+        start, end = pieces[0].start, pieces[-1].end
+        for piece in pieces:
+            commented = text[start : piece.start] + inserted + text[piece.start : end]
+            formatted = format_source(Source("p.tide", commented)).text
+            assert formatted is not None, commented
+            assert formatted.count("# note") == 1, commented
+            assert format_source(Source("p.tide", formatted)).text == formatted, commented

@@ -128,7 +128,7 @@ def test_clauses_may_stand_in_any_order() -> None:
 
 def test_an_event_keeps_its_fields_in_their_order() -> None:
     """A recorded event would be read back under other names."""
-    (event,) = declarations("event e id text key at time silent_ flag\n kind one of (on, \"b-c\")?")
+    (event,) = declarations('event e id text key at time silent_ flag\n kind one of (on, "b-c")?')
     assert isinstance(event, tree.EventDeclaration)
     assert [f.name.text for f in event.fields] == ["id", "at", "silent_", "kind"]
     assert event.fields[-1].type == tree.TypeName(NOWHERE, "one of", ("on", "b-c"), optional=True)
@@ -162,7 +162,11 @@ def test_escapes_are_resolved_once() -> None:
 def test_comments_know_whether_they_trail() -> None:
     """The formatter would move a remark to another line."""
     comments = parse(Source("p.tide", "# a\nlet x = 1 # b \n  # c\n")).file.comments
-    assert [(c.text, c.trailing) for c in comments] == [("# a", False), ("# b", True), ("# c", False)]
+    assert [(c.text, c.trailing) for c in comments] == [
+        ("# a", False),
+        ("# b", True),
+        ("# c", False),
+    ]
 
 
 def test_the_grammar_is_free_of_conflicts() -> None:

@@ -42,9 +42,7 @@ def chunks() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_what_is_said_about_each_wrong_text(
-    path: Path, golden: Callable[[str, str], None]
-) -> None:
+def test_what_is_said_about_each_wrong_text(path: Path, golden: Callable[[str, str], None]) -> None:
     """A sentence would change without anybody reading it."""
     said = [f"{text.strip()}\n\n{read(text)[1]}\n" for text in path.read_text().split("\n---\n")]
     golden(f"syntax/{path.stem}.txt", "\n---\n\n".join(said))
@@ -97,7 +95,7 @@ def test_hidden_characters_are_refused_wherever_they_stand(char: str, place: str
 
 def test_ordinary_characters_of_other_languages_are_welcome() -> None:
     """A reason could not be written in the language of the customer."""
-    assert codes('reason r "Größe – naïve 日本語 Ελληνικά русский" # ça, ∑ ≤ «ok»\r\n') == []
+    assert codes('reason r "Größe, naïve 日本語 Ελληνικά русский" # ça, ∑ ≤ «ok»\r\n') == []
 
 
 def test_what_is_said_about_hidden_characters(golden: Callable[[str, str], None]) -> None:
@@ -110,8 +108,8 @@ def test_what_is_said_about_hidden_characters(golden: Callable[[str, str], None]
     ("text", "warned"),
     [
         ("p\u0430ypal", True), ("pay\u03bfut", True), ("\u0441\u043e\u0440\u0435", True),
-        ("\u043f\u0440\u0438\u0432\u0435\u0442", False), ("paypal", False), ("\u65e5\u672cABC", False),
-        ("caf\u00e9", False),
+        ("\u043f\u0440\u0438\u0432\u0435\u0442", False), ("paypal", False), ("caf\u00e9", False),
+        ("\u65e5\u672cABC", False),
     ],
 )  # fmt: skip
 def test_a_word_in_two_alphabets_is_a_warning(text: str, warned: bool) -> None:
@@ -179,7 +177,7 @@ def test_long_chains_within_each_other_are_refused() -> None:
 
 ENDLESS = {
     "": ["(", '"', "'", "!", "\\", ":", "rule ", "let a=b\n", "\u202e", "\u00a0", "let = 1\n", "."],
-    "let x = ": ["(", "-", "case when ", "a otherwise ", "a+", "1.", "2026-", "9", "a:", "a.", "a "],
+    "let x = ": ["(", "-", "case when ", "a otherwise ", "a+", "1.", "2026-", "9", "a:", "a."],
     "rule a when ": ["not ", "x and ", "x or ", "x = ", "x in (", ")", "end ", "a between "],
     "rule a when x then ": ["hold, ", 'tag "a", ', "add 1 points, ", "step_up "],
     "event e ": ["a text\n", "a one of (", "reason text\n"],

@@ -291,6 +291,17 @@ def test_notes_say_what_is_assumed(shop: Path) -> None:
     assert "does not say when `fraud` was reported" in said
 
 
+def test_overlaps_that_are_not_counted_are_said(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader takes an empty table for rules that never fire together."""
+    for module in ("measures", "backtest"):
+        monkeypatch.setattr(f"tidegate.simulation.{module}.MAX_OVERLAP_RULES", 1)
+    result, event = dry_run(shop)
+    assert event.overlaps == ()
+    assert any("fire together is not counted" in note for note in result.notes)
+
+
 def test_a_dry_run_changes_nothing(shop: Path) -> None:
     """A dry run leaves a file behind, or touches the policy or the history."""
 
