@@ -213,7 +213,8 @@ class Translation:
                 return pl.when(absent).then(None).otherwise(pick(*arguments))
             case "round":
                 step = 10 ** (6 - expression.places)
-                return half_even(arguments[0], step) * step
+                rounded: pl.Expr = half_even(arguments[0], step) * step
+                return rounded
             case "length":
                 return arguments[0].cast(pl.String).str.len_chars()
         raise NotImplementedError(expression.function)

@@ -25,9 +25,7 @@ def exclusive(one: Expression, other: Expression, *, though_unknown: bool = Fals
     `though_unknown`: where no event can make each of them true or unknown.
     """
     demands = [
-        demand
-        for demand in _demands(one)
-        if not (though_unknown and demand.subject.can_be_missing)
+        demand for demand in _demands(one) if not (though_unknown and demand.subject.can_be_missing)
     ]
     return any(a.subject == b.subject and _disjoint(a, b) for b in _demands(other) for a in demands)
 

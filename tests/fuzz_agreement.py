@@ -261,9 +261,12 @@ def false_promise(program: Program, event: EventType, situation: Situation) -> F
             if isinstance(value, Missing):
                 if not node.can_be_missing:
                     return Fault(f"never missing, and it is ({value.reason}): {node}", situation)
-            elif node.type.kind in INTEGER_KINDS and node.bounds is not None:
-                if not node.bounds.low <= int(value) <= node.bounds.high:
-                    return Fault(f"{value} lies outside the bounds of {node}", situation)
+            elif (
+                node.type.kind in INTEGER_KINDS
+                and node.bounds is not None
+                and not node.bounds.low <= int(value) <= node.bounds.high
+            ):
+                return Fault(f"{value} lies outside the bounds of {node}", situation)
     for model in used_here(program, situation):
         if model.use_when is not None and truth(model.use_when, reader) is None:
             return Fault(f"the use of {model.name} is unknown", situation)

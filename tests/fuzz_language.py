@@ -42,8 +42,8 @@ from tests.fuzz_properties import (
 )
 from tests.policies_generated import (
     SUMS,
+    DoesNotCompileError,
     Draft,
-    DoesNotCompile,
     GeneratedPolicy,
     Shape,
     compiled,
@@ -113,7 +113,9 @@ def agreement_case(name: str) -> Found:
     program = with_exemptions(rng, policy.program)
     decided = [event for event in program.events if event.rules]
     for event in decided:
-        number = EVENTS if len(decided) == 1 else EVENTS * (4 if event.name == "payment" else 1) // 5
+        number = (
+            EVENTS if len(decided) == 1 else EVENTS * (4 if event.name == "payment" else 1) // 5
+        )
         batches = _batches(rng, program, event, number)
         fault = disagreement(program, event, batches, rng, found.seen)
         check = _agree
@@ -128,9 +130,7 @@ def agreement_case(name: str) -> Found:
     return found
 
 
-def _batches(
-    rng: Random, program: Program, event: EventType, number: int
-) -> list[list[Situation]]:
+def _batches(rng: Random, program: Program, event: EventType, number: int) -> list[list[Situation]]:
     """The situations in four runs, each with its own contents of managed lists."""
     files = {n: c for n, c in generated_lists(rng, program).items() if _is_file(program, n)}
     runs = []
@@ -261,7 +261,7 @@ def _still_fails(drafts: Sequence[Draft], situation: Situation, check: Check) ->
     moved = Situation(event, held, situation.lists, statuses)
     try:
         return check(policy.program, event, moved) is not None
-    except Exception:  # a crash is a failure as well
+    except Exception:  # noqa: BLE001 - a crash is a failure as well
         return True
 
 
@@ -278,9 +278,9 @@ def run_case(task: tuple[str, str]) -> Found:
     campaign, name = task
     try:
         return CAMPAIGNS[campaign](name)
-    except DoesNotCompile as refused:
+    except DoesNotCompileError as refused:
         return Found(seen=Counter({"refused": 1}), failures=[f"FAILED {name}: {refused}"])
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it raises is what the search looks for
         return Found(failures=[f"FAILED {name}: {traceback.format_exc()}"])
 
 
@@ -304,7 +304,7 @@ def _each(tasks: Sequence[tuple[str, str]], processes: int) -> Iterable[Found]:
 # --- the summary -------------------------------------------------------------------------------
 
 
-def summary(agreement: Found, clamp: Found, scale: float) -> list[str]:
+def summary(agreement: Found, clamp: Found) -> list[str]:
     """What was met, in lines."""
     seen, rows = agreement.seen, max(agreement.seen["rows"], 1)
     conditions = max(seen["checked conditions"], 1)
@@ -351,7 +351,9 @@ def expected() -> frozenset[str]:
                for f in ("otherwise", "case", "ismissing")}  # fmt: skip
     labels |= {f"operator inset {kind}" for kind in (*integers, "text", "country", "one of")}
     labels |= {f"operator inlist {kind}" for kind in ("text", "token", "country", "ip", "one of")}
-    labels |= {f"operator texttest {op} text" for op in ("starts with", "ends with", "contains", "like")}
+    labels |= {
+        f"operator texttest {op} text" for op in ("starts with", "ends with", "contains", "like")
+    }
     labels |= {f"operator input {source}" for source in ("field", "feature", "score")}
     return frozenset(labels | {f"operator {rest}" for rest in _SINGLE})
 
@@ -376,7 +378,9 @@ def _share(part: int, whole: int) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=PROCESSES)
@@ -389,7 +393,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     numbers = [max(1, int(n * chosen.scale)) for n in (POLICIES, VOUCHING, MUTATIONS)]
     agreement = run_cases("agreement", numbers[0], chosen.seed, chosen.processes)
     clamp = run_cases("clamp", numbers[1], chosen.seed, chosen.processes)
-    print("\n".join(summary(agreement, clamp, chosen.scale)))
+    print("\n".join(summary(agreement, clamp)))
     failures = agreement.failures + clamp.failures
     rare = too_rare(agreement.seen, chosen.scale)
     if rare:

@@ -125,7 +125,9 @@ def names_matter(
         by_name = dict(zip((i.name for i in event.inputs), situation.values, strict=True))
         values = {names.get(name, name): value for name, value in by_name.items()}
         statuses = {names[model]: status for model, status in situation.statuses.items()}
-        moved = Situation(other, tuple(values[i.name] for i in other.inputs), situation.lists, statuses)
+        moved = Situation(
+            other, tuple(values[i.name] for i in other.inputs), situation.lists, statuses
+        )
         one = authority(policy.program, event).settle(situation)
         two = authority(program, other).settle(moved)
         if _nameless(one, names) != _nameless(two, {}):
@@ -197,7 +199,9 @@ def bound_models(
     models = [program.model(name) for name in event.models]
     for ladder in LADDERS:
         for rung in RUNGS[ladder]:
-            below = [m for m in models if m.ceiling(ladder) < rung and not m.may & {"relax", "exempt"}]
+            below = [
+                m for m in models if m.ceiling(ladder) < rung and not m.may & {"relax", "exempt"}
+            ]
             if ladder == "disposition" and rung == Disposition.HOLD:
                 # A review before brings its hold with it.
                 below = [m for m in below if m.ceiling("review") < Review.BEFORE]
@@ -297,6 +301,8 @@ def unlicensed(rng: Random, program: Program, event: EventType) -> Program:
 def reads_scores(event: EventType) -> bool:
     """Whether any rule or exception reads a score."""
     return any(
-        node.models for rule in event.rules for c in (rule.when, *rule.exceptions) for node in walk(c)
+        node.models
+        for rule in event.rules
+        for c in (rule.when, *rule.exceptions)
+        for node in walk(c)
     )
-

@@ -52,7 +52,18 @@ MARKS = ("@", "a", "@b", '\\"')
 COUNTRIES = ("FR", "DE", "US")
 NETWORKS = ("10.0.0.0/8", "0.0.0.0/0", "192.0.2.0/24", "::/0", "2001:db8::/32", "::ffff:0:0/96")
 ADDRESSES = ("10.0.0.1", "192.0.2.7", "2001:db8::1", "255.255.255.255")
-COUNTS = ("0", "1", "2", "3", "5", "10", "100", "1000", "9223372036854775807", "4611686018427387904")
+COUNTS = (
+    "0",
+    "1",
+    "2",
+    "3",
+    "5",
+    "10",
+    "100",
+    "1000",
+    "9223372036854775807",
+    "4611686018427387904",
+)
 DECIMALS = ("0.0", "0.5", "1.0", "0.85", "12%", "0.000001", "3.25", "100.0", "9223372036854.775807")
 AMOUNTS = ("0", "1", "5", "20", "99", "100", "500", "10000", "92233720368547", "46116860184273")
 DURATIONS = ("0s", "1us", "1ms", "90s", "10m", "1h", "1d", "2w", "36500d")
@@ -186,7 +197,7 @@ class GeneratedPolicy:
         return [Source(f"f{i}.tide", "\n".join(part) + "\n") for i, part in enumerate(parts)]
 
 
-class DoesNotCompile(Exception):
+class DoesNotCompileError(Exception):
     """The generator wrote what cannot be repaired: a fault in the generator or the checker."""
 
 
@@ -395,7 +406,9 @@ class Writer:
         return f"{left} {op} {self.literal(of)}"
 
     def _forms(self, depth: int) -> list[Callable[[], tuple[Type, str]]]:
-        def form(of: Type, make: Callable[..., str], *rest: object) -> Callable[[], tuple[Type, str]]:
+        def form(
+            of: Type, make: Callable[..., str], *rest: object
+        ) -> Callable[[], tuple[Type, str]]:
             return lambda: (of, make(of, *rest))
 
         forms = [form(of, self._sum, r, depth) for of, rows in SUMS.items() for r in rows] * 2
@@ -557,7 +570,9 @@ def _fields(rng: Random, unit: str) -> list[tuple[str, Type, str]]:
     def maybe(text: str, share: float = 0.5) -> str:
         return f" {text}" if rng.random() < share else ""
 
-    optional = lambda share=0.6: "?" if rng.random() < share else ""  # noqa: E731
+    def optional(share: float = 0.6) -> str:
+        return "?" if rng.random() < share else ""
+
     lenient = "lenient" if rng.random() < 0.3 else ""
     return [
         ("id", TEXT, " key"),
@@ -590,7 +605,9 @@ def _fields(rng: Random, unit: str) -> list[tuple[str, Type, str]]:
 def _type_word(of: Type) -> str:
     if of.kind is not Kind.WORD:
         return str(of)
-    return f"one of ({', '.join(w if w.isidentifier() else chr(34) + w + chr(34) for w in of.words)})"
+    return (
+        f"one of ({', '.join(w if w.isidentifier() else chr(34) + w + chr(34) for w in of.words)})"
+    )
 
 
 def _event(name: str, head: str, fields: Iterable[tuple[str, Type, str]]) -> Draft:
@@ -609,7 +626,9 @@ def schema(number: int) -> Schema:
     rng = Random(number)
     unit = rng.choice(("EUR", "EUR", "JPY", "BHD"))
     fields = _fields(rng, unit)
-    small = [f for f in _fields(rng, unit) if f[0] in ("id", "at", "amount", "card", "rate", "memo")]
+    small = [
+        f for f in _fields(rng, unit) if f[0] in ("id", "at", "amount", "card", "rate", "memo")
+    ]
     small += [("payee", TEXT, ""), ("level", COUNT, "?")]
     counted = [("id", TEXT, " key"), ("at", TIME, ""), ("payment", TEXT, ""), ("card", TOKEN, "?"),
                ("loss", MONEY, "?"), ("kind", Type(Kind.WORD, ("fraudulent", "dispute")), "")]  # fmt: skip
@@ -624,7 +643,8 @@ def schema(number: int) -> Schema:
         ),
         _event(
             "payment",
-            f" decided by default {rng.choice(defaults)}\n  silent {rng.choice(('review', 'hold'))}",
+            f" decided by default {rng.choice(defaults)}\n"
+            f"  silent {rng.choice(('review', 'hold'))}",
             fields,
         ),
         _event("chargeback", '\n  "What came back"', counted),
@@ -747,7 +767,9 @@ class Maker:
             model = Model(f"model_{letter}", f"score_{letter}", event, frozenset(words), "")
             self.models.append(model)
             use = self._use(event)
-            reads = self.rng.sample([n.text for n in self.names[event] if n.source == "field" and "." not in n.text], 2)
+            reads = self.rng.sample(
+                [n.text for n in self.names[event] if n.source == "field" and "." not in n.text], 2
+            )
             lines = [
                 f"model {model.name} version {self.rng.randint(1, 9)}",
                 f'  from "models/{letter}"',
@@ -780,7 +802,10 @@ class Maker:
 
     def _features(self) -> None:
         writer = self.writer("payment", own=True)
-        where = lambda: f" where {writer.condition(1)}" if self.chance(0.3) else ""  # noqa: E731
+
+        def where() -> str:
+            return f" where {writer.condition(1)}" if self.chance(0.3) else ""
+
         options: list[tuple[str, Type, bool, str]] = [
             ("tries", COUNT, False, "count of payment by card over 10m"),
             ("by_customer", COUNT, True, "count of payment by customer over 1d"),
@@ -795,7 +820,12 @@ class Maker:
             ("places", COUNT, False, "distinct ip_country of payment by card over 7d"),
             ("first_seen", TIME, True, "first at of payment by card over 30d"),
             ("last_seen", TIME, True, "last at of payment by customer over 30d"),
-            ("frauds", COUNT, False, "count of payment by merchant over 28d delayed 7d where fraud"),
+            (
+                "frauds",
+                COUNT,
+                False,
+                "count of payment by merchant over 28d delayed 7d where fraud",
+            ),
             ("returned", COUNT, False, "count of chargeback by card = card over 30d"),
         ]
         wanted = self.rng.randint(1, 2) if self.shape.vouching else self.rng.randint(3, 7)
@@ -901,9 +931,7 @@ class Maker:
         lines += [f"  {clause}" for clause in clauses]
         lines += [f"  when {when}", f"  then {', '.join(then)}"]
         lines += [f"  except when {e}" for e in excepted]
-        self.drafts.append(
-            Draft("rule", name, "\n".join(lines), spare if unknown else "", spare)
-        )
+        self.drafts.append(Draft("rule", name, "\n".join(lines), spare if unknown else "", spare))
         return name
 
     def _spare(self, then: Sequence[str], covered: bool) -> str:
@@ -912,7 +940,11 @@ class Maker:
             return "skip"
         if covered or self.chance(0.5):
             plain = [a for a in then if not a.startswith("advise")]
-            return ", ".join(self.rng.sample(plain, self.rng.randint(1, len(plain)))) if plain else "skip"
+            return (
+                ", ".join(self.rng.sample(plain, self.rng.randint(1, len(plain))))
+                if plain
+                else "skip"
+            )
         return ", ".join(self._then(None, points=True))
 
     def _status(self, name: str = "") -> list[str]:
@@ -947,9 +979,7 @@ class Maker:
             return []
         words = [word for a in then for ask, word in ASKS.items() if _asks_for(a, ask)]
         words += ["advise"] if any(a.startswith("advise") for a in then) else []
-        return [
-            m.name for m in self.models if m.event == event and all(m.covers(w) for w in words)
-        ]
+        return [m.name for m in self.models if m.event == event and all(m.covers(w) for w in words)]
 
     def _ordinary(self, event: str) -> None:
         model = self._scored(event)
@@ -1105,12 +1135,14 @@ def compiled(drafts: Sequence[Draft]) -> GeneratedPolicy | tuple[Diagnostic, ...
 def generated_policy(rng: Random, shape: Shape | None = None) -> GeneratedPolicy:
     """A policy that compiles."""
     drafts: list[Draft] = Maker(rng, shape or Shape()).made()
+    problems: tuple[Diagnostic, ...] = ()
     for _ in range(12):
         found = compiled(drafts)
         if isinstance(found, GeneratedPolicy):
             return found
-        drafts = _repaired(drafts, found)
-    raise DoesNotCompile([f"{d.code} {d.message}" for d in found])
+        problems = found
+        drafts = _repaired(drafts, problems)
+    raise DoesNotCompileError([f"{d.code} {d.message}" for d in problems])
 
 
 def _repaired(drafts: Sequence[Draft], problems: Iterable[Diagnostic]) -> list[Draft]:
@@ -1128,7 +1160,7 @@ def _repair(draft: Draft, codes: set[str], problems: Iterable[Diagnostic]) -> Dr
     if not codes:
         return draft
     if draft.needed:
-        raise DoesNotCompile([f"{d.code} {d.message}: {draft.text}" for d in problems])
+        raise DoesNotCompileError([f"{d.code} {d.message}: {draft.text}" for d in problems])
     if codes == {_NEEDS_UNKNOWN} and draft.spare:
         return replace(draft, unknown=draft.spare)
     if codes == {_UNKNOWN_IS_DEAD}:

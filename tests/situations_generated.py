@@ -38,7 +38,22 @@ from tidegate.engine.situation import ScoreStatus, Situation
 
 HOUR_US = 3_600 * 10**6
 NOW_US = 1_795_442_400 * 10**6
-TEXTS = ("", "a", "ab", "a@b", "a@b@c", "Ärger", "ecom", "4571", "x y", '"', "\\", "*", "{0}", "EUR")
+TEXTS = (
+    "",
+    "a",
+    "ab",
+    "a@b",
+    "a@b@c",
+    "Ärger",
+    "ecom",
+    "4571",
+    "x y",
+    '"',
+    "\\",
+    "*",
+    "{0}",
+    "EUR",
+)
 TOKENS = ("t0", "t1", "t2", "t3")
 COUNTRIES = ("FR", "DE", "US")
 V4 = 0xFFFF << 32
@@ -155,7 +170,9 @@ def input_value(
     if of.can_be_missing and rng.random() < missing_share:
         return None
     if of.name == event.at:
-        return NOW_US + rng.choice((0, rng.randint(-40, 40) * HOUR_US, rng.randint(-(10**12), 10**12)))
+        return NOW_US + rng.choice(
+            (0, rng.randint(-40, 40) * HOUR_US, rng.randint(-(10**12), 10**12))
+        )
     return present_value(rng, pools, of)
 
 
@@ -184,11 +201,11 @@ def _integer(rng: Random, pool: tuple[Value, ...], bounds: Bounds, kind: Kind) -
     elif way < 0.6:
         pick = rng.choice((bounds.low, bounds.low + 1, bounds.high - 1, bounds.high))
     elif way < 0.65:
-        pick = rng.choice((INT64_MIN, INT64_MIN + 1, INT64_MAX - 1, INT64_MAX, 2**62, 2**31, 2**53 + 1))
+        pick = rng.choice(
+            (INT64_MIN, INT64_MIN + 1, INT64_MAX - 1, INT64_MAX, 2**62, 2**31, 2**53 + 1)
+        )
     elif kind is Kind.TIME:
         pick = NOW_US + rng.randint(-400, 400) * HOUR_US + rng.randint(-1, 1)
     else:
         pick = rng.choice(USUAL)
     return min(max(pick, bounds.low), bounds.high)
-
-

@@ -1,4 +1,4 @@
-"""A short run of the long search, and what it found before: `make fuzz-language` goes on for longer."""
+"""A short run of the long search (`make fuzz-language`), and what it found before."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REFUSED = re.compile(r"^# refused: (TG\d{3})$", re.MULTILINE)
 
 
 def test_evaluators_agree_on_generated_policies() -> None:
-    """Interpreter, generated code and columns would decide differently, or a promise would break."""
+    """Interpreter, generated code and columns would differ, or a promise would break."""
     found = run_cases("agreement", 24, seed=71, processes=1)
     assert not found.failures, found.failures[0]
     assert len(found.texts) == 24
@@ -65,7 +65,9 @@ def test_a_planted_disagreement_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_what_was_never_met_is_too_rare() -> None:
     """A run that met no operator at all would look like a good one."""
-    assert len(too_rare(run_cases("agreement", 0, seed=0, processes=1).seen, 1.0)) == len(expected())
+    assert len(too_rare(run_cases("agreement", 0, seed=0, processes=1).seen, 1.0)) == len(
+        expected()
+    )
 
 
 # --- what the search found ---------------------------------------------------------------------
@@ -106,5 +108,3 @@ def _kept(path: Path, program: Program, name: str) -> list[Situation]:
         for one in json.loads(beside.read_text())
         if one["event"] == name
     ]  # fmt: skip
-
-

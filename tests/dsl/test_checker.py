@@ -1,4 +1,4 @@
-"""The program that the checker makes: order never matters, a version covers meaning, dates count."""
+"""The program that the checker makes: order never matters, a version covers meaning."""
 
 from __future__ import annotations
 

@@ -72,6 +72,6 @@ def test_a_message_keeps_the_house_grammar() -> None:
     for _, text in chunks():
         for diagnostic in checked(text)[2]:
             message = diagnostic.message
-            assert message[0] in "`" or message[0].islower() or message[0].isdigit(), message
+            assert message[0] == "`" or message[0].islower() or message[0].isdigit(), message
             assert not message.endswith("."), message
             assert not re.search(r"\b(None|NoneType|str|int|tuple|dict)\b", message), message
