@@ -75,7 +75,7 @@ class Reader:
 
 def reader_of(situation: Situation, points: int = 0) -> Reader:
     """The reader of a deciding event."""
-    names = (entry.name for entry in situation.event.inputs)
+    names = [entry.name for entry in situation.event.inputs]
     values = dict(zip(names, situation.values, strict=True))
     return Reader(values, situation.lists, points, situation.reasons)
 

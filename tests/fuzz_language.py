@@ -13,6 +13,7 @@ What fails is printed with its seed, made as small as it gets: `--case agreement
 from __future__ import annotations
 
 import argparse
+import gc
 import hashlib
 import multiprocessing
 import sys
@@ -32,6 +33,7 @@ from tests.fuzz_agreement import (
     labels_of,
     split_differs,
 )
+from tests import fuzz_mutations
 from tests.fuzz_properties import (
     breaches,
     missing_lowers,
@@ -67,6 +69,7 @@ EVENTS = 100
 ENOUGH = 1_000
 """How often every operator, type and rung is to be met at scale 1."""
 PROCESSES = 2
+MUTANTS_A_CASE = 50
 VOUCHES = Shape(rules=(4, 7), models=(2, 3), depth=1, vouching=True)
 
 
@@ -208,6 +211,15 @@ def clamp_case(name: str) -> Found:
     return found
 
 
+def mutants_case(name: str) -> Found:
+    """Some broken policy files."""
+    seed, _, index = name.split(":")
+    first = int(index) * MUTANTS_A_CASE
+    tally = fuzz_mutations.run(range(first, first + MUTANTS_A_CASE), int(seed))
+    seen = Counter({"mutants": tally.tried, "sound mutants": tally.sound, **tally.codes})
+    return Found(seen=seen, failures=[f"FAILED {name}: {failure}" for failure in tally.failures])
+
+
 def _meet(event: EventType, seen: Counter[str]) -> None:
     for condition in conditions_of(event):
         for node in walk(condition):
@@ -270,6 +282,7 @@ def _still_fails(drafts: Sequence[Draft], situation: Situation, check: Check) ->
 CAMPAIGNS: dict[str, Callable[[str], Found]] = {
     "agreement": agreement_case,
     "clamp": clamp_case,
+    "mutants": mutants_case,
 }
 
 
@@ -297,14 +310,16 @@ def _each(tasks: Sequence[tuple[str, str]], processes: int) -> Iterable[Found]:
     if processes == 1:
         yield from map(run_case, tasks)
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    # Programs are trees without cycles: looking for cycles would cost a tenth of the time.
+    settings = (100_000, 50, 50)
+    with multiprocessing.get_context("spawn").Pool(processes, gc.set_threshold, settings) as pool:
         yield from pool.imap(run_case, tasks, chunksize=20)
 
 
 # --- the summary -------------------------------------------------------------------------------
 
 
-def summary(agreement: Found, clamp: Found) -> list[str]:
+def summary(agreement: Found, clamp: Found, mutants: Found) -> list[str]:
     """What was met, in lines."""
     seen, rows = agreement.seen, max(agreement.seen["rows"], 1)
     conditions = max(seen["checked conditions"], 1)
@@ -330,6 +345,10 @@ def summary(agreement: Found, clamp: Found) -> list[str]:
         f"clamp: {len(clamp.texts):,} distinct policies, {counted['clamp decisions']:,} decisions, "
         f"{counted['clamp comparisons']:,} comparisons, {counted['clamp breaches']} breaches; "
         f"without the clamp {counted['clamp unclamped above']:,} decisions go above authority"
+    )
+    lines.append(
+        f"mutants: {mutants.seen['mutants']:,} broken policy files, "
+        f"{mutants.seen['sound mutants']:,} of them sound, {len(mutants.failures)} tracebacks"
     )
     return lines
 
@@ -390,11 +409,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = run_case((chosen.case.split(":")[1], chosen.case))
         print("\n".join(found.failures) or "passed")
         return bool(found.failures)
-    numbers = [max(1, int(n * chosen.scale)) for n in (POLICIES, VOUCHING, MUTATIONS)]
-    agreement = run_cases("agreement", numbers[0], chosen.seed, chosen.processes)
-    clamp = run_cases("clamp", numbers[1], chosen.seed, chosen.processes)
-    print("\n".join(summary(agreement, clamp)))
-    failures = agreement.failures + clamp.failures
+    cases = POLICIES, VOUCHING, MUTATIONS // MUTANTS_A_CASE
+    agreement, clamp, mutants = (
+        run_cases(campaign, max(1, int(number * chosen.scale)), chosen.seed, chosen.processes)
+        for campaign, number in zip(CAMPAIGNS, cases, strict=True)
+    )
+    print("\n".join(summary(agreement, clamp, mutants)))
+    failures = agreement.failures + clamp.failures + mutants.failures
     rare = too_rare(agreement.seen, chosen.scale)
     if rare:
         print(f"too rare: {'; '.join(rare)}")

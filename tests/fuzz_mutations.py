@@ -1,14 +1,13 @@
 """Mutated policy files: whatever the text, a tree or diagnostics, never a traceback.
 
-`run(count, seed)` mutates the policies of `tests/dsl/policies` and gives what went wrong; each
-mutant is parsed, checked and formatted. A case is found again by its seed and number.
+`run(range(count), seed)` mutates the policies of `tests/dsl/policies` and gives what went wrong;
+each mutant is parsed, checked and formatted. A case is found again by its seed and number.
 """
 
 from __future__ import annotations
 
 import random
 import re
-import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -51,11 +50,11 @@ def seeds() -> list[str]:
     return [*texts, *parts]
 
 
-def run(count: int, seed: int) -> Tally:
-    """Try `count` mutants."""
+def run(numbers: Sequence[int], seed: int) -> Tally:
+    """Try the mutants with these numbers."""
     texts = seeds()
     sound, codes, failures = 0, Counter[str](), list[str]()
-    for number in range(count):
+    for number in numbers:
         dice = random.Random(f"{seed}:{number}")
         text = mutant(dice, texts)
         try:
@@ -65,7 +64,7 @@ def run(count: int, seed: int) -> Tally:
             continue
         sound += not has_errors(parsed.diagnostics)
         codes.update({d.code for d in parsed.diagnostics})
-    return Tally(count, sound, codes, failures)
+    return Tally(len(numbers), sound, codes, failures)
 
 
 def mutant(dice: random.Random, texts: Sequence[str]) -> str:
@@ -185,16 +184,3 @@ _MUTATIONS: tuple[Mutation, ...] = (
     _tokens(_delete), _tokens(_double), _tokens(_swap), _tokens(_replace), _tokens(_repeat),
     _tokens(_comment),
 )  # fmt: skip
-
-
-def main() -> int:
-    """Try as many mutants as the first argument says, from the seed of the second."""
-    count, seed = (int(x) for x in (*sys.argv[1:], "20000", "1")[:2])
-    tally = run(count, seed)
-    print(f"{tally.tried} mutants, {tally.sound} without errors, codes: {dict(tally.codes)}")
-    print("\n".join(tally.failures[:5]))
-    return bool(tally.failures)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

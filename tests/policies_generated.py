@@ -11,6 +11,7 @@ taken away) or dropped, declaration by declaration, and checked again.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -361,7 +362,7 @@ class Writer:
             *[self._in_list] * 2,
             self._in_networks,
             self._text_test,
-            self._presence,
+            *[self._presence] * 2,
             lambda _: self.leaf(FLAG),
             lambda deep: self._otherwise(FLAG, deep - 1),
             lambda deep: self._case(FLAG, deep - 1),
@@ -401,7 +402,7 @@ class Writer:
         op = self.rng.choice(("=", "!=", "<", "<=", ">", ">=") if of in INTEGERS else ("=", "!="))
         if of == IP:
             return f"{left} in {self.rng.choice(NETWORKS)}"
-        if of in INTEGERS and self.chance(0.2):
+        if of in (*INTEGERS, TEXT, COUNTRY) and self.chance(0.25):
             return f"{left} in ({self.literal(of)}, {self.literal(of)})"
         return f"{left} {op} {self.literal(of)}"
 
@@ -414,12 +415,14 @@ class Writer:
         forms = [form(of, self._sum, r, depth) for of, rows in SUMS.items() for r in rows] * 2
         forms += [form(of, self._minus, depth) for of in INTEGERS if of != TIME] * 2
         forms += [form(of, self._absolute, depth) for of in INTEGERS if of != TIME]
-        forms += [form(of, self._extreme, f, depth) for of in INTEGERS for f in ("min", "max")]
+        forms += [form(of, self._extreme, f, depth) for of in INTEGERS for f in ("min", "max")] * 2
         forms += [form(COUNT, self._calendar, unit, depth) for unit in CALENDAR] * 2
         forms += [form(of, self._integer_call, depth) for of in (TIME, NUMBER, MONEY)]
         forms += [form(COUNT, self._days_since, depth), form(COUNT, self._length, depth)]
         forms += [form(of, make, depth) for make in (self._otherwise, self._case, self.value)
                   for of in (*INTEGERS, TEXT, TOKEN, COUNTRY, IP, CHANNEL, GRADE, FLAG)]  # fmt: skip
+        forms += [form(of, make, depth) for make in (self._otherwise, self._case)
+                  for of in (COUNT, NUMBER, MONEY, DURATION, TIME)]  # fmt: skip
         return forms
 
     def _minus(self, of: Type, depth: int) -> str:
@@ -511,7 +514,8 @@ class Writer:
         return f'{self.value(TEXT, depth)} {words} "{self.rng.choice(PATTERNS)}"'
 
     def _presence(self, depth: int) -> str:
-        of = self.rng.choice((COUNT, NUMBER, MONEY, TIME, DURATION, TEXT, TOKEN, COUNTRY, IP, FLAG))
+        of = self.rng.choice((COUNT, NUMBER, MONEY, TIME, DURATION, TEXT, TOKEN, COUNTRY, IP, FLAG,
+                              CHANNEL, GRADE, FLAG))  # fmt: skip
         operand = self.value(of, depth)
         return f"{operand} is {self.rng.choice(('missing', 'present'))}" if operand else ""
 
@@ -1111,17 +1115,22 @@ _NEEDS_UNKNOWN, _UNKNOWN_IS_DEAD = "TG411", "TG412"
 
 
 @lru_cache(maxsize=8_192)
-def parsed(path: str, text: str) -> tuple[tree.File, tuple[Diagnostic, ...]]:
+def parsed(text: str) -> tuple[tree.File, tuple[Diagnostic, ...]]:
     """The tree of one declaration, kept: most of a policy is drawn from a pool."""
-    found = parse(Source(path, text))
+    found = parse(Source(path_of(text), text))
     return found.file, found.diagnostics
+
+
+def path_of(text: str) -> str:
+    """The file that a declaration stands in."""
+    return f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.tide"
 
 
 def compiled(drafts: Sequence[Draft]) -> GeneratedPolicy | tuple[Diagnostic, ...]:
     """The policy, or what is wrong with it; each declaration is a file of its own."""
     files, problems = [], []
-    for index, draft in enumerate(drafts):
-        file, found = parsed(f"d{index:03}.tide", draft.full())
+    for draft in drafts:
+        file, found = parsed(draft.full())
         files.append(file)
         problems += [d for d in found if d.severity is Severity.ERROR]
     if problems:
@@ -1146,13 +1155,13 @@ def generated_policy(rng: Random, shape: Shape | None = None) -> GeneratedPolicy
 
 
 def _repaired(drafts: Sequence[Draft], problems: Iterable[Diagnostic]) -> list[Draft]:
-    codes: dict[int, set[str]] = {}
+    codes: dict[str, set[str]] = {}
     for problem in problems:
-        codes.setdefault(int(problem.span.path[1:4]), set()).add(problem.code)
+        codes.setdefault(problem.span.path, set()).add(problem.code)
     return [
         kept
-        for index, draft in enumerate(drafts)
-        if (kept := _repair(draft, codes.get(index, set()), problems)) is not None
+        for draft in drafts
+        if (kept := _repair(draft, codes.get(path_of(draft.full()), set()), problems)) is not None
     ]
 
 
