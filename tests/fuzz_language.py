@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from tests import fuzz_mutations
 from tests.fuzz_agreement import (
     Fault,
     disagreement,
@@ -33,7 +34,6 @@ from tests.fuzz_agreement import (
     labels_of,
     split_differs,
 )
-from tests import fuzz_mutations
 from tests.fuzz_properties import (
     breaches,
     missing_lowers,
