@@ -30,5 +30,5 @@ def test_the_dry_run_is_what_the_service_lives(shared: Path) -> None:
 
 def test_a_service_that_forgets_is_noticed(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison would pass whatever the service answers."""
-    monkeypatch.setattr(Service, "_catch_up", lambda self, now_us: None)
+    monkeypatch.setattr(Service, "_catch_up", lambda *_: None)
     assert any("spend_24h" in difference for difference in found(shared))
