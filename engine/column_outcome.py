@@ -30,7 +30,7 @@ from tidegate.dsl.program import (
 )
 from tidegate.dsl.types import Value
 from tidegate.engine.authority import clamped
-from tidegate.engine.column_batch import Batch, Bits, unpack
+from tidegate.engine.column_batch import Batch, Bits, holds_any, unpack
 from tidegate.engine.column_chunk import CHUNK_ROWS, Binding, Chunk
 from tidegate.engine.columns import (
     ChunkEvaluation,
@@ -365,7 +365,7 @@ class _Settlement:
             _assign(climb.top, wanted, rung.rung)
             asked = self._asked(rung)
             reached = self._union(asked.values()) & left
-            if reached.any():
+            if holds_any(reached):
                 left = left ^ reached
                 _assign(climb.rung, reached, rung.rung)
                 self._win(climb, rung.rung, reached, asked)
@@ -394,7 +394,7 @@ class _Settlement:
         above = reached & ~self._union(asked[place] for place in exact)
         for place, rows in asked.items():
             won = rows & (reached if place in exact else above)
-            if won.any():
+            if holds_any(won):
                 climb.won[place] = climb.won.get(place, self.chunk.none) | won
 
     def _union(self, masks: Iterable[Bits]) -> Bits:
@@ -514,7 +514,7 @@ def _words(disposition: Small, authentication: Small) -> Small:
 
 
 def _assign(target: npt.NDArray[np.signedinteger[Any]], rows: Bits, value: int) -> None:
-    if rows.any():
+    if holds_any(rows):
         np.putmask(target, unpack(rows, len(target)), value)
 
 
