@@ -51,6 +51,7 @@ from tidegate.simulation.result import BacktestResult
 from tidegate.simulation.rows import Rows, first_rows
 from tidegate.simulation.summary import WEEK_US, EventFacts, summarise
 from tidegate.simulation.times import Int64s, days_of
+from tidegate.simulation.warm_up import warm_up
 
 _DECLINE = WORDS.index("decline")
 _STOPS: dict[Ladder, int] = {
@@ -139,7 +140,7 @@ class DryRun:
     def decided(self, batch: DecidedBatch) -> Decided:
         """The batch with what is known about its decisions."""
         facts, rows = self.facts[batch.rows.event.name], batch.rows
-        start_us = facts.measured_from_us
+        start_us = facts.warm_up.until_us
         return Decided(
             outcomes=batch.outcomes,
             classes=self._classes(facts, rows),
@@ -186,15 +187,14 @@ class DryRun:
         program, mapping = self.policy.program, self.history.mapping
         source = mapping.source_of(event.name)
         assert source is not None
-        features = features_read(program, event)
-        longest_us = max((f.window_us + f.delay_us for f in features), default=0)
-        warm_up_us = longest_us if mapping.warm_up_us is None else mapping.warm_up_us
+        given = {column.field.name for column in source.features}
+        worked_out = tuple(f for f in features_read(program, event) if f.name not in given)
         label = next(
             (x for x in program.labels if x.name == mapping.label and x.event == event.name), None
         )
         return EventFacts(
             event=event,
-            measured_from_us=self.history.span.start_us + warm_up_us,
+            warm_up=warm_up(self.history, event, worked_out),
             label=label if label and label.name in self.history.labels else None,
             money=source.money,
             stops=tuple(_stops(rule) for rule in event.rules),
@@ -212,7 +212,7 @@ class DryRun:
             classes = np.where(due, true, NOT_YET_KNOWN).astype(np.int8)
         if rows.past is not None:
             classes[rows.past == _DECLINE] = PAST_DECLINED
-        classes[rows.at_us < facts.measured_from_us] = WARM_UP
+        classes[rows.at_us < facts.warm_up.until_us] = WARM_UP
         return classes
 
     def _money(self, facts: EventFacts, rows: Rows) -> Int64s:

@@ -123,12 +123,14 @@ class CheckedSource:
 class CheckedMapping:
     """A mapping that fits the policy.
 
-    `end_us` None: the history ends with its last time. `warm_up_us` None: the policy's windows say.
+    `start_us` None: each type of event begins with its first row. `end_us` None: the history ends
+    with its last time. `warm_up_us` None: the policy's windows say.
     """
 
     path: Path
     hash: str
     name: str
+    start_us: int | None
     end_us: int | None
     warm_up_us: int | None
     label: str
@@ -181,7 +183,9 @@ class _Check:
             if number > 1:
                 help_ = "name all its files by one pattern, such as payments_*.parquet"
                 self.say("sources", f"`{name}` has {number} sources", help_)
-        end_us = self._end_us(content.end)
+        start_us, end_us = self._moment("start", content.start), self._moment("end", content.end)
+        if start_us is not None and end_us is not None and start_us >= end_us:
+            self.say("end", "is not after `start`")
         warm_up_us = self._warm_up_us(content.warm_up)
         label = self._label(content.label, sources)
         if self.problems:
@@ -190,6 +194,7 @@ class _Check:
             path=self.text.path,
             hash=self.text.hash,
             name=content.history,
+            start_us=start_us,
             end_us=end_us,
             warm_up_us=warm_up_us,
             label=label,
@@ -205,7 +210,7 @@ class _Check:
         self.say(key, f"the policy has no {what} `{name}`", nearest(name, names))
         return False
 
-    def _end_us(self, text: str) -> int | None:
+    def _moment(self, key: str, text: str) -> int | None:
         if not text:
             return None
         day = parse_day(text)
@@ -214,7 +219,7 @@ class _Check:
         try:
             return parse_time(text)
         except NotHeldError:
-            self.say("end", "is no time", "write a date, or a time with its offset")
+            self.say(key, "is no time", "write a date, or a time with its offset")
             return None
 
     def _warm_up_us(self, text: str) -> int | None:

@@ -101,6 +101,16 @@ class History:
         return tuple(name for name, scan in self._scans.items() if not scan.in_order)
 
     @property
+    def begins_us(self) -> Mapping[str, int]:
+        """By event type, the time from which the history is complete, as far as it tells."""
+        given_us = self.mapping.start_us
+        return {
+            name: scan.first_us if given_us is None else given_us
+            for name, scan in self._scans.items()
+            if scan.has_times
+        }
+
+    @property
     def labels(self) -> frozenset[str]:
         """The labels that this history tells."""
         columns = {label.name for s in self.mapping.sources for label in s.labels}
@@ -296,13 +306,18 @@ class _Scan:
         times = at_us[at_us >= 0]
         if not len(times):
             return
-        if self.last_us == 0:
+        if not self.has_times:
             self.first_us = int(times[0])
         self.in_order &= bool(times[0] >= self.last_us and np.all(times[1:] >= times[:-1]))
         self.first_us = min(self.first_us, int(times.min()))
         self.last_us = max(self.last_us, int(times.max()))
         minutes, counts = np.unique(times // MINUTE_US, return_counts=True)
         self.minutes = _merged([self.minutes, (minutes, counts.astype(np.int64))])
+
+    @property
+    def has_times(self) -> bool:
+        """Whether any row has a time."""
+        return len(self.minutes[0]) > 0
 
     def repeated_hashes(self) -> Hashes:
         """The hashes that occur more than once; the others are let go."""

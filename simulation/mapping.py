@@ -124,12 +124,13 @@ class SourceMapping(_Part):
 
 
 class HistoryMapping(_Part):
-    """The whole file. `end` is the time up to which the history is complete; `label` measures.
+    """The whole file. The history is complete from `start` to `end`; `label` measures.
 
-    `warm_up`, a duration such as 35d, stands instead of the policy's longest window.
+    `warm_up`, a duration such as 35d, stands instead of the reach of the policy's windows.
     """
 
     history: str = ""
+    start: str = ""
     end: str = ""
     warm_up: str = ""
     label: str = ""

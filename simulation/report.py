@@ -104,7 +104,7 @@ def _source(source: SourceResult) -> RenderableType:
 def _event(event: EventResult) -> Iterator[RenderableType]:
     yield _section(event.event, _scope(event))
     if not event.measured.count:
-        yield _lines(["Nothing is left to measure: give the mapping a shorter `warm_up`."])
+        yield _lines([_nothing(event)])
         return
     yield _section("Outcomes", _outcomes(event))
     if event.label:
@@ -121,13 +121,22 @@ def _event(event: EventResult) -> Iterator[RenderableType]:
         yield _section("Missing inputs", _missing(event))
 
 
+def _nothing(event: EventResult) -> str:
+    if not event.decided.count:
+        return "No row was taken in: nothing was decided."
+    return (
+        "Nothing is left to measure: give the mapping a shorter `warm_up`, or a `start` where the"
+        " history is complete from an earlier time."
+    )
+
+
 def _scope(event: EventResult) -> RenderableType:
     lines = [f"{_number(event.decided.count)} decided, {_number(event.measured.count)} measured"]
     if event.warm_up.count:
         until = format_time(event.warm_up_until_us)
-        lines.append(
-            f"{_number(event.warm_up.count)} before {until} left out: windows were not full yet"
-        )
+        whose = "" if event.warm_up_of == event.event else f" over `{event.warm_up_of}`"
+        left_out = f"{_number(event.warm_up.count)} before {until} left out"
+        lines.append(f"{left_out}: windows{whose} were not full yet")
     if event.label:
         lines += _scope_of_label(event)
     else:

@@ -157,6 +157,7 @@ class MissingInput:
 class EventResult:
     """The dry run over one decided event.
 
+    `warm_up_of` is the type of event whose windows are the last to be full.
     `tied_under_a_key` are decisions that share time and a window's key with another: they do not
     see each other.
     """
@@ -165,6 +166,7 @@ class EventResult:
     decided: Volume
     warm_up: Volume
     warm_up_until_us: int
+    warm_up_of: str
     measured: Volume
     money: str
     currency: str

@@ -47,6 +47,7 @@ from tidegate.simulation.result import (
 )
 from tidegate.simulation.rows import Intake
 from tidegate.simulation.times import days_of
+from tidegate.simulation.warm_up import WarmUp
 
 TOP_OVERLAPS = 10
 WEEK_US = 7 * DAY_US
@@ -67,7 +68,7 @@ class EventFacts:
     """
 
     event: EventType
-    measured_from_us: int
+    warm_up: WarmUp
     label: Label | None
     money: str
     stops: tuple[tuple[bool, bool], ...]
@@ -153,7 +154,8 @@ class _Summary:
             event=facts.event.name,
             decided=total(everything),
             warm_up=everything[WARM_UP],
-            warm_up_until_us=facts.measured_from_us,
+            warm_up_until_us=facts.warm_up.until_us,
+            warm_up_of=facts.warm_up.event,
             measured=measured(everything),
             money=facts.money,
             currency=self.program.currency if facts.money else "",
@@ -187,7 +189,7 @@ class _Summary:
     def _days(self) -> int:
         """How many local days the measured stretch touches."""
         span = self.history.span
-        first_us = max(self.facts.measured_from_us, span.start_us)
+        first_us = max(self.facts.warm_up.until_us, span.start_us)
         if first_us > span.last_us:
             return 0
         first, last = days_of(np.array([first_us, span.last_us]), self.program.zone).tolist()
@@ -238,7 +240,7 @@ class _Summary:
             yield Overlap(rules[left].id, rules[right].id, rows, share(rows, either) or 0)
 
     def _weeks(self) -> Iterator[WeekResult]:
-        start_us = self.facts.measured_from_us
+        start_us = self.facts.warm_up.until_us
         for week, words in sorted(self.tally.weeks.items()):
             everything, declined = _sum(words), words[_DECLINE]
             acted = _sum(words[place] for place in (_DECLINE, _STEP_UP, _REVIEW))
