@@ -32,7 +32,7 @@ from tidegate.engine.event import HashToken, keep_token
 from tidegate.simulation.checked_mapping import CheckedSource, load_mapping
 from tidegate.simulation.features import FeatureColumns
 from tidegate.simulation.history import CHUNK_ROWS, History, Slice
-from tidegate.simulation.mapping import WORDS
+from tidegate.simulation.mapping import WORDS, MappingError, Problem
 from tidegate.simulation.measures import (
     FRAUD,
     GOOD,
@@ -50,7 +50,7 @@ from tidegate.simulation.needs import features_read
 from tidegate.simulation.result import BacktestResult
 from tidegate.simulation.rows import Rows, first_rows
 from tidegate.simulation.summary import WEEK_US, EventFacts, summarise
-from tidegate.simulation.times import Int64s, days_of
+from tidegate.simulation.times import Flags, Int64s, days_of
 from tidegate.simulation.warm_up import warm_up
 
 _DECLINE = WORDS.index("decline")
@@ -76,7 +76,7 @@ def run_backtest(
     """Replay the history that the mapping names under `policy` and measure the outcomes.
 
     `limit` decides only the first so many rows of each event. MappingError says what is wrong with
-    the mapping or with the files.
+    the mapping or with the files, or that nothing could be decided.
     """
     run = DryRun(policy, mapping_path, hash_token=hash_token, chunk_rows=chunk_rows)
     tallies = {event.name: Tally.of(len(event.rules)) for event in run.events}
@@ -86,7 +86,34 @@ def run_backtest(
         if progress is not None:
             read = sum(intake.rows for intake in run.history.intakes.values())
             progress(read, run.history.span.rows)
+    if not any(intake.accepted for name, intake in run.history.intakes.items() if name in tallies):
+        raise MappingError(_nothing_decided(run))
     return summarise(run.history, tallies, run.facts, run.notes(), run.ties)
+
+
+def _nothing_decided(run: DryRun) -> Iterator[Problem]:
+    """Why there was nothing to decide, for each event that could have been."""
+    mapping, intakes = run.history.mapping, run.history.intakes
+    for event in run.events:
+        intake, source = intakes[event.name], mapping.source_of(event.name)
+        assert source is not None
+        reasons = [f"{intake.bad:,} bad"] if intake.bad else []
+        reasons += [f"{intake.after_end:,} after `end`"] if intake.after_end else []
+        reasons += [f"{fault.field or 'the row'}: {fault.code}" for fault in intake.faults]
+        message = f"no row was taken in, of {intake.rows:,}"
+        help_ = "`tidegate history check` shows how each column is read"
+        yield Problem(
+            str(mapping.path),
+            event.name,
+            ", ".join((message, *reasons)),
+            help_ if intake.rows else "",
+        )
+    if not run.events:
+        decided = ", ".join(
+            f"`{event.name}`" for event in run.policy.program.events if event.decided
+        )
+        message = "hold no event that the policy decides"
+        yield Problem(str(mapping.path), "sources", message, f"add a source of {decided}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,20 +173,23 @@ class DryRun:
             classes=self._classes(facts, rows),
             money=self._money(facts, rows),
             past=rows.past,
+            at_us=rows.at_us,
             day=days_of(rows.at_us, self.policy.program.zone),
             week=(rows.at_us - start_us) // WEEK_US,
             stops=facts.stops,
         )
 
     def count_missing(self, tally: Tally, batch: DecidedBatch) -> None:
-        """Count inputs without a value, and payments without an amount."""
-        for name in self.facts[batch.rows.event.name].inputs:
-            for reason, count in _missing(batch.columns[name]):
+        """Count, outside the warm-up, inputs without a value and payments without an amount."""
+        facts = self.facts[batch.rows.event.name]
+        counted = batch.rows.at_us >= facts.warm_up.until_us
+        for name in facts.inputs:
+            for reason, count in _missing(batch.columns[name], counted):
                 key = name, reason
                 tally.missing[key] = tally.missing.get(key, 0) + count
-        money = batch.columns.get(self.facts[batch.rows.event.name].money)
+        money = batch.columns.get(facts.money)
         if isinstance(money, IntegerColumn) and money.valid is not None:
-            tally.without_money += int((~money.valid).sum())
+            tally.without_money += int((counted & ~money.valid).sum())
 
     # deciding
 
@@ -292,13 +322,13 @@ def _asks_stop(actions: Actions) -> bool:
     return any(ask.rung >= _STOPS[ask.ladder] for ask in actions.asks)
 
 
-def _missing(column: Column) -> Iterator[tuple[str, int]]:
+def _missing(column: Column, counted: Flags) -> Iterator[tuple[str, int]]:
     if isinstance(column, CodedColumn):
-        gone = column.codes < 0
+        gone = counted & (column.codes < 0)
     elif column.valid is None:
         return
     else:
-        gone = ~column.valid
+        gone = counted & ~column.valid
     if column.reasons is None:
         yield ABSENT, int(gone.sum())
         return

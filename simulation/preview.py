@@ -69,6 +69,7 @@ class SourcePreview:
     rows: int
     accepted: int
     bad: int
+    after_end: int
     copies: int
     ties: int
     in_order: bool
@@ -91,6 +92,11 @@ class HistoryPreview:
     end_us: int
     sources: tuple[SourcePreview, ...]
     notes: tuple[str, ...]
+
+    @property
+    def accepted(self) -> int:
+        """How many rows were taken in."""
+        return sum(source.accepted for source in self.sources)
 
     @property
     def bad(self) -> int:
@@ -171,8 +177,9 @@ class _Tally:
             event=source.event.name,
             files=tuple(path.name for path in source.files),
             rows=intake.rows,
-            accepted=intake.rows - intake.bad - intake.copies,
+            accepted=intake.accepted,
             bad=intake.bad,
+            after_end=intake.after_end,
             copies=intake.copies,
             ties=intake.ties,
             in_order=in_order,

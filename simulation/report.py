@@ -89,6 +89,8 @@ def _source(source: SourceResult) -> RenderableType:
         ]
         if source.bad > _BAD_ROWS_SHOWN:
             lines.append("    ... the JSON names more")
+    if source.after_end:
+        lines.append(f"  {_counted(source.after_end, 'row')} after the history's `end` left out")
     if source.copies:
         lines.append(f"  {_counted(source.copies, 'later copy', 'later copies')} of a key left out")
     lines += [

@@ -38,13 +38,14 @@ class NamedRow:
 
 @dataclass(frozen=True, slots=True)
 class SourceResult:
-    """What became of the rows of one source."""
+    """What became of the rows of one source; those `after_end` lie after the history's end."""
 
     event: str
     files: tuple[str, ...]
     rows: int
     accepted: int
     bad: int
+    after_end: int
     copies: int
     ties: int
     in_order: bool
@@ -123,7 +124,7 @@ class Overlap:
 class WeekResult:
     """One week from `day` on: how much was decided and declined, how well.
 
-    `whole`: the history goes on to its end.
+    `whole`: decisions go on to its end.
     """
 
     day: int
@@ -158,8 +159,8 @@ class EventResult:
     """The dry run over one decided event.
 
     `warm_up_of` is the type of event whose windows are the last to be full.
-    `tied_under_a_key` are decisions that share time and a window's key with another: they do not
-    see each other.
+    `tied_under_a_key` are decisions, those of the warm-up too, that share time and a window's key
+    with another: they do not see each other.
     """
 
     event: str

@@ -14,7 +14,7 @@ import polars as pl
 from tidegate.dsl.card_numbers import holds_card_number
 from tidegate.dsl.diagnostics import visible
 from tidegate.dsl.program import EventType, Program
-from tidegate.dsl.types import Kind
+from tidegate.dsl.types import TIME_MAX_US, Kind
 from tidegate.engine.column_batch import (
     CODED_KINDS,
     STATUSES,
@@ -64,16 +64,23 @@ class Intake:
     """What became of the rows of one source; grows while the history is read.
 
     `copies` are later rows with a key that was there before, `ties` rows that share their time
-    with another. `invalid` counts, by field, bad values that a lenient field let pass as missing.
+    with another, `after_end` rows later than the history's end. `invalid` counts, by field, bad
+    values that a lenient field let pass as missing.
     """
 
     rows: int = 0
     bad: int = 0
+    after_end: int = 0
     copies: int = 0
     ties: int = 0
     faults: Counter[Fault] = field(default_factory=Counter)
     invalid: Counter[str] = field(default_factory=Counter)
     named: list[BadRow] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> int:
+        """How many rows were taken in."""
+        return self.rows - self.bad - self.after_end - self.copies
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,11 +136,17 @@ class RowReader:
     """Reads the rows of one source; `intake` tells what became of them."""
 
     def __init__(
-        self, source: CheckedSource, files: SourceFiles, program: Program, make: MakeReader
+        self,
+        source: CheckedSource,
+        files: SourceFiles,
+        program: Program,
+        make: MakeReader,
+        end_us: int | None = None,
     ) -> None:
         self.source = source
         self.files = files
         self.event = source.event
+        self.end_us = TIME_MAX_US if end_us is None else end_us
         self.intake = Intake()
         self.later_copies: Int64s = np.empty(0, np.int64)
         self._models = tuple(program.model(name) for name in source.event.models)
@@ -178,9 +191,9 @@ class RowReader:
         return texts_of(raw.frame, self.source.column_of(self.event.key))
 
     def arrivals(self, raw: RawFrame) -> pl.DataFrame:
-        """Key, time of arrival, order and number of the rows that pass the door."""
+        """Key, time of arrival, order and number of the rows that may be taken in."""
         read = self._read(raw)
-        fine = np.flatnonzero(~read.refused)
+        fine = np.flatnonzero(~read.refused & ~self._after_end(read))
         received = read.at_us if read.received_us is None else read.received_us
         return pl.DataFrame(
             {
@@ -194,13 +207,15 @@ class RowReader:
     # everything
 
     def take(self, raw: RawFrame) -> Rows:
-        """The rows that pass, in order of time; the others go into the intake."""
+        """The rows that are taken in, in order of time; the others go into the intake."""
         read = self._read(raw)
         self.intake.rows += len(raw.rows)
         self._note(raw, read)
-        copies = ~read.refused & np.isin(raw.rows, self.later_copies)
+        after_end = ~read.refused & self._after_end(read)
+        self.intake.after_end += int(after_end.sum())
+        copies = ~read.refused & ~after_end & np.isin(raw.rows, self.later_copies)
         self.intake.copies += int(copies.sum())
-        rows = np.flatnonzero(~read.refused & ~copies)
+        rows = np.flatnonzero(~read.refused & ~after_end & ~copies)
         rows = rows[np.lexsort((read.order[rows], read.at_us[rows]))]
         self.intake.ties += _ties(read.at_us[rows])
         return self._rows(raw, read, rows)
@@ -220,6 +235,10 @@ class RowReader:
         if self._order is not None:
             cells[_ORDER] = self._order.read(frame)
         return _Read(raw, at.values, cells, self._words(frame), self._given_statuses(frame))
+
+    def _after_end(self, read: _Read) -> Flags:
+        after: Flags = read.at_us > self.end_us
+        return after
 
     def _words(self, frame: pl.DataFrame) -> Small | None:
         outcome = self.source.outcome

@@ -108,8 +108,9 @@ def _source(history: History, name: str, intake: Intake) -> SourceResult:
         event=name,
         files=tuple(path.name for path in source.files),
         rows=intake.rows,
-        accepted=intake.rows - intake.bad - intake.copies,
+        accepted=intake.accepted,
         bad=intake.bad,
+        after_end=intake.after_end,
         copies=intake.copies,
         ties=intake.ties,
         in_order=name not in history.unordered,
@@ -187,12 +188,11 @@ class _Summary:
         )
 
     def _days(self) -> int:
-        """How many local days the measured stretch touches."""
-        span = self.history.span
-        first_us = max(self.facts.warm_up.until_us, span.start_us)
-        if first_us > span.last_us:
+        """How many local days the measured stretch touches, up to the last decision."""
+        first_us, last_us = self.facts.warm_up.until_us, self.tally.last_us
+        if first_us > last_us:
             return 0
-        first, last = days_of(np.array([first_us, span.last_us]), self.program.zone).tolist()
+        first, last = days_of(np.array([first_us, last_us]), self.program.zone).tolist()
         return int(last - first + 1)
 
     def _levels(self) -> Iterator[LevelResult]:
@@ -249,7 +249,7 @@ class _Summary:
             first_us = np.array([start_us + week * WEEK_US])
             yield WeekResult(
                 day=int(days_of(first_us, self.program.zone)[0]),
-                whole=int(first_us[0]) + WEEK_US <= self.history.span.last_us,
+                whole=int(first_us[0]) + WEEK_US <= self.tally.last_us,
                 rows=rows,
                 decline=rate(measured(declined).count, rows),
                 acted_on=rate(measured(acted).count, rows),

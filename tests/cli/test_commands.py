@@ -425,6 +425,16 @@ def test_a_mapping_that_does_not_fit_is_refused_as_a_whole(
     assert "did you mean `card_country`?" in result.stderr
 
 
+def test_a_history_of_nothing_is_no_success(run: Run, shop: Path) -> None:
+    """A nightly run over an empty export is green for months."""
+    heading = (shop / "history.csv").read_text().splitlines()[0]
+    (shop / "history.csv").write_text(f"{heading}\n")
+    assert "no row was taken in" in run("backtest", "shop", "shop/mapping.yaml", code=3).stderr
+    shown = run("history", "check", "shop", "shop/mapping.yaml", code=3).stdout
+    assert "error: no row was taken in" in shown
+    assert "1970" not in shown
+
+
 @pytest.mark.usefixtures("shop")
 def test_a_backtest_is_limited(run: Run) -> None:
     """A first look over a long history should take seconds."""
