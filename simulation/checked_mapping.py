@@ -278,6 +278,10 @@ class _SourceCheck:
 
     def _files(self) -> tuple[Path, ...]:
         path = self.check.text.path.parent / self.source.file
+        if path.is_dir():
+            help_ = f"name its files by a pattern, such as {Path(self.source.file) / '*.csv'}"
+            self.say("file", f"`{path}` is a folder", help_)
+            return ()
         found = (path,) if path.is_file() else tuple(sorted(path.parent.glob(path.name)))
         if not found:
             self.say("file", f"there is no file `{path}`")

@@ -429,14 +429,11 @@ def test_rows_after_the_end_are_left_out(shop: Path) -> None:
 
 def test_a_copy_counts_where_the_first_is_after_the_end(shop: Path) -> None:
     """A row that is left out takes the row with its key along."""
-    late = "p08,2026-09-05 06:00:00,10.00,e,FR,,no,ok\n"
-    heading, *lines = CSV.splitlines(keepends=True)
-    (shop / "payments.csv").write_text("".join([heading, late, *lines]))
-    text = "end: 2026-09-04\n" + MAPPING + "    order: seq\n"
-    rows = (shop / "payments.csv").read_text().splitlines()
-    numbered = [f"{row},{'seq' if n == 0 else n}" for n, row in enumerate(rows)]
-    (shop / "payments.csv").write_text("\n".join(numbered) + "\n")
-    (shop / "mapping.yaml").write_text(text)
+    heading, *lines = CSV.splitlines()
+    late = "p08,2026-09-05 06:00:00,10.00,e,FR,,no,ok,2026-09-01 00:00:00"
+    rows = [f"{heading},seen", late, *(f"{line},{line.split(',')[1]}" for line in lines)]
+    (shop / "payments.csv").write_text("\n".join(rows) + "\n")
+    (shop / "mapping.yaml").write_text("end: 2026-09-04\n" + MAPPING + "    received: seen\n")
     (source,) = dry_run(shop)[0].sources
     assert (source.after_end, source.copies) == (3, 1)
 
