@@ -106,7 +106,9 @@ def _bad(source: SourcePreview) -> Iterator[str]:
         return
     yield f"  error: {counted(source.bad, 'bad row')}"
     for fault in source.faults:
-        yield f"    {fault.rows:>10,}  {fault.field or 'the row'}: {fault.code}"
+        yield f"    {fault.rows:>10,}  {fault.said}"
+        if fault.help:
+            yield f"{'':14}  help: {fault.help}"
     for row in source.named[:BAD_ROWS_SHOWN]:
         key = f" ({row.key})" if row.key else ""
         yield f"    {row.file} row {row.row}{key}: {', '.join(row.faults)}"

@@ -29,6 +29,7 @@ from tidegate.engine.column_batch import ABSENT, Batch, CodedColumn, Column, Int
 from tidegate.engine.column_outcome import OutcomeColumns, compile_settler
 from tidegate.engine.decision import Policy
 from tidegate.engine.event import HashToken, keep_token
+from tidegate.simulation.advice import fault_counts
 from tidegate.simulation.checked_mapping import CheckedSource, load_mapping
 from tidegate.simulation.features import FeatureColumns
 from tidegate.simulation.history import CHUNK_ROWS, History, Slice
@@ -93,21 +94,17 @@ def run_backtest(
 
 def _nothing_decided(run: DryRun) -> Iterator[Problem]:
     """Why there was nothing to decide, for each event that could have been."""
-    mapping, intakes = run.history.mapping, run.history.intakes
+    mapping = run.history.mapping
     for event in run.events:
-        intake, source = intakes[event.name], mapping.source_of(event.name)
+        intake, source = run.history.intakes[event.name], mapping.source_of(event.name)
         assert source is not None
         reasons = [f"{intake.bad:,} bad"] if intake.bad else []
         reasons += [f"{intake.after_end:,} after `end`"] if intake.after_end else []
-        reasons += [f"{fault.field or 'the row'}: {fault.code}" for fault in intake.faults]
-        message = f"no row was taken in, of {intake.rows:,}"
-        help_ = "`tidegate history check` shows how each column is read"
-        yield Problem(
-            str(mapping.path),
-            event.name,
-            ", ".join((message, *reasons)),
-            help_ if intake.rows else "",
-        )
+        message = ", ".join((f"no row was taken in, of {intake.rows:,}", *reasons))
+        yield Problem(str(mapping.path), event.name, message)
+        for fault in fault_counts(source, intake):
+            message = f"{fault.said} in {fault.rows:,} of {intake.rows:,}"
+            yield Problem(str(mapping.path), event.name, message, fault.help)
     if not run.events:
         decided = ", ".join(
             f"`{event.name}`" for event in run.policy.program.events if event.decided

@@ -83,14 +83,22 @@ class ScoreMapping(ColumnMapping):
 
 
 class LabelMapping(_Part):
-    """A label as a column: true where it holds one of `true_values`.
+    """A label as a column: true where it holds one of `true_values`, false where one of
+    `false_values` or nothing.
 
     `reported` is the column with the time at which it became known as true.
     """
 
     column: str
     true_values: tuple[str, ...]
+    false_values: tuple[str, ...] = ("0", "false", "no")
     reported: ColumnMapping | None = None
+
+    @model_validator(mode="after")
+    def _tell_true_from_false(self) -> LabelMapping:
+        if both := set(self.true_values) & set(self.false_values):
+            raise ValueError(f"`{min(both)}` is true and false; give `false_values`")
+        return self
 
 
 class OutcomeMapping(_Part):

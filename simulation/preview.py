@@ -16,6 +16,7 @@ from tidegate.engine.decision import Policy
 from tidegate.engine.expression_text import show_value
 from tidegate.engine.window_columns import NEVER_US
 from tidegate.simulation import checked_mapping
+from tidegate.simulation.advice import fault_counts, invalid_counts
 from tidegate.simulation.backtest import DryRun, Progress
 from tidegate.simulation.checked_mapping import CheckedSource
 from tidegate.simulation.history import History
@@ -192,7 +193,7 @@ class _Tally:
                 LabelCount(name, rows, self.not_due[name]) for name, rows in self.labels.items()
             ),
             outcomes=_counts(self.outcomes),
-            faults=tuple(FaultCount(*fault, rows) for fault, rows in sorted(intake.faults.items())),
+            faults=fault_counts(source, intake),
             named=tuple(
                 NamedRow(
                     bad.file,
@@ -202,11 +203,7 @@ class _Tally:
                 )
                 for bad in intake.named
             ),
-            invalid=tuple(
-                FaultCount(name, "invalid", rows)
-                for name, rows in sorted(intake.invalid.items())
-                if rows
-            ),
+            invalid=invalid_counts(intake),
         )
 
     def _column(self, column: checked_mapping.Column) -> ColumnPreview:

@@ -78,10 +78,9 @@ def _source(source: SourceResult) -> RenderableType:
     lines = [f"{source.event}: {_number(source.rows)} rows, {_number(source.accepted)} taken in"]
     if source.bad:
         lines.append(f"  {_counted(source.bad, 'bad row')} left out:")
-        lines += [
-            f"    {_number(fault.rows):>10}  {fault.field or 'the row'}: {fault.code}"
-            for fault in source.faults
-        ]
+        for fault in source.faults:
+            lines.append(f"    {_number(fault.rows):>10}  {fault.said}")
+            lines += [f"{'':14}  help: {fault.help}"] if fault.help else []
         lines += [
             f"    {row.file} row {row.row}{f' ({row.key})' if row.key else ''}: "
             + ", ".join(row.faults)

@@ -19,11 +19,20 @@ StandingName = Literal["live", "shadow", "rollout", "dated"]
 
 @dataclass(frozen=True, slots=True)
 class FaultCount:
-    """In how many rows a field was refused, by the door's code; an empty field is the row."""
+    """In how many rows a field was refused, by the door's code; an empty field is the row.
+
+    `help` says what to do, where there is anything to say.
+    """
 
     field: str
     code: str
     rows: int
+    help: str = ""
+
+    @property
+    def said(self) -> str:
+        """The field, or the row, with the code."""
+        return f"{self.field or 'the row'}: {self.code}"
 
 
 @dataclass(frozen=True, slots=True)

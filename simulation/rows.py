@@ -33,7 +33,10 @@ from tidegate.simulation.times import Flags, Int64s
 NAMED_BAD_ROWS = 20
 _KEY_SHOWN = 60
 UNKNOWN_WORD = "unknown_word"
+LABEL_COLUMN = "label "
+"""Before the label's name, what a fault calls the column of a label."""
 _NOT_SAID, _UNKNOWN = -1, -2
+_FALSE, _TRUE = 0, 1
 
 Small = npt.NDArray[np.int8]
 MakeReader = Callable[..., ColumnReader]
@@ -165,6 +168,7 @@ class RowReader:
             for label in source.labels
             if label.reported
         }
+        self._label_codes = {label.name: _truth(label) for label in source.labels}
 
     # times and keys alone
 
@@ -234,7 +238,14 @@ class RowReader:
             cells[_RECEIVED] = self._received.read(frame)
         if self._order is not None:
             cells[_ORDER] = self._order.read(frame)
-        return _Read(raw, at.values, cells, self._words(frame), self._given_statuses(frame))
+        return _Read(
+            raw,
+            at.values,
+            cells,
+            self._words(frame),
+            self._given_statuses(frame),
+            self._labels(frame),
+        )
 
     def _after_end(self, read: _Read) -> Flags:
         after: Flags = read.at_us > self.end_us
@@ -246,6 +257,12 @@ class RowReader:
             return None
         codes = {text: WORDS.index(word) for text, word in outcome.values.items()}
         return _codes(frame[outcome.column], codes)
+
+    def _labels(self, frame: pl.DataFrame) -> dict[str, Small]:
+        return {
+            label.name: _codes(frame[label.origin.column], self._label_codes[label.name])
+            for label in self.source.labels
+        }
 
     def _given_statuses(self, frame: pl.DataFrame) -> dict[str, Small]:
         return {
@@ -292,8 +309,7 @@ class RowReader:
             columns=columns,
             statuses=statuses,
             reported_us={
-                label.name: self._label(label, raw.frame, read)[rows]
-                for label in self.source.labels
+                label.name: self._label(label, read)[rows] for label in self.source.labels
             },
             past=None if read.past is None else read.past[rows],
             keys=self.keys_of(raw)[rows],
@@ -334,8 +350,8 @@ class RowReader:
             columns[model.score] = IntegerColumn.of(column.values, status == ok)
             yield model.name, status
 
-    def _label(self, label: LabelColumn, frame: pl.DataFrame, read: _Read) -> Int64s:
-        true = _codes(frame[label.origin.column], dict.fromkeys(label.origin.true_values, 1)) == 1
+    def _label(self, label: LabelColumn, read: _Read) -> Int64s:
+        true = read.labels[label.name] == _TRUE
         reported = read.at_us + label.after_us
         if label.reported is not None:
             cells = read.cells[_label(label.name)]
@@ -364,13 +380,22 @@ class _Read:
     cells: Mapping[str, Cells]
     past: Small | None
     statuses: Mapping[str, Small]
+    labels: Mapping[str, Small]
+
+    @property
+    def words(self) -> Iterator[tuple[str, Small]]:
+        """Columns of which every text has to be known, by the name that a fault gives them."""
+        if self.past is not None:
+            yield "outcome", self.past
+        yield from ((f"status of {model}", codes) for model, codes in self.statuses.items())
+        yield from ((f"{LABEL_COLUMN}{name}", codes) for name, codes in self.labels.items())
 
     @property
     def refused(self) -> Flags:
         refused: Flags = self.raw.broken != 0
         for cells in self.cells.values():
             refused = refused | cells.refused
-        for codes in (*self.statuses.values(), *(() if self.past is None else (self.past,))):
+        for _, codes in self.words:
             refused = refused | (codes == _UNKNOWN)
         return refused
 
@@ -395,11 +420,16 @@ class _Read:
         for name, cells in self.cells.items():
             for code in np.unique(cells.faults[cells.refused & whole]).tolist():
                 yield Fault(name, cells.codes[code]), (cells.faults == code) & whole
-        words = [] if self.past is None else [("outcome", self.past)]
-        words += [(f"status of {model}", codes) for model, codes in self.statuses.items()]
-        for name, codes in words:
+        for name, codes in self.words:
             if (flags := (codes == _UNKNOWN) & whole).any():
                 yield Fault(name, UNKNOWN_WORD), flags
+
+
+def _truth(label: LabelColumn) -> dict[str, int]:
+    """The code of each text of a label's column."""
+    return dict.fromkeys(label.origin.false_values, _FALSE) | dict.fromkeys(
+        label.origin.true_values, _TRUE
+    )
 
 
 def nothing(kind: Kind, rows: int) -> Column:

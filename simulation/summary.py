@@ -9,6 +9,7 @@ import numpy as np
 
 from tidegate.dsl.program import EventType, Label, Rule
 from tidegate.dsl.zones import DAY_US
+from tidegate.simulation.advice import fault_counts, invalid_counts
 from tidegate.simulation.history import History
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import (
@@ -33,7 +34,6 @@ from tidegate.simulation.result import (
     Change,
     ClassVolumes,
     EventResult,
-    FaultCount,
     LevelName,
     LevelResult,
     MissingInput,
@@ -114,16 +114,12 @@ def _source(history: History, name: str, intake: Intake) -> SourceResult:
         copies=intake.copies,
         ties=intake.ties,
         in_order=name not in history.unordered,
-        faults=tuple(FaultCount(*fault, rows) for fault, rows in sorted(intake.faults.items())),
+        faults=fault_counts(source, intake),
         named=tuple(
             NamedRow(bad.file, bad.row, bad.key, tuple(_fault(*fault) for fault in bad.faults))
             for bad in intake.named
         ),
-        invalid=tuple(
-            FaultCount(field, "invalid", rows)
-            for field, rows in sorted(intake.invalid.items())
-            if rows
-        ),
+        invalid=invalid_counts(intake),
     )
 
 

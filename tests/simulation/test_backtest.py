@@ -177,6 +177,31 @@ def test_no_secret_is_shown(shop: Path) -> None:
     assert "France" not in shown
 
 
+@pytest.mark.parametrize(
+    ("values", "text", "bad"),
+    [
+        ("true_values: [yes]", "maybe", 1),
+        ("true_values: [yes]", "", 0),
+        ("true_values: [yes], false_values: [no, maybe]", "maybe", 0),
+        ("true_values: [1], false_values: [0]", "1", 17),
+        ("true_values: [yes, maybe]", "maybe", 0),
+    ],
+)
+def test_every_text_of_a_label_is_known(shop: Path, values: str, text: str, bad: int) -> None:
+    """A fraud column that says `maybe`, or 1 where `yes` was meant, counts as good customers."""
+    (shop / "payments.csv").write_text(CSV.replace("b,FR,,no", f"b,FR,,{text}"))
+    (shop / "mapping.yaml").write_text(sub(MAPPING, "true_values: [yes]", values))
+    result, _ = dry_run(shop)
+    faults = {fault.field: fault for fault in result.sources[0].faults}
+    assert (faults["label fraud"].rows if bad else 0) == bad
+    if bad:
+        assert faults["label fraud"].code == "unknown_word"
+        assert "`false_values`" in faults["label fraud"].help
+        assert "`false_values`" in to_text(result)
+    else:
+        assert "label fraud" not in faults
+
+
 def test_only_matured_labels_count(shop: Path) -> None:
     """The newest frauds, not reported yet, count as good customers that were stopped."""
     _, event = dry_run(shop)
@@ -376,10 +401,8 @@ def test_rows_of_other_events_are_read_with_theirs(shop: Path) -> None:
     ("rows", "said"),
     [
         ([], "payment: no row was taken in, of 0"),
-        (
-            [12, 14],
-            "of 2, 2 bad, amount: above_maximum, origin: unknown_country\n  help: `tidegate",
-        ),
+        ([12, 14], "payment: no row was taken in, of 2, 2 bad"),
+        ([14], "payment: origin: unknown_country in 1 of 1\n  help: `values` renames texts"),
     ],
 )
 def test_a_history_of_nothing(shop: Path, rows: list[int], said: str) -> None:

@@ -50,6 +50,12 @@ CASES = [
     ("label: fraud\n", "", "has to say which label measures", "one of `dispute`, `fraud`"),
     ("label: fraud", "label: fraud\nend: yesterday", "is no time", "write a date"),
     ("label: fraud", "label: fraud\nwarm_up: long", "is no duration", "such as 35d"),
+    (
+        "    fields:",
+        "    labels: {fraud: {column: amount, true_values: [0]}}\n    fields:",
+        "`0` is true and false",
+        "",
+    ),
     ("card: card", "card: cart", "has no column `cart`", "did you mean `card`?"),
 ]
 
