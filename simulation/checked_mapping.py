@@ -50,6 +50,7 @@ class Column:
     origin: ColumnMapping
     zone: str = ""
     currency: str = ""
+    decimal: str = "."
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -329,7 +330,7 @@ class _SourceCheck:
             currency = self._currency(key, origin)
         elif origin.currency or origin.currency_column:
             self.say(f"{key}.currency", f"a {kind.value} has no currency")
-        return Column(field, origin, self._zone(key, origin), currency)
+        return Column(field, origin, self._zone(key, origin), currency, self.source.decimal)
 
     def _currency(self, key: str, origin: ColumnMapping) -> str:
         if not origin.unit:

@@ -31,6 +31,7 @@ from tidegate.engine.window_columns import NEVER_US
 from tidegate.simulation.checked_mapping import CheckedMapping, CheckedSource, Column
 from tidegate.simulation.door import ColumnReader
 from tidegate.simulation.files import RawFrame, SourceFiles, concat_frames
+from tidegate.simulation.first_look import first_look
 from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.needs import features_read, kept_inputs
 from tidegate.simulation.rows import Intake, RowReader, Rows, texts_of
@@ -80,6 +81,8 @@ class History:
         self.chunk_rows = chunk_rows
         self._kept = None if keep_all else self._fields_kept()
         self._files = {s.event.name: SourceFiles(s, mapping.path) for s in mapping.sources}
+        if problems := tuple(first_look(str(mapping.path), self._files.values(), policy)):
+            raise MappingError(problems)
         self._readers = {s.event.name: self._row_reader(s) for s in mapping.sources}
         self._scans = {name: self._scan(reader) for name, reader in self._readers.items()}
         for name, reader in self._readers.items():

@@ -111,6 +111,8 @@ class OutcomeMapping(_Part):
 class SourceMapping(_Part):
     """One file, or several by a pattern, of one type of event.
 
+    `decimal` stands before the decimals of texts.
+
     `zone` and `currency` hold where a column names none. `money` is the field that is summed,
     `order` a column of whole numbers that settles which of two events of one time came first.
     """
@@ -119,6 +121,7 @@ class SourceMapping(_Part):
     file: str
     format: Format | None = None
     delimiter: str = ","
+    decimal: Literal[".", ","] = "."
     zone: str = ""
     currency: str = ""
     money: str = ""
@@ -232,7 +235,7 @@ def _said(kind: str, found: Any) -> tuple[str, str]:
     if kind == "missing":
         return "is missing", ""
     if kind == "literal_error":
-        return f"has to be {found['ctx']['expected']}", ""
+        return f"has to be {found['ctx']['expected']}".replace("'", "`"), ""
     if kind == "value_error":
         return str(found["ctx"]["error"]), ""
     return {

@@ -56,6 +56,34 @@ CASES = [
         "`0` is true and false",
         "",
     ),
+    ("    zone: Europe/Paris\n", "", "time` holds local times without a zone", "`zone: UTC`"),
+    ("channel: {constant: ecom}", "channel: {constant: web}", "the field's words", "ecom, pos"),
+    (
+        "channel: {constant: ecom}",
+        "channel: {constant: ecom}\n      origin: {constant: XX}",
+        "payment.origin.constant: is no country code",
+        "such as FR",
+    ),
+    (
+        "amount: {column: amount, unit: major}",
+        "amount: {constant: 10000.01, unit: major}",
+        "payment.amount.constant: is above the field's maximum",
+        "",
+    ),
+    (
+        "amount: {column: amount, unit: major}",
+        "amount: {constant: 12.345, unit: major}",
+        "payment.amount.constant: cannot be read as money",
+        "",
+    ),
+    (
+        "channel: {constant: ecom}",
+        "channel: {constant: ecom}\n      note: {constant: 4111 1111 1111 1111}",
+        "payment.note.constant: looks like a card number",
+        "tokens",
+    ),
+    ("currency: EUR", "currency: USD", "no rates to turn USD into EUR", "own currency"),
+    ("zone: Europe/Paris", "zone: UTC\n    decimal: x", "decimal: has to be `.` or `,`", ""),
     ("card: card", "card: cart", "has no column `cart`", "did you mean `card`?"),
 ]
 
@@ -141,6 +169,48 @@ def test_a_file_that_is_no_parquet(policy: Policy, tmp_path: Path) -> None:
     (tmp_path / "payments.parquet").write_text("no parquet")
     with pytest.raises(MappingError, match="cannot be read as parquet"):
         DryRun(policy, written(tmp_path, GOOD.replace("payments.csv", "payments.parquet")))
+
+
+def test_decimals_behind_a_comma(policy: Policy, tmp_path: Path) -> None:
+    """An export from a German spreadsheet is 1,200 bad rows, or 12,50 euros are 1,250."""
+    path = written(tmp_path, GOOD)
+    german = CSV.replace("12.50", '"12,50"') + '2,2026-09-01 10:00:00,"1.000,00",c1\n'
+    (tmp_path / "payments.csv").write_text(german)
+    with pytest.raises(MappingError) as refused:
+        DryRun(policy, path)
+    (problem,) = refused.value.problems
+    assert problem.key == "payment.amount.decimal"
+    assert '`decimal: ","`' in problem.help
+    path.write_text(GOOD.replace("zone:", 'decimal: ","\n    zone:'))
+    run = DryRun(policy, path)
+    (batch,) = run.batches()
+    assert run.decided(batch).money.tolist() == [1250]
+    assert run.history.intakes["payment"].bad == 1
+
+
+def test_one_odd_text_is_a_bad_row(policy: Policy, tmp_path: Path) -> None:
+    """One row in another form stops a history of a million."""
+    path = written(tmp_path, GOOD.replace("    zone: Europe/Paris\n", ""))
+    rows = "".join(f"{n},2026-09-01T10:00:0{n}Z,{n}.50,c1\n" for n in range(3))
+    (tmp_path / "payments.csv").write_text(
+        "number,time,amount,card\n8,2026-09-01T10:00:00,1.50,c1\n" + rows + '9,,"1,50",c1\n'
+    )
+    run = DryRun(policy, path)
+    assert sum(batch.rows.count for batch in run.batches()) == 3
+    assert run.history.intakes["payment"].bad == 2
+
+
+def test_counts_in_texts_are_times(policy: Policy, tmp_path: Path) -> None:
+    """The unit that the mapping names holds for Parquet only."""
+    text = GOOD.replace("at: time", "at: {column: time, unit: ms}")
+    path = written(tmp_path, text.replace("    zone: Europe/Paris\n", ""))
+    (tmp_path / "payments.csv").write_text(
+        "number,time,amount,card\n1,1790000000000,1,c\n2,soon,1,c\n"
+    )
+    run = DryRun(policy, path)
+    (batch,) = run.batches()
+    assert batch.rows.at_us.tolist() == [1_790_000_000 * 10**6]
+    assert run.history.intakes["payment"].bad == 1
 
 
 def test_two_sources_of_one_event(policy: Policy, tmp_path: Path) -> None:
