@@ -371,6 +371,10 @@ class _SourceCheck:
         }
         for name, origin in self.source.labels.items():
             key = f"labels.{name}"
+            if name in declared and (reports := declared[name].source_event):
+                what = f"the policy takes `{name}` from `{reports}`, so no column may tell it"
+                help_ = f"map a source of `{reports}`, or leave `from {reports}` out of the label"
+                self.say(key, what, help_)
             if self.check.known(f"{self.key}.{key}", name, declared, f"label of `{event.name}`"):
                 reported = None
                 if origin.reported is not None:

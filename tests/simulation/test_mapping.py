@@ -84,6 +84,12 @@ CASES = [
     ),
     ("currency: EUR", "currency: USD", "no rates to turn USD into EUR", "own currency"),
     ("zone: Europe/Paris", "zone: UTC\n    decimal: x", "decimal: has to be `.` or `,`", ""),
+    (
+        "    fields:",
+        "    labels: {fraud: {column: amount, true_values: [1]}}\n    fields:",
+        "labels.fraud: the policy takes `fraud` from `chargeback`",
+        "a source of `chargeback`, or leave `from chargeback` out",
+    ),
     ("card: card", "card: cart", "has no column `cart`", "did you mean `card`?"),
 ]
 
@@ -125,6 +131,47 @@ def test_what_is_wrong_is_named(
     assert help_ in said
     assert "mapping.yaml" in said
     assert all(problem.message for problem in refused.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "help_"),
+    [
+        ("sources: [", "line 1, column 11: the file ends too early", "bracket"),
+        ("sources: [a, b", "line 1, column 15: a bracket is not closed", "`[` and `{`"),
+        ("sources: {a: b]", "line 1, column 15: a bracket is not closed", "`[` and `{`"),
+        ("sources:\n\t- event: payment", "line 2, column 1: a tab", "with blanks"),
+        ("history: 'mine", "line 1, column 15: a quote is not closed", ""),
+        ("history: a: b", "line 1, column 11: ", "text that holds `: `"),
+        ("history: mine\n- a", "line 2, column 1: is no YAML from here on", "indentation"),
+        ("history: *mine", "line 1, column 10: ", ""),
+        ("? [a, b]\n: c", "line 1, column 3: a key is one text", ""),
+        ("", "has to be a block of keys", ""),
+        ("- a", "has to be a block of keys", ""),
+        ("history: \x01", "holds a character that YAML does not take", ""),
+        ("[" * 3000, "is nested too deeply", ""),
+        ("sources: &a\n  - *a", "", ""),
+        ("label: [a]\nsources: x", "sources: has to be a list", "[a, b]"),
+    ],
+)  # fmt: skip
+def test_what_is_no_yaml_is_said_in_our_words(
+    policy: Policy, tmp_path: Path, text: str, message: str, help_: str
+) -> None:
+    """An analyst reads `expected ',' or ']', but got '<stream end>'`, or sees a stack trace."""
+    with pytest.raises(MappingError) as refused:
+        DryRun(policy, written(tmp_path, text))
+    said = str(refused.value)
+    assert message in said
+    assert help_ in said
+    for leak in ("<stream", "token", "expected", "found", "Input", "valid", "unhashable", "cyclic"):
+        assert leak not in said.replace(str(tmp_path), "")
+
+
+def test_bytes_that_are_no_text(policy: Policy, tmp_path: Path) -> None:
+    """A mapping in another encoding ends in a stack trace."""
+    path = written(tmp_path, GOOD)
+    path.write_bytes(b"history: caf\xe9\n" + GOOD.encode())
+    with pytest.raises(MappingError, match="is not UTF-8"):
+        DryRun(policy, path)
 
 
 def test_all_problems_come_at_once(policy: Policy, tmp_path: Path) -> None:
@@ -175,17 +222,19 @@ def test_decimals_behind_a_comma(policy: Policy, tmp_path: Path) -> None:
     """An export from a German spreadsheet is 1,200 bad rows, or 12,50 euros are 1,250."""
     path = written(tmp_path, GOOD)
     german = CSV.replace("12.50", '"12,50"') + '2,2026-09-01 10:00:00,"1.000,00",c1\n'
-    (tmp_path / "payments.csv").write_text(german)
+    german += "3,2026-09-01 10:00:00,12.50,c1\n"
+    (tmp_path / "payments.csv").write_text(german.rpartition("3,")[0])
     with pytest.raises(MappingError) as refused:
         DryRun(policy, path)
     (problem,) = refused.value.problems
     assert problem.key == "payment.amount.decimal"
     assert '`decimal: ","`' in problem.help
+    (tmp_path / "payments.csv").write_text(german)
     path.write_text(GOOD.replace("zone:", 'decimal: ","\n    zone:'))
     run = DryRun(policy, path)
     (batch,) = run.batches()
     assert run.decided(batch).money.tolist() == [1250]
-    assert run.history.intakes["payment"].bad == 1
+    assert run.history.intakes["payment"].bad == 2
 
 
 def test_one_odd_text_is_a_bad_row(policy: Policy, tmp_path: Path) -> None:
