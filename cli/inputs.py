@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,7 +83,8 @@ def read_object(path: str) -> dict[str, Any]:
     try:
         value = json.loads(
             content.decode(),
-            parse_float=Decimal,
+            parse_float=_decimal,
+            parse_int=_whole,
             parse_constant=_no_constant,
             object_pairs_hook=_once_each,
         )
@@ -99,6 +100,20 @@ def read_object(path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise bad_input(f"{_shown(path)} is no JSON object")
     return value
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("the exponent of a number is too large") from None
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("a number has too many digits") from None
 
 
 def _no_constant(name: str) -> object:
