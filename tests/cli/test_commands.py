@@ -263,7 +263,6 @@ BAD_JSON: list[Any] = [
     ('{"amount": 1e999999999999999999999}', "the exponent of a number is too large"),
     ('{"amount": 1e-999999999999999999999}', "the exponent of a number is too large"),
     ('{"amount": ' + "9" * 5_000 + "}", "a number has too many digits"),
-    ('{"amount": 1.' + "0" * 5_000 + "}", "amount"),
     (b"\xff", "not UTF-8"),
     ("[" * 100_000, "e.json"),
     ('{"a": "' + "x" * 2**20 + '"}', "larger than 1 MiB"),
