@@ -139,14 +139,15 @@ def read_record(path: str) -> Record:
 
 def managed_lists(policy: Policy, given: Mapping[str, Any]) -> dict[str, ListContent | None]:
     """The contents of managed lists; null, and a list that is not given, cannot be read."""
-    from tidegate.dsl.diagnostics import nearest
+    from tidegate.engine.event import unknown_name
     from tidegate.rules.tables import content_of
 
     managed = {d.name: d for d in policy.program.lists if not d.path}
     contents: dict[str, ListContent | None] = dict.fromkeys(managed)
     for name, values in given.items():
         if name not in managed:
-            raise bad_input(f"no managed list is called `{name}`", nearest(name, managed))
+            unknown = unknown_name("managed list", name, managed)
+            raise bad_input(unknown.message, unknown.help)
         if values is None:
             continue
         if not isinstance(values, list):

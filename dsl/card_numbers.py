@@ -24,9 +24,7 @@ from unicodedata import normalize
 
 _BETWEEN = r"[\s\-\u00ad\u2010-\u2015\u200b-\u200f\u2060\u2212\ufe58\ufeff]"
 _RUN = re.compile(rf"\d(?:{_BETWEEN}{{0,3}}\d){{12,}}")
-_JOINED = tuple(
-    re.compile(rf"(?<!\d)\d++(?:\s?{mark}\s?\d++){{2,}}") for mark in (r"\.", "/", "_")
-)
+_JOINED = tuple(re.compile(rf"(?<!\d)\d++(?:\s?{mark}\s?\d++){{2,}}") for mark in (r"\.", "/", "_"))
 _GROUP = re.compile(r"\d+")
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{18,}={0,2}")

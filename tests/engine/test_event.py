@@ -255,6 +255,26 @@ def test_a_lenient_field_is_missing_where_its_value_is_bad() -> None:
     assert admitted.values["tip.currency"] is None
 
 
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"z\x1b[31m": {"x\u202ey": CARD}}, "z\ufffd[31m.x\ufffdy"),
+        ({"z\x1b[31m": {CARD: 1}}, "z\ufffd[31m"),
+        ({"x" * 500: {"y": CARD}}, "x" * 100),
+        ({"4111": {"1111": {"1111": {"1111": CARD}}}}, "…"),
+    ],
+)
+def test_a_card_number_is_refused_without_the_senders_tricks(
+    body: dict[str, object], path: str
+) -> None:
+    """A log line would be coloured, turned around or flooded, or spell the number in names."""
+    refusal = _refusals(**body)[0]
+
+    assert (refusal.code, refusal.path) == ("card_number", path)
+    assert refusal.message.isprintable()
+    assert len(refusal.message) < 200
+
+
 def test_a_lenient_field_does_not_take_card_numbers() -> None:
     """Leniency would open the door to card numbers."""
     (refusal,) = _refusals(score=int(CARD.replace(" ", "")))
