@@ -245,6 +245,30 @@ def test_a_decision_is_evaluated_once_for_all_its_rules(monkeypatch: pytest.Monk
     assert len(clamps) == len(set(clamps))
 
 
+SPOKEN = """
+reason speed "Faster than people type" message "Please try again."
+reason place "An unlikely place" message "Please try again."
+rule speaks version 1
+  when amount > 1 EUR
+  then add 30 points because speed, add 20 points because place, tag "x" because speed, tag "y",
+    advise route = "slow" because place
+"""
+
+
+def test_the_reasons_of_points_stand_where_points_decide() -> None:
+    """An author's reason for points, a tag or advice would be checked and never seen again."""
+    decision = Engine(policy_of(CAPPED + SPOKEN)).decide(
+        {"id": "p", "at": "2026-11-23T14:00:00Z", "amount": "5 EUR"}, scores={"weak_score": "0.1"}
+    )
+    shown = (
+        'then add 50 points because place and speed, tag "x" because speed, tag "y", '
+        'advise route = "slow" because place'
+    )
+
+    assert decision.outcome.reasons == ("odd",)
+    assert shown in render_explanation(decision.explain())
+
+
 @pytest.mark.parametrize(("share", "live"), [("0.0001%", "dear@1"), ("100%", "dear@2")])
 def test_prefers_the_live_version_of_a_rule(share: str, live: str) -> None:
     """An analyst would read about the version that does not act."""
