@@ -12,7 +12,7 @@ take asks away, a rung that nobody reaches unmasked needs no second look (`Clamp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tidegate.dsl.program import (
@@ -328,6 +328,42 @@ def _covers(then: Actions, unknown: Actions | None) -> bool:
 # --- one event ---------------------------------------------------------------------------------
 
 
+def acts(event: EventType, found: Evaluation, acting: int) -> Iterator[tuple[int, Rule, Actions]]:
+    """Every acting rule that is true or unknown: its bit, the rule and what it does, in order."""
+    bits = (found.fired | found.unknown) & acting
+    while bits:
+        bit = bits & -bits
+        bits ^= bit
+        rule = event.rules[bit.bit_length() - 1]
+        actions = rule.then if found.fired & bit else rule.unknown
+        if actions is not None:
+            yield bit, rule, actions
+
+
+def overreaching(
+    rung: tuple[Ladder, int],
+    acting: Sequence[tuple[int, Rule, Actions]],
+    answered: Iterable[Model],
+    abstained: Iterable[Model],
+) -> tuple[str, ...]:
+    """The models that stood behind a rung above their ceiling, by name.
+
+    A model that answered did so where a rule that asks for the rung reads it, or one that adds to
+    the points read there; one that abstained by what it asks or adds itself.
+    """
+    asking = [rule for _, rule, actions in acting if _reaches(actions, *rung)]
+    by_points = any(rule.reads_points for rule in asking)
+    adding = [rule for _, rule, actions in acting if by_points and actions.points > 0]
+    read = NOBODY.union(*(rule.models for rule in (*asking, *adding)))
+    behind = [model for model in answered if model.name in read]
+    for model in abstained:
+        own = model.unavailable
+        if _reaches(own, *rung) or (by_points and own.points > 0):
+            behind.append(model)
+    ladder, height = rung
+    return tuple(sorted(model.name for model in behind if model.ceiling(ladder) < height))
+
+
 @dataclass(frozen=True, slots=True)
 class _Won:
     """A rung that its own evaluation reached."""
@@ -461,10 +497,16 @@ class _Settlement:
             if top is None or (won is not None and won.rung.rung >= top.rung):
                 continue
             if levels.name(top.ladder) != top.name:
-                heard = ~(self.outside | self.unavailable)
-                models = (m for i, m in enumerate(self.authority.models) if heard >> i & 1)
-                names = (m.name for m in models if m.ceiling(top.ladder) < top.rung)
-                yield Capped(top.ladder, top.name, tuple(names))
+                yield Capped(top.ladder, top.name, self._overreaching(top, live))
+
+    def _overreaching(self, rung: Rung, live: int) -> tuple[str, ...]:
+        silent = self.outside | self.unavailable | self.abstained
+        acting = tuple(acts(self.authority.event, self.unmasked, live))
+        answered, abstained = self._models(~silent), self._models(self.abstained)
+        return overreaching((rung.ladder, rung.rung), acting, answered, abstained)
+
+    def _models(self, bits: int) -> Iterator[Model]:
+        return (m for i, m in enumerate(self.authority.models) if bits >> i & 1)
 
     def _wanted(self, rung: Rung, live: int) -> bool:
         """Whether somebody asks for the rung or a higher one, authority aside."""
@@ -487,17 +529,6 @@ class _Settlement:
             if (self.unavailable | self.abstained) >> index & 1:
                 yield model, bool(self.abstained >> index & 1)
 
-    def _acts(self, evaluation: Evaluation, acting: int) -> Iterator[tuple[int, Actions]]:
-        """The bit and the actions of every acting rule that is true or unknown, in order."""
-        bits = (evaluation.fired | evaluation.unknown) & acting
-        while bits:
-            bit = bits & -bits
-            bits ^= bit
-            rule = self.authority.event.rules[bit.bit_length() - 1]
-            actions = rule.then if evaluation.fired & bit else rule.unknown
-            if actions is not None:
-                yield bit, actions
-
     def _winners(self, won: _Won, live: int) -> tuple[int, tuple[Ask, ...]]:
         """Who asks for the rung that was won: the rules' bits, and all asks.
 
@@ -507,7 +538,7 @@ class _Settlement:
         ladder, rung = won.rung.ladder, won.rung.rung
         asks = [
             (bit, ask)
-            for bit, actions in self._acts(won.evaluation, live)
+            for bit, _, actions in acts(self.authority.event, won.evaluation, live)
             for ask in actions.asks
             if ask.ladder == ladder and ask.rung >= rung
         ]
@@ -519,16 +550,14 @@ class _Settlement:
         return bits, tuple(ask for _, ask in exact)
 
     def _tags(self, live: int) -> tuple[str, ...]:
-        tags = {tag for _, actions in self._acts(self.unmasked, live) for tag in actions.tags}
+        acting = acts(self.authority.event, self.unmasked, live)
+        tags = {tag for _, _, actions in acting for tag in actions.tags}
         tags.update(tag for model, _ in self._absent_models() for tag in model.unavailable.tags)
         return tuple(sorted(tags))
 
     def _advice(self, live: int) -> tuple[tuple[str, Value], ...]:
-        advice = [
-            one
-            for _, actions in self._acts(self._advising_evaluation(), live)
-            for one in actions.advice
-        ]
+        acting = acts(self.authority.event, self._advising_evaluation(), live)
+        advice = [one for _, _, actions in acting for one in actions.advice]
         for model, abstained in self._absent_models():
             if not abstained or "advise" in model.may:
                 advice += model.unavailable.advice
@@ -554,4 +583,4 @@ class _Settlement:
         return {step_up.name: step_up.rank for step_up in self.authority.program.step_ups}
 
     def _names(self, bits: int) -> tuple[str, ...]:
-        return tuple(m.name for i, m in enumerate(self.authority.models) if bits >> i & 1)
+        return tuple(m.name for m in self._models(bits))
