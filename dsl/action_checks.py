@@ -30,6 +30,7 @@ def check_actions(typer: Typer, actions: tree.ActionList | None) -> Actions | No
     before = len(typer.problems)
     asks: list[Ask] = []
     tags: list[str] = []
+    tag_reasons: list[tuple[str, str]] = []
     advice: list[Advice] = []
     points, points_reasons = 0, []
     for action in actions.items:
@@ -37,6 +38,7 @@ def check_actions(typer: Typer, actions: tree.ActionList | None) -> Actions | No
         match action.verb:
             case "tag":
                 tags.append(cast("tree.Literal", action.value).spelling)
+                tag_reasons += [(tags[-1], reason)] if reason else []
             case "points":
                 points += _points(typer, action)
                 points_reasons += [reason] if reason else []
@@ -51,6 +53,7 @@ def check_actions(typer: Typer, actions: tree.ActionList | None) -> Actions | No
         points=points,
         points_reasons=tuple(sorted(points_reasons)),
         tags=tuple(sorted(set(tags))),
+        tag_reasons=tuple(sorted(set(tag_reasons))),
         advice=tuple(sorted(advice, key=lambda a: a.name)),
     )
 

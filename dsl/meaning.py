@@ -77,7 +77,8 @@ def _feature(feature: Feature, features: Mapping[str, Feature]) -> Any:
 def _actions(actions: Actions) -> Any:
     return [
         [[a.ladder, int(a.rung), a.reason, a.step_up, a.exemption] for a in actions.asks],
-        actions.points, list(actions.points_reasons), list(actions.tags),
+        actions.points, list(actions.points_reasons),
+        [*actions.tags, *map(list, actions.tag_reasons)],
         [[a.name, a.value, _type(a.type), a.reason] for a in actions.advice],
     ]  # fmt: skip
 

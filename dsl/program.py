@@ -288,12 +288,17 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What follows a `then`. `points` is the sum of `add N points`; order never matters."""
+    """What follows a `then`. `points` is the sum of `add N points`; order never matters.
+
+    `tag_reasons` pairs a tag with a reason for it. Only what is asked for on a ladder gives the
+    outcome its reasons; those of points, tags and advice are for explanations.
+    """
 
     asks: tuple[Ask, ...] = ()
     points: int = 0
     points_reasons: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    tag_reasons: tuple[tuple[str, str], ...] = ()
     advice: tuple[Advice, ...] = ()
 
 

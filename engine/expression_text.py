@@ -68,14 +68,20 @@ def show_actions(actions: Actions, currency: str) -> tuple[str, ...]:
 
 def _actions(actions: Actions, currency: str) -> Iterator[str]:
     for ask in actions.asks:
-        because = f" because {ask.reason}" if ask.reason else ""
-        yield f"{show_ask(ask)}{because}"
+        yield f"{show_ask(ask)}{_because(ask.reason)}"
     if actions.points:
-        yield f"add {actions.points} points"
+        yield f"add {actions.points} points{_because(*actions.points_reasons)}"
     for tag in actions.tags:
-        yield f'tag "{tag}"'
+        reasons = (reason for tagged, reason in actions.tag_reasons if tagged == tag)
+        yield f'tag "{tag}"{_because(*reasons)}'
     for one in actions.advice:
-        yield f"advise {one.name} = {show_value(one.value, one.type, currency)}"
+        value = show_value(one.value, one.type, currency)
+        yield f"advise {one.name} = {value}{_because(one.reason)}"
+
+
+def _because(*reasons: str) -> str:
+    given = " and ".join(dict.fromkeys(filter(None, reasons)))
+    return f" because {given}" if given else ""
 
 
 def show_ask(ask: Ask) -> str:

@@ -155,6 +155,19 @@ def test_a_score_that_is_no_score_is_refused(run: Run, tmp_path: Path, score: ob
 
 
 @pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("option", ["--features", "--scores", "--lists"])
+@pytest.mark.parametrize("value", [1, None, [0.5]])
+def test_a_card_number_as_a_name_is_never_repeated(
+    run: Run, tmp_path: Path, option: str, value: object
+) -> None:
+    """The message, and whatever keeps it, would hold the card number."""
+    (tmp_path / "given.json").write_text(json.dumps({"4111111111111111": value}))
+    result = run("decide", "shop", "shop/payment.json", option, "given.json", code=3)
+    assert "4111" not in result.output
+    assert "given.json" not in result.output
+
+
+@pytest.mark.usefixtures("shop")
 def test_standard_input_is_read_once(run: Run) -> None:
     """The second reader would find it empty and blame the file."""
     assert "read once" in run("decide", "shop", "-", "--features", "-", code=2).stderr
