@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegate.cli.inputs import AsJson, PolicyFolder, load
+from tidegate.cli.inputs import AsJson, PolicyFolder, exit_code, load
 from tidegate.cli.output import ExitCode, Stop, counted, say, say_json
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _cases(folder: Path) -> tuple[LocatedCase, ...]:
     if not found.diagnostics:
         return found.cases
     raise Stop(
-        ExitCode.FAILED,
+        exit_code(found.diagnostics),
         "cases_refused",
         f"the cases have {counted(len(found.diagnostics), 'error')}; none was run",
         problems=[as_json(d, {}) for d in found.diagnostics],
