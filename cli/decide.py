@@ -117,7 +117,7 @@ def _refused(refused: EventRefused) -> Stop:
 
 
 def _say(decision: Decision, record: Path | None, audience: Audience) -> None:
-    say(text_of(decision.explain(audience.value)))
+    say(text_of(decision.explain(audience.value), decision.outcome.word))
     if audience is Audience.ANALYST:
         for line in _beside(decision):
             say(line)

@@ -129,7 +129,7 @@ def test_a_customer_of_an_approved_payment_is_told_nothing(run: Run, shop: Path)
     (shop / "payment.json").write_text(json.dumps(payment | {"amount": "5.00 EUR"}))
     event = ("decide", "shop", "shop/payment.json", "--features", "shop/features.json")
     said = run(*event, "--audience", "customer").stdout
-    assert said == "nothing: the policy has no message for this\n"
+    assert said == "nothing: the payment was approved\n"
 
 
 def test_points_tags_and_advice_are_shown(run: Run, shop: Path) -> None:
