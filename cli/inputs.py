@@ -13,10 +13,9 @@ import typer
 from tidegate.cli.output import ExitCode, Stop, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from tidegate.dsl.diagnostics import Diagnostic
-    from tidegate.dsl.lists import ListContent
     from tidegate.engine import Record
     from tidegate.rules import Loaded, Policy
 
@@ -139,27 +138,6 @@ def read_record(path: str) -> Record:
         return parse_record(read_bytes(path).removesuffix(b"\n").removesuffix(b"\r"))
     except RecordError as error:
         raise bad_input(f"{_shown(path)} is no record: {error}") from None
-
-
-def managed_lists(policy: Policy, given: Mapping[str, Any]) -> dict[str, ListContent | None]:
-    """The contents of managed lists; null, and a list that is not given, cannot be read."""
-    from tidegate.dsl.diagnostics import nearest
-    from tidegate.rules.tables import content_of
-
-    managed = {d.name: d for d in policy.program.lists if not d.path}
-    contents: dict[str, ListContent | None] = dict.fromkeys(managed)
-    for name, values in given.items():
-        if name not in managed:
-            raise bad_input(f"no managed list is called `{name}`", nearest(name, managed))
-        if values is None:
-            continue
-        if not isinstance(values, list):
-            raise bad_input(f"list `{name}`: write its values as `[…]`, or null")
-        content = content_of(values, managed[name])
-        if isinstance(content, str):
-            raise bad_input(f"list `{name}`: {content}")
-        contents[name] = content
-    return contents
 
 
 def bad_input(message: str, help_: str = "") -> Stop:

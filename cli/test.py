@@ -87,6 +87,8 @@ def _failure(result: CaseResult, folder: Path) -> str:
     for difference in result.differences:
         lines.append(f"  {difference.what:{width}}  expected  {difference.expected}")
         lines.append(f"  {'':{width}}  found     {difference.found}")
+        if difference.help:
+            lines.append(f"  help: {difference.help}")
     for rule in _silent(result):
         lines += (f"  {line}" for line in _why(result, rule))
     return "\n".join(lines)
@@ -125,7 +127,7 @@ def _as_json(results: Sequence[CaseResult]) -> dict[str, Any]:
                 "line": result.located.line,
                 "passed": result.passed,
                 "differences": [
-                    {"what": d.what, "expected": d.expected, "found": d.found}
+                    {"what": d.what, "expected": d.expected, "found": d.found, "help": d.help}
                     for d in result.differences
                 ],
             }

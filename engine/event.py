@@ -76,12 +76,20 @@ def admit(
     """
     events = {event.name: event for event in program.events}
     if event_type not in events:
-        near = nearest(event_type, events)
-        return (Refusal("unknown_event", "", "the policy has no such event", near),)
+        return (unknown_event(event_type, events),)
     if not isinstance(body, Mapping):
         return (Refusal("not_an_object", "", "an event is an object of named values"),)
     admission = _Admission(program, events[event_type], rates, hash_token, at_us)
     return admission.run(body)
+
+
+def unknown_event(name: str, known: Iterable[str]) -> Refusal:
+    """The refusal of an event that the policy does not have; `known` are those to choose from."""
+    names = sorted(known)
+    shown = "of this name" if find_card_numbers(name) else f"`{visible(name[:40])}`"
+    choices = ", ".join(f"`{choice}`" for choice in names) or "none"
+    near = nearest(name[:40], names) or f"there is {choices}"
+    return Refusal("unknown_event", "", f"the policy has no event {shown}", near)
 
 
 def _card_number_refusal(finding: Finding) -> Refusal:

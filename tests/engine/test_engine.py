@@ -105,6 +105,7 @@ def test_all_refusals_of_an_event_are_carried() -> None:
         ("missing_field", "card_country"),
         ("missing_field", "channel"),
         ("unknown_field", "colour"),
+        ("missing_feature", "tries"),
     ]
 
 
@@ -120,8 +121,9 @@ def test_a_card_number_never_reaches_the_exception() -> None:
 @pytest.mark.parametrize(
     ("given", "codes"),
     [
-        ({"scores": {"fraud_scor": "0.5"}}, [("unknown_score", "fraud_scor")]),
-        ({"features": {"trie": 1}}, [("unknown_feature", "trie")]),
+        ({"features": FEATURES, "scores": {"fraud_scor": "0.5"}},
+         [("unknown_score", "fraud_scor")]),
+        ({"features": {"trie": 1}}, [("missing_feature", "tries"), ("unknown_feature", "trie")]),
         ({"features": {"tries": "many", "typical": 5}},
          [("wrong_type", "tries"), ("wrong_type", "typical")]),
         ({"features": {"tries": -1}}, [("out_of_range", "tries")]),

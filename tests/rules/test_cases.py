@@ -125,8 +125,13 @@ def test_managed_lists_are_given(tmp_path: Path) -> None:
     assert (
         differences(tmp_path, CASE.replace("  expect:", "  lists: {trusted: []}\n  expect:")) == {}
     )
-    assert "case" in differences(tmp_path, silenced.replace("trusted:", "trustd:"))
-    assert "case" in differences(tmp_path, silenced.replace("tok_1]}", "'4111111111111111']}"))
+    assert "decision" in differences(tmp_path, silenced.replace("trusted:", "trustd:"))
+    card = silenced.replace("tok_1]}", "'4111111111111111']}")
+    _, found = differences(tmp_path, card)["decision"]
+    assert (
+        found
+        == "refused: list `trusted`: value 1: this looks like a card number; lists hold tokens"
+    )
 
 
 @pytest.mark.parametrize("name", ["cases/a.yaml", "cases/a.yml"])
