@@ -13,37 +13,10 @@ from typing import NamedTuple
 
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.diagnostics import Diagnostic, nearest
+from tidegate.dsl.pieces import Piece, Stop
 from tidegate.dsl.scanner import Chunk
 from tidegate.dsl.source import Source, Span
 from tidegate.dsl.words import DECLARATIONS, RESERVED, TYPE_WORDS, other_name, why_reserved
-
-
-class Piece(NamedTuple):
-    """A word or sign as the parser read it; `sort` is a terminal of the grammar."""
-
-    sort: str
-    text: str
-    start: int
-    end: int
-
-
-class Stop(NamedTuple):
-    """Where the parser stopped: what it `found` (nothing at the end) and would have taken."""
-
-    start: int
-    end: int
-    found: str
-    expected: frozenset[str]
-    before: tuple[Piece, ...]
-
-    @property
-    def last(self) -> str:
-        """The word or sign before."""
-        return self.before[-1].text if self.before else ""
-
-    def read(self, word: str) -> bool:
-        """Whether `word` stands in what was read of the declaration."""
-        return any(piece.text == word for piece in self.before)
 
 
 class _Case(NamedTuple):
