@@ -14,24 +14,15 @@ from typing import TypeVar
 from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, relaxes
 from tidegate.dsl.currencies import MINOR_DIGITS
-from tidegate.dsl.declarations import (
-    check_event,
-    check_feature,
-    check_fields,
-    check_grant,
-    check_guarantee,
-    check_label,
-    check_list,
-    check_param,
-    check_reason,
-    check_step_up,
-    text_of,
-)
 from tidegate.dsl.diagnostics import Diagnostic, Severity, has_errors, in_order, nearest
+from tidegate.dsl.event_checks import check_event, check_fields
 from tidegate.dsl.expressions import Typer
+from tidegate.dsl.feature_checks import check_feature, check_label
+from tidegate.dsl.grant_checks import check_grant, check_guarantee
 from tidegate.dsl.meaning import meaning_hash
 from tidegate.dsl.model_checks import check_model
 from tidegate.dsl.nodes import field_input, score_input
+from tidegate.dsl.plain_checks import check_list, check_param, check_reason, check_step_up
 from tidegate.dsl.program import (
     Actions,
     EventType,
@@ -45,6 +36,7 @@ from tidegate.dsl.program import (
 )
 from tidegate.dsl.rule_checks import RuleChecker, check_advice, check_names
 from tidegate.dsl.scope import Names, collect
+from tidegate.dsl.shared_checks import text_of
 from tidegate.dsl.source import Span
 from tidegate.dsl.unknowns import children
 from tidegate.dsl.zones import DAY_US, Zone, load_zone

@@ -6,7 +6,6 @@ from typing import cast
 
 from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, relaxes
-from tidegate.dsl.declarations import no_labels, one_of, text_of
 from tidegate.dsl.expressions import Typer
 from tidegate.dsl.literals import Wrong, duration_us, read_literal
 from tidegate.dsl.program import (
@@ -22,6 +21,7 @@ from tidegate.dsl.program import (
     PointsAtLeast,
     Review,
 )
+from tidegate.dsl.shared_checks import no_labels, one_of, text_of
 from tidegate.dsl.source import Span
 from tidegate.dsl.unknowns import can_be_unknown, walk
 

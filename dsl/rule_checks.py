@@ -8,10 +8,10 @@ from typing import cast
 
 from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, exempts, highest, relaxes
-from tidegate.dsl.declarations import event_of, no_labels, text_of
 from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.exclusion import exclusive
 from tidegate.dsl.expressions import Typer
+from tidegate.dsl.grant_checks import event_of
 from tidegate.dsl.literals import Wrong, read_literal
 from tidegate.dsl.model_checks import check_authority
 from tidegate.dsl.nodes import points_at_least
@@ -28,6 +28,7 @@ from tidegate.dsl.program import (
     Rollout,
     Rule,
 )
+from tidegate.dsl.shared_checks import no_labels, text_of
 from tidegate.dsl.types import FLAG
 from tidegate.dsl.unknowns import can_be_unknown, sources, walk
 
