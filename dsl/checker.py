@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, relaxes
-from tidegate.dsl.currencies import MINOR_DIGITS
+from tidegate.dsl.currencies import MINOR_DIGITS, minor_digits
 from tidegate.dsl.diagnostics import Diagnostic, Severity, has_errors, in_order, nearest
 from tidegate.dsl.event_checks import check_event, check_fields
 from tidegate.dsl.expressions import Typer
@@ -73,12 +73,15 @@ def check(files: Sequence[tree.File], *, today_us: int | None = None) -> Checked
 
 
 def _units(names: Names, problems: list[Diagnostic]) -> tuple[str, Zone]:
-    """Currency and zone; where they are wrong, stand-ins that let the rest be checked."""
+    """Currency and zone; where they are wrong, stand-ins that let the rest be checked.
+
+    The stand-in for a currency is no currency at all, so that an amount in any one will do.
+    """
     fallback = load_zone("UTC")
     assert fallback is not None  # it is in every zone database
     policy = names.policy
     if policy is None:
-        return "EUR", fallback
+        return "", fallback
     currency = policy.currency
     if policy.language not in (None, LANGUAGE_VERSION):
         problems.append(
@@ -124,7 +127,8 @@ def _units(names: Names, problems: list[Diagnostic]) -> tuple[str, Zone]:
                 'zones are named as in `"Europe/Paris"`',
             )
         )
-    return currency.text if currency else "EUR", zone or fallback
+    known = currency is not None and not names.any_lost("policy")
+    return currency.text if currency and known else "", zone or fallback
 
 
 class _Policy:
@@ -142,11 +146,13 @@ class _Policy:
         typer.params = {
             p.name: p for d in _sorted(names.params) if (p := check_param(typer, d)) is not None
         }
+        names.lost.update(("param", name) for name in names.params.keys() - typer.params.keys())
+        lists = {d.name.text: check_list(typer, d) for d in _sorted(names.lists)}
+        names.lost.update(("list", name) for name, checked in lists.items() if checked is None)
         typer.find_feature = self._feature
         labels = [check_label(typer, d) for d in _sorted(names.labels)]
         for name in sorted(names.features):
             self._feature(name)
-        lists = [check_list(typer, d) for d in _sorted(names.lists)]
         reasons = [check_reason(typer, d) for d in _sorted(names.reasons)]
         step_ups = [check_step_up(typer, d, self._results(d)) for d in _sorted(names.step_ups)]
         models = {
@@ -169,14 +175,14 @@ class _Policy:
             text=text_of(policy.text) if policy else "",
             language=LANGUAGE_VERSION,
             currency=typer.currency,
-            minor_digits=MINOR_DIGITS[typer.currency],
+            minor_digits=minor_digits(typer.currency),
             zone=typer.zone.name,
             rates=text_of(policy.rates) if policy else "",
             events=tuple(_with_rules(e, rules, models) for e in events.values()),
             params=tuple(typer.params[n] for n in sorted(typer.params)),
             features=features,
             labels=tuple(x for x in labels if x),
-            lists=tuple(x for x in lists if x),
+            lists=tuple(x for x in lists.values() if x),
             models=tuple(models[n] for n in sorted(models)),
             reasons=tuple(reasons),
             step_ups=tuple(x for x in step_ups if x),
@@ -233,7 +239,8 @@ class _Policy:
                 if typed is not None:
                     break
             else:
-                self.typer.problems += _fewest(attempts)
+                if not self.names.any_lost("event"):
+                    self.typer.problems += _fewest(attempts)
 
 
 def _sorted(table: Mapping[str, D]) -> list[D]:

@@ -27,6 +27,7 @@ from tidegate.dsl.program import (
     Or,
     TextTest,
 )
+from tidegate.dsl.scope import VALUES
 from tidegate.dsl.source import Span
 from tidegate.dsl.types import (
     FLAG,
@@ -113,7 +114,12 @@ def _bare_word(typer: Typer, node: tree.Comparison, event: str) -> bool:
 
 
 def _known(typer: Typer, name: str, event: str) -> bool:
-    return name in typer.fields.get(event, {}) or name in typer.names.values() or name == "points"
+    return (
+        name in typer.fields.get(event, {})
+        or name in typer.names.values()
+        or name == "points"
+        or typer.names.is_lost(name, *VALUES)
+    )
 
 
 def _fine_enough(
@@ -281,6 +287,8 @@ def among_network(typer: Typer, node: tree.AmongNetwork, event: str) -> Expressi
 def among_named(typer: Typer, node: tree.AmongNamed, event: str) -> Expression | None:
     operand = typer.value(node.operand, event)
     declared = typer.names.lists.get(node.list.text)
+    if typer.names.is_lost(node.list.text, "list"):
+        return None
     if declared is None:
         sort = typer.names.sort_of(node.list.text)
         typer.error(

@@ -37,3 +37,8 @@ MINOR_DIGITS: Mapping[str, int] = MappingProxyType(
     }
 )
 """Decimals by currency code: 2 for EUR, 0 for JPY."""
+
+
+def minor_digits(currency: str) -> int:
+    """How many decimals `currency` has; where it is not known, two as in most."""
+    return MINOR_DIGITS.get(currency, 2)

@@ -51,8 +51,13 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """A help line `did you mean …?` for the nearest candidate, or an empty one."""
-    found = get_close_matches(word, sorted(set(candidates)), n=1, cutoff=0.7)
-    return f"did you mean `{found[0]}`?" if found else ""
+    found = nearest_word(word, candidates)
+    return f"did you mean `{found}`?" if found else ""
+
+
+def nearest_word(word: str, candidates: Iterable[str]) -> str:
+    """The candidate that `word` is probably a slip of, or an empty text."""
+    return next(iter(get_close_matches(word, sorted(set(candidates)), n=1, cutoff=0.7)), "")
 
 
 def render(diagnostic: Diagnostic, sources: Mapping[str, Source]) -> str:

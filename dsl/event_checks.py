@@ -36,7 +36,9 @@ def check_fields(typer: Typer, event: tree.EventDeclaration) -> dict[str, Field]
             )
             continue
         kind = value_type(typer, declared.type)
-        if kind is not None:
+        if kind is None:
+            typer.names.lost.add(("field", name))
+        else:
             found[name] = _field(typer, declared, kind)
     _check_key(typer, event)
     at = found.get("at")
@@ -46,6 +48,7 @@ def check_fields(typer: Typer, event: tree.EventDeclaration) -> dict[str, Field]
             f"event `{event.name.text}` needs its time as a field `at time`",
             at.span if at else event.name.span,
         )
+        typer.names.lost.add(("field", "at"))
     return found
 
 

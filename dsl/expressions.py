@@ -44,7 +44,7 @@ from tidegate.dsl.program import (
     Otherwise,
     Param,
 )
-from tidegate.dsl.scope import Names
+from tidegate.dsl.scope import VALUES, Names
 from tidegate.dsl.source import Span
 from tidegate.dsl.types import (
     ANY_INT64,
@@ -184,7 +184,8 @@ class Typer:
             return self._score(name, event, node.span)
         if name in self.names.labels:
             return self._label(name, event, node.span)
-        self.unknown_name(node, event, wanted)
+        if not self.names.is_lost(name, *VALUES):
+            self.unknown_name(node, event, wanted)
         return None
 
     def unknown_name(self, node: tree.Reference, event: str, wanted: Type | None) -> None:
@@ -275,6 +276,8 @@ class Typer:
         optional = feature.aggregate not in ("count", "sum", "distinct")
         for own, counted in feature.keys:
             field = self.fields.get(event, {}).get(own)
+            if field is None and self.names.is_lost(own, "field"):
+                return None
             if field is None:
                 self.error(
                     "TG206",
@@ -308,12 +311,13 @@ class Typer:
 
     def _score(self, name: str, event: str, span: Span) -> Expression | None:
         model = self.names.models[self.names.scores[name]]
-        if model.use is None or model.use.text != event:
-            used = f"only on `{model.use.text}`" if model.use else "nowhere"
+        if model.use is None:
+            return None  # the model's declaration is wrong and reported
+        if model.use.text != event:
             self.error(
                 "TG506",
-                f"model `{model.name.text}` is used {used}, so `{name}` cannot be read on "
-                f"`{event}`",
+                f"model `{model.name.text}` is used only on `{model.use.text}`, so `{name}` "
+                f"cannot be read on `{event}`",
                 span,
                 related=((model.name.span, "the model is here"),),
             )
@@ -330,6 +334,8 @@ class Typer:
 
     def _member(self, node: tree.Member, event: str, _wanted: Type | None) -> Expression | None:
         field = self.fields.get(event, {}).get(node.base)
+        if field is None and self.names.is_lost(node.base, "field"):
+            return None
         if field is None or field.type != MONEY or node.name not in ("original", "currency"):
             self.error(
                 "TG204",

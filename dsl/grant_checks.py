@@ -62,6 +62,8 @@ def event_of(
     if chosen is None:
         if len(events) == 1:
             return events[0]
+        if not events and typer.names.any_lost("event"):
+            return None
         typer.error(
             "TG401",
             f"`{name.text}` does not say which event it is about",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from copy import copy
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
@@ -25,8 +26,14 @@ from tidegate.dsl.diagnostics import Diagnostic, Severity, in_order
 from tidegate.dsl.pieces import Piece, Stop
 from tidegate.dsl.scanner import MAX_ERRORS, MAX_FILE_BYTES, Chunk, scan
 from tidegate.dsl.source import Source, Span
-from tidegate.dsl.syntax_errors import describe, describe_stray, opens_nothing
+from tidegate.dsl.syntax_errors import (
+    describe,
+    describe_stray,
+    meant_declaration,
+    opens_nothing,
+)
 from tidegate.dsl.tree_builder import TreeBuilder
+from tidegate.dsl.unread import unread
 from tidegate.dsl.words import DECLARATIONS, FUNCTIONS, RESERVED
 
 MAX_PROBLEMS = 20
@@ -59,19 +66,33 @@ def read(source: Source) -> Reading:
             "TG108", "this file is larger than 1 MiB", Span(source.path, 0, 0),
             "split it; all files of a folder are one policy",
         )  # fmt: skip
-        return Reading(Parsed(tree.File(source.path, (), ()), (problem,)), ())
-    found = scan(source)
-    read_so_far: list[tuple[tree.Declaration, list[Piece]]] = []
-    diagnostics = list(found.diagnostics)
-    reader = _Reader(source)
-    for chunk in found.chunks:
-        if not chunk.spoiled and _errors(diagnostics) < MAX_ERRORS:
-            diagnostics += _read_chunk(reader, chunk, read_so_far)
-    if _errors(diagnostics) >= MAX_ERRORS:
-        diagnostics.append(_more(diagnostics))
-    file = tree.File(source.path, tuple(d for d, _ in read_so_far), found.comments)
-    pieces = tuple(tuple(p) for _, p in read_so_far)
-    return Reading(Parsed(file, in_order(diagnostics)), pieces)
+        file = tree.File(source.path, (), (), whole=False)
+        return Reading(Parsed(file, (problem,)), ())
+    scanned = scan(source)
+    reader, found = _Reader(source), _Found(list(scanned.diagnostics))
+    for chunk in scanned.chunks:
+        if not chunk.spoiled and _errors(found.diagnostics) < MAX_ERRORS:
+            _read_chunk(reader, chunk, found)
+        else:
+            found.unread += unread(chunk.word, source.text[chunk.start : chunk.end])
+    if _errors(found.diagnostics) >= MAX_ERRORS:
+        found.diagnostics.append(_more(found.diagnostics))
+    codes = {d.code for d in found.diagnostics}
+    file = tree.File(
+        source.path, tuple(d for d, _ in found.read), scanned.comments, tuple(found.unread),
+        whole=not codes & {"TG108", "TG112"},
+    )  # fmt: skip
+    pieces = tuple(tuple(p) for _, p in found.read)
+    return Reading(Parsed(file, in_order(found.diagnostics)), pieces)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What came out of the declarations so far."""
+
+    diagnostics: list[Diagnostic]
+    read: list[tuple[tree.Declaration, list[Piece]]] = field(default_factory=list)
+    unread: list[tree.Unread] = field(default_factory=list)
 
 
 def _errors(diagnostics: list[Diagnostic]) -> int:
@@ -85,24 +106,34 @@ def _more(diagnostics: list[Diagnostic]) -> Diagnostic:
     )  # fmt: skip
 
 
-def _read_chunk(
-    reader: _Reader, chunk: Chunk, into: list[tuple[tree.Declaration, list[Piece]]]
-) -> list[Diagnostic]:
-    """Parse one declaration; what is sound of it goes `into` the rest."""
+def _read_chunk(reader: _Reader, chunk: Chunk, found: _Found) -> None:
+    """Parse one declaration and keep it, or the names that it has and what is wrong with it."""
     source = reader.source
     if not chunk.word:
-        return [describe_stray(source, chunk.start)]
+        _stray(source, chunk.start, chunk.end, found)
+        return
     try:
         declaration, pieces, problems = reader.declaration(chunk)
     except _StoppedError as stopped:
         stop = stopped.stop
         if stop.found and opens_nothing(source, chunk, stop):
-            first = Chunk(chunk.word, chunk.start, stop.start)
-            return [*_read_chunk(reader, first, into), describe_stray(source, stop.start)]
-        return [describe(source, chunk, stop)]
-    if not problems:
-        into.append((declaration, pieces))
-    return problems[:MAX_PROBLEMS]
+            _read_chunk(reader, Chunk(chunk.word, chunk.start, stop.start), found)
+            _stray(source, stop.start, chunk.end, found)
+            return
+        problems = [describe(source, chunk, stop)]
+    else:
+        if not problems:
+            found.read.append((declaration, pieces))
+            return
+    found.diagnostics += problems[:MAX_PROBLEMS]
+    found.unread += unread(chunk.word, source.text[chunk.start : chunk.end])
+
+
+def _stray(source: Source, start: int, end: int, found: _Found) -> None:
+    """Say that nothing opens the text `[start, end)`, and what was probably meant to."""
+    found.diagnostics.append(describe_stray(source, start))
+    text = source.text[start:end]
+    found.unread += unread(meant_declaration(text.split(maxsplit=1)[0]), text)
 
 
 class _StoppedError(Exception):

@@ -101,7 +101,7 @@ class RuleChecker:
         if declared.group is None:
             return None
         group = self.typer.names.groups.get(declared.group.text)
-        if group is None:
+        if group is None and not self.typer.names.is_lost(declared.group.text, "group"):
             self.typer.error(
                 "TG224",
                 f"no group is called `{declared.group.text}`",
@@ -163,6 +163,8 @@ class RuleChecker:
                 )
             return None
         field = self.typer.fields[event].get(clause.field.text)
+        if field is None and self.typer.names.is_lost(clause.field.text, "field"):
+            return None
         if field is None or field.type.kind.value not in ("text", "token"):
             self.typer.error(
                 "TG405",
@@ -204,6 +206,8 @@ class RuleChecker:
                     "delete `if unknown`",
                 )
             return None
+        if clause is None and declared.group is not None and group is None:
+            return NO_ACTIONS  # what the group would say is not known
         if clause is None:
             self.typer.error(
                 "TG411",
@@ -319,12 +323,14 @@ class RuleChecker:
 def check_names(typer: Typer, rules: list[Rule]) -> None:
     """One name is one rule, except a version that replaces another one in a rollout."""
     by_name: dict[str, list[Rule]] = {}
+    declared = {(d.name.text, d.version) for d in typer.names.rules}
     for rule in rules:
         by_name.setdefault(rule.name, []).append(rule)
     for name, same in sorted(by_name.items()):
         versions = [rule.version for rule in same]
         for rule in same:
-            if rule.replaces is not None and rule.replaces not in versions:
+            known = (name, rule.replaces) in declared or typer.names.is_lost(name, "rule")
+            if rule.replaces is not None and not known:
                 typer.error(
                     "TG405",
                     f"there is no version {rule.replaces} of rule `{name}` to replace",

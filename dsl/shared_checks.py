@@ -81,6 +81,8 @@ def is_event(typer: Typer, name: tree.Name) -> bool:
     """Whether an event has this name; if not, it is reported."""
     if name.text in typer.fields:
         return True
+    if typer.names.is_lost(name.text, "event"):
+        return False
     typer.error(
         "TG215", f"no event is called `{name.text}`", name.span, nearest(name.text, typer.fields)
     )
@@ -89,6 +91,8 @@ def is_event(typer: Typer, name: tree.Name) -> bool:
 
 def no_field(typer: Typer, name: tree.Name, event: str) -> None:
     """Report that `event` has no such field."""
+    if typer.names.is_lost(name.text, "field"):
+        return
     typer.error(
         "TG204",
         f"event `{event}` has no field `{name.text}`",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tidegate.dsl.diagnostics import Diagnostic, nearest
+from tidegate.dsl.diagnostics import Diagnostic, nearest_word
 from tidegate.dsl.expectations import general
 from tidegate.dsl.pieces import Stop
 from tidegate.dsl.scanner import Chunk
@@ -58,11 +58,20 @@ def describe_stray(source: Source, start: int) -> Diagnostic:
 
 
 def _which_declaration(word: str) -> str:
+    meant = meant_declaration(word)
+    if meant == word.lower():
+        return f"words of the language are lower case: `{meant}`"
+    return f"did you mean `{meant}`?" if meant else _SOME_DECLARATIONS
+
+
+def meant_declaration(word: str) -> str:
+    """The word that opens a declaration and was meant by `word`; empty where nobody can tell."""
     if word.lower() in DECLARATIONS:
-        return f"words of the language are lower case: `{word.lower()}`"
-    if word in _ALIASES_OF_DECLARATIONS:
-        return f"did you mean `{_ALIASES_OF_DECLARATIONS[word]}`?"
-    return nearest(word, DECLARATIONS) or "a file holds declarations such as `rule` or `event`"
+        return word.lower()
+    return _ALIASES_OF_DECLARATIONS.get(word) or nearest_word(word, DECLARATIONS)
+
+
+_SOME_DECLARATIONS = "a file holds declarations such as `rule` or `event`"
 
 
 def opens_nothing(source: Source, chunk: Chunk, stop: Stop) -> bool:
@@ -75,10 +84,8 @@ def opens_nothing(source: Source, chunk: Chunk, stop: Stop) -> bool:
     if len(indent) > chunk.start - chunk_line or chunk_line == line_start:
         return False
     ended = "$END" in stop.expected and stop.found not in RESERVED
-    meant = (
-        bool(nearest(stop.found.lower(), DECLARATIONS)) or stop.found in _ALIASES_OF_DECLARATIONS
-    )
-    return ended or (meant and stop.found not in RESERVED)
+    meant = nearest_word(stop.found.lower(), DECLARATIONS) or stop.found in _ALIASES_OF_DECLARATIONS
+    return ended or (bool(meant) and stop.found not in RESERVED)
 
 
 _ALIASES_OF_DECLARATIONS = {
