@@ -12,17 +12,16 @@ from tidegate.dsl.program import (
     Aggregate,
     Expression,
     Feature,
-    Input,
     Label,
 )
-from tidegate.dsl.shared_checks import is_event, no_field, own_fields_only
+from tidegate.dsl.shared_checks import inputs, is_event, no_field, own_fields_only
+from tidegate.dsl.source import Span
 from tidegate.dsl.types import (
     COUNT,
     TIME,
     Kind,
     Type,
 )
-from tidegate.dsl.unknowns import walk
 
 MAX_WINDOW_US = 10 * 366 * 86_400 * 10**6
 _KEY_KINDS = {Kind.TEXT, Kind.TOKEN, Kind.COUNTRY, Kind.IP, Kind.WORD, Kind.COUNT, Kind.FLAG}
@@ -77,7 +76,7 @@ def check_feature(typer: Typer, declared: tree.FeatureDeclaration) -> Feature | 
         return None
     if declared.aggregate != "count" and operand is None:
         return None
-    labels = _labels_read(typer, declared, [e for e in (operand, where) if e is not None], delay)
+    labels = _labels_read(typer, [e for e in (operand, where) if e is not None], delay)
     return Feature(
         name=declared.name.text,
         aggregate=cast("Aggregate", declared.aggregate),
@@ -133,26 +132,24 @@ def _feature_type(aggregate: str, operand: Expression | None) -> Type:
     return TIME if aggregate in ("first_at", "last_at") else operand.type
 
 
-def _labels_read(
-    typer: Typer, declared: tree.FeatureDeclaration, parts: list[Expression], delay: int
-) -> tuple[str, ...]:
+def _labels_read(typer: Typer, parts: list[Expression], delay: int) -> tuple[str, ...]:
     """The labels that a feature reads; what else it must not read is reported."""
     labels: set[str] = set()
-    for node in (n for part in parts for n in walk(part) if isinstance(n, Input)):
+    for node, span in (found for part in parts for found in inputs(part)):
         if node.source in ("feature", "score"):
             typer.error(
                 "TG605",
                 f"a feature reads the counted event's own fields and its label; `{node.name}` "
                 f"is a {node.source}",
-                declared.span,
+                span,
             )
         if node.source == "label":
             labels.add(node.name)
-            _check_delay(typer, declared, node.name, delay)
+            _check_delay(typer, node.name, span, delay)
     return tuple(sorted(labels))
 
 
-def _check_delay(typer: Typer, declared: tree.FeatureDeclaration, label: str, delay: int) -> None:
+def _check_delay(typer: Typer, label: str, span: Span, delay: int) -> None:
     known = typer.names.labels[label]
     assert known.after is not None
     if delay < duration_us(known.after.spelling):
@@ -160,7 +157,7 @@ def _check_delay(typer: Typer, declared: tree.FeatureDeclaration, label: str, de
             "TG606",
             f"label `{label}` is known after {known.after.spelling}, and this feature does "
             "not wait for it",
-            declared.span,
+            span,
             f"add `delayed {known.after.spelling}` after the window",
             ((known.name.span, "the label is here"),),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 from tidegate.dsl import tree
@@ -12,6 +12,7 @@ from tidegate.dsl.literals import Wrong, read_literal
 from tidegate.dsl.program import (
     Expression,
     Input,
+    LetRef,
 )
 from tidegate.dsl.source import Span
 from tidegate.dsl.types import (
@@ -19,7 +20,7 @@ from tidegate.dsl.types import (
     Kind,
     Type,
 )
-from tidegate.dsl.unknowns import walk
+from tidegate.dsl.unknowns import children
 
 _WORD_TYPE = "one of"
 
@@ -50,31 +51,39 @@ def limit(typer: Typer, literal: tree.Literal | None, kind: Type) -> int | None:
 
 def own_fields_only(typer: Typer, node: Expression, place: str) -> None:
     """Report what `place` must not read."""
-    for part in walk(node):
-        if isinstance(part, Input) and part.source != "field":
+    for part, span in inputs(node):
+        if part.source != "field":
             typer.error(
                 "TG605",
                 f"{place} reads the event's own fields only; `{part.name}` is a {part.source}",
-                within(part.span, node.span),
+                span,
             )
-
-
-def within(span: Span, place: Span) -> Span:
-    """`span` where it lies inside `place`, else `place`: a let's body stands elsewhere."""
-    inside = span.path == place.path and place.start <= span.start and span.end <= place.end
-    return span if inside else place
 
 
 def no_labels(typer: Typer, node: Expression) -> None:
     """Report labels in an expression that decides: they are not known yet."""
-    for part in walk(node):
-        if isinstance(part, Input) and part.source == "label":
+    for part, span in inputs(node):
+        if part.source == "label":
             typer.error(
                 "TG606",
                 f"label `{part.name}` is not known when a payment is decided",
-                within(part.span, node.span),
+                span,
                 "count it in a feature that is delayed by the time the label takes",
             )
+
+
+def inputs(node: Expression) -> Iterator[tuple[Input, Span]]:
+    """What `node` reads, and the word that reads it: for what is below a let, the let's name."""
+    stack = [(node, _let(node))]
+    while stack:
+        part, place = stack.pop()
+        if isinstance(part, Input):
+            yield part, place or part.span
+        stack += [(child, place or _let(child)) for child in children(part)]
+
+
+def _let(node: Expression) -> Span | None:
+    return node.span if isinstance(node, LetRef) else None
 
 
 def is_event(typer: Typer, name: tree.Name) -> bool:
