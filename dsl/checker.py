@@ -7,8 +7,9 @@ What is wrong is reported and left out; the program exists only where there is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from tidegate.dsl import tree
@@ -18,7 +19,7 @@ from tidegate.dsl.diagnostics import Diagnostic, Severity, has_errors, in_order,
 from tidegate.dsl.event_checks import check_event, check_fields
 from tidegate.dsl.expressions import Typer
 from tidegate.dsl.feature_checks import check_feature, check_label
-from tidegate.dsl.grant_checks import check_grant, check_guarantee
+from tidegate.dsl.grant_checks import check_grant, check_guarantee, event_of
 from tidegate.dsl.meaning import meaning_hash
 from tidegate.dsl.model_checks import check_model
 from tidegate.dsl.nodes import field_input, score_input
@@ -220,27 +221,42 @@ class _Policy:
     def _rules(self, models: dict[str, Model], decided: list[str]) -> list[Rule]:
         checker = RuleChecker(self.typer, models, decided)
         found = [checker.check(declared) for declared in self.names.rules]
+        self._unused_groups(checker, decided)
         rules = sorted((r for r in found if r is not None), key=lambda r: (r.name, r.version))
         check_names(self.typer, rules)
         check_advice(self.typer, rules)
         return rules
 
+    def _unused_groups(self, checker: RuleChecker, decided: list[str]) -> None:
+        """The exceptions of a group that no rule is in."""
+        used = {rule.group.text for rule in self.names.rules if rule.group is not None}
+        for name in sorted(self.names.groups.keys() - used):
+            group = self.names.groups[name]
+            events = decided
+            if group.event is not None:
+                event = event_of(self.typer, group.event, None, group.name, decided)
+                events = [] if event is None else [event]
+            self._in_some_event(partial(checker.exceptions, group.exceptions), events)
+
     def _unread_lets(self) -> None:
-        """A let that nothing reads is checked in the first event that has what it reads."""
-        read = self.typer.lets_read()
-        for name in sorted(set(self.names.lets) - read):
-            declared = self.names.lets[name]
-            start = len(self.typer.problems)
-            attempts: list[list[Diagnostic]] = []
-            for event in sorted(self.typer.fields):
-                typed = self.typer.value(tree.Reference(declared.name.span, name), event)
-                attempts.append(self.typer.problems[start:])
-                del self.typer.problems[start:]
-                if typed is not None:
-                    break
-            else:
-                if not self.names.any_lost("event"):
-                    self.typer.problems += _fewest(attempts)
+        """The lets that nothing reads."""
+        for name in sorted(set(self.names.lets) - self.typer.lets_read()):
+            reference = tree.Reference(self.names.lets[name].name.span, name)
+            self._in_some_event(partial(self.typer.value, reference), sorted(self.typer.fields))
+
+    def _in_some_event(self, typed: Callable[[str], object], events: Sequence[str]) -> None:
+        """Keep what is said in the first event that `typed` succeeds in, else in the nearest."""
+        start = len(self.typer.problems)
+        attempts: list[list[Diagnostic]] = []
+        for event in events:
+            fine = typed(event) is not None
+            attempts.append(self.typer.problems[start:])
+            del self.typer.problems[start:]
+            if fine:
+                self.typer.problems += attempts[-1]
+                return
+        if not self.names.any_lost("event"):
+            self.typer.problems += _fewest(attempts)
 
 
 def _sorted(table: Mapping[str, D]) -> list[D]:

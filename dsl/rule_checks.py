@@ -21,6 +21,7 @@ from tidegate.dsl.program import (
     Actions,
     And,
     Expression,
+    Field,
     Input,
     Model,
     Or,
@@ -65,7 +66,8 @@ class RuleChecker:
         if event is None or declared.when is None:
             return None
         when = self._when(declared.when, event)
-        exceptions = self._exceptions(declared, group, event)
+        inherited = group.exceptions if group else ()
+        exceptions = self.exceptions((*declared.exceptions, *inherited), event)
         if when is None or then is None or exceptions is None:
             return None
         no_labels(typer, when)
@@ -139,10 +141,8 @@ class RuleChecker:
             return None  # the general typing reports it
         return points_at_least(number + (node.op == ">"), node.span)
 
-    def _exceptions(
-        self, declared: tree.RuleDeclaration, group: tree.GroupDeclaration | None, event: str
-    ) -> tuple[Expression, ...] | None:
-        nodes = (*declared.exceptions, *(group.exceptions if group else ()))
+    def exceptions(self, nodes: Iterable[tree.Expr], event: str) -> tuple[Expression, ...] | None:
+        """The exceptions of a rule or a group; None where one is wrong."""
         typed = [self.typer.condition(node, event) for node in nodes]
         if None in typed:
             return None
@@ -166,12 +166,7 @@ class RuleChecker:
         if field is None and self.typer.names.is_lost(clause.field.text, "field"):
             return None
         if field is None or field.type.kind.value not in ("text", "token"):
-            self.typer.error(
-                "TG405",
-                f"a rollout is kept by a text or a token of `{event}`",
-                clause.field.span,
-                nearest(clause.field.text, self.typer.fields[event]),
-            )
+            self._no_rollout_by(clause.field, field, event)
             return None
         read = read_literal(clause.share, None, self.typer.currency, self.typer.zone)
         if isinstance(read, Wrong) or not 0 <= cast("int", read.value) <= 10**6:
@@ -179,6 +174,18 @@ class RuleChecker:
             return None
         wave = clause.wave.text if clause.wave else declared.name.text
         return Rollout(cast("int", read.value), field.name, wave)
+
+    def _no_rollout_by(self, name: tree.Name, field: Field | None, event: str) -> None:
+        fields = self.typer.fields[event].values()
+        fitting = sorted(f.name for f in fields if f.type.kind.value in ("text", "token"))
+        listed = ", ".join(f"`{fit}`" for fit in fitting)
+        wrong = f", and `{field.name}` is a {field.type}" if field else ""
+        self.typer.error(
+            "TG405",
+            f"a rollout is kept by a text or a token of `{event}`{wrong}",
+            name.span,
+            nearest(name.text, fitting) or f"such fields are {listed}",
+        )
 
     def _date(self, literal: tree.Literal | None) -> int | None:
         if literal is None:
