@@ -199,6 +199,10 @@ class Typer:
                 f'write `"{name}"`' if name in wanted.words else near,
             )
             return
+        if wanted is not None and wanted.kind is Kind.COUNTRY and name.upper() in COUNTRIES:
+            message = f"`{name}` stands without quotes where a country code is meant"
+            self.error("TG205", message, node.span, f'write `"{name.upper()}"`')
+            return
         elsewhere = sorted(e for e, fields in self.fields.items() if name in fields)
         if elsewhere:
             self.error(
@@ -393,7 +397,7 @@ class Typer:
                 "TG305",
                 f"cannot {verb} a {left.type} and a {right.type}",
                 node.span,
-                arithmetic_help(node.op, left.type, right.type),
+                arithmetic_help(node.op, left.type, right.type, self.currency),
             )
             return None
         kind, up, down = found

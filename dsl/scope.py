@@ -52,10 +52,23 @@ class Names:
         """Whether there may be something of this sort that could not be read."""
         return not self.whole or any(sort == other for other, _ in self.lost)
 
+    def is_value(self, name: str) -> bool:
+        """Whether an expression may use `name` in some place."""
+        tables = (self.features, self.lets, self.params, self.labels, self.scores)
+        return any(name in table for table in tables) or name in self._fields()
+
+    def _fields(self) -> set[str]:
+        return {f.name.text for e in self.events.values() for f in e.fields}
+
     def values(self) -> set[str]:
         """Every name that an expression may use, whatever the place."""
-        fields = {f.name.text for e in self.events.values() for f in e.fields}
-        return fields | {*self.features, *self.lets, *self.params, *self.labels, *self.scores}
+        return self._fields() | {
+            *self.features,
+            *self.lets,
+            *self.params,
+            *self.labels,
+            *self.scores,
+        }
 
     def sort_of(self, name: str) -> str:
         """What `name` is, in words; empty where it is nothing."""

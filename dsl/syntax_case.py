@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tidegate.dsl.currencies import example, written_in
 from tidegate.dsl.pieces import Piece, Stop
 from tidegate.dsl.scanner import Chunk
-from tidegate.dsl.source import Span
+from tidegate.dsl.source import Source, Span
 
 
 class Case(NamedTuple):
     """The place and its surroundings, as the sentences need them."""
 
+    source: Source
     stop: Stop
     chunk: Chunk
-    after: str
     span: Span
+
+    @property
+    def after(self) -> str:
+        """The rest of the declaration."""
+        return self.source.text[self.stop.end : self.chunk.end]
+
+    @property
+    def amount(self) -> str:
+        """An amount such as the file writes them."""
+        return example(written_in(self.source.text))
 
 
 class Said(NamedTuple):

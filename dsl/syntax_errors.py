@@ -27,6 +27,7 @@ from tidegate.dsl.value_mistakes import (
     chained,
     foreign_sign,
     is_words,
+    quoted_word,
     range_words,
     spaced_duration,
     unended_case,
@@ -39,7 +40,7 @@ def describe(source: Source, chunk: Chunk, stop: Stop) -> Diagnostic:
     # The end of a declaration is shown under its last character.
     start = stop.start if stop.found else max(stop.start - 1, chunk.start)
     span = Span(source.path, start, max(stop.end, start + 1))
-    case = Case(stop, chunk, source.text[stop.end : chunk.end], span)
+    case = Case(source, stop, chunk, span)
     said = next((s for special in _SPECIALS if (s := special(case)) is not None), None)
     if said is None:
         said = general(case)
@@ -96,6 +97,6 @@ _ALIASES_OF_DECLARATIONS = {
 }  # fmt: skip
 _SPECIALS: tuple[Callable[[Case], Said | None], ...] = (
     first_words, action, twice, late_clause, field_clause, is_words, range_words, reserved_name,
-    chained, unended_case, brackets, spaced_duration, amount, foreign_sign, other_rule_words,
-    capital,
+    chained, unended_case, brackets, spaced_duration, quoted_word, amount, foreign_sign,
+    other_rule_words, capital,
 )  # fmt: skip

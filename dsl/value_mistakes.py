@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from tidegate.dsl.currencies import MINOR_DIGITS
+from tidegate.dsl.habits import NULLS
 from tidegate.dsl.pieces import Piece
 from tidegate.dsl.syntax_case import Case, Said, at, short
 from tidegate.dsl.words import RESERVED
@@ -78,30 +79,71 @@ def _open_bracket(pieces: tuple[Piece, ...]) -> Piece | None:
     return stack[-1] if stack else None
 
 
-def amount(case: Case) -> Said | None:
+def quoted_word(case: Case) -> Said | None:
+    """`land = GB`, `brand = VISA`, `fee = NULL`: capitals where a value is compared."""
+    stop, found = case.stop, case.stop.found
+    if not re.fullmatch(r"[A-Z][A-Za-z0-9_]*[A-Z0-9_]|None", found):
+        return None
+    if not _compared(case):
+        return None
+    what = _compared_name(stop.before)
+    if found.lower() in NULLS:
+        test = "present" if stop.last == "!=" else "missing"
+        return Said(f"there is no `{found}`", f"write `{what} is {test}`")
+    code = len(found) <= 3
+    message = f"`{short(found)}` does not fit here; {'a code' if code else 'a word'} is quoted"
+    ways = [f'`"{short(found)}"`']
+    if not code:
+        ways.append(f"`{short(found.lower())}` if it is a name")
+    elif found in MINOR_DIGITS and what != "currency":
+        ways.append(f"`100 {found}` if it is an amount")
+    return Said(message, f"write {', or '.join(ways)}", "TG104")
+
+
+def _compared(case: Case) -> bool:
+    """Whether the place is the right side of `=` or `!=`, or in a set."""
     stop = case.stop
-    if re.fullmatch(r"[A-Z]{3}", stop.found) and stop.last[-1:].isdigit():
-        return Said(f"`{stop.found}` does not fit here", "an amount is written `100 EUR`", "TG102")
+    if "STRING" not in stop.expected or len(stop.before) < 4:
+        return False
+    return stop.last in ("=", "!=") if "(" in stop.expected else stop.last in ("(", ",")
+
+
+def _compared_name(before: tuple[Piece, ...]) -> str:
+    """The word before the last `=`, `!=`, `in` or `not in`."""
+    words = [piece.text for piece in before]
+    while words and words.pop() not in ("=", "!=", "in"):
+        pass
+    return next((word for word in reversed(words) if word != "not"), "VALUE")
+
+
+def amount(case: Case) -> Said | None:
+    stop, unit = case.stop, _currency(case.stop.found)
+    if "CURRENCY" in stop.expected and unit:
+        return Said(f"`{stop.found}` does not fit here; a currency is written in capitals",
+                     f"write `{unit}`")  # fmt: skip
     if re.fullmatch(r"[A-Z]{3}", stop.found) and "INT" in stop.expected:
         return Said(f"`{stop.found}` does not fit here; the number stands before its currency",
                      f"write `100 {stop.found}`")  # fmt: skip
-    unit = stop.found in _UNITS_OF_MONEY or stop.found.upper() in MINOR_DIGITS
-    if "CURRENCY" in stop.expected and unit:
-        return Said(f"`{stop.found}` does not fit here; a currency is written in capitals",
-                     f"write `{stop.found.upper()}`")  # fmt: skip
-    if unit and stop.last[-1:].isdigit():
-        way = (
-            "write `12%`"
-            if stop.found == "percent"
-            else ("an amount is written with its currency in capitals: `100 EUR`")
+    after_number = stop.last[-1:].isdigit()
+    if stop.found == "percent" and after_number:
+        return Said("`percent` does not fit here", f"write `{stop.last}%`", "TG102")
+    if (after_number and (unit or stop.found.isupper())) or stop.found in _SIGNS_OF_MONEY:
+        example = f"{stop.last} {unit}" if after_number and unit else case.amount
+        return Said(
+            f"`{short(stop.found)}` does not fit here", f"an amount is written `{example}`", "TG102"
         )
-        return Said(f"`{short(stop.found)}` does not fit here", way, "TG102")
-    if stop.found in ("€", "$", "£"):
-        return Said(f"`{stop.found}` does not fit here", "an amount is written `100 EUR`", "TG102")
     return None
 
 
-_UNITS_OF_MONEY = frozenset(["euro", "euros", "dollar", "dollars", "pound", "pounds", "percent"])
+def _currency(word: str) -> str:
+    """The currency that is meant by `word`; empty where it is none."""
+    if word.upper() in MINOR_DIGITS:
+        return word.upper()
+    return _UNITS_OF_MONEY.get(word.rstrip("s"), "")
+
+
+_UNITS_OF_MONEY = {"euro": "EUR", "dollar": "USD", "pound": "GBP"}
+_SIGNS_OF_MONEY = frozenset("€$£¥")
 _UNITS = {
     "seconds": "s", "second": "s", "sec": "s", "s": "s", "minutes": "m", "minute": "m", "min": "m",
     "mins": "m", "m": "m", "hours": "h", "hour": "h", "h": "h", "days": "d", "day": "d", "d": "d",
@@ -177,6 +219,12 @@ def foreign_sign(case: Case) -> Said | None:
         return Said(f"`{stop.found}` does not fit here", _SIGNS_OF_OTHERS[stop.found])
     named = touching and stop.before[-1].sort == "WORD" and re.match(r"[a-z]", case.after)
     if stop.found == "-" and named and "SIGN" not in stop.expected:
+        opened = _open_bracket(stop.before)
+        if opened is not None and opened.text == "(" and "or" not in stop.expected:
+            word = stop.last + re.split(r"[^a-z0-9_-]", f"-{case.after}", maxsplit=1)[0]
+            return Said(
+                "`-` cannot stand in a name, and a word is quoted", f'write `"{word}"`', "TG104"
+            )
         return Said("`-` cannot stand in a name", "write `_`", "TG105")
     return None
 
