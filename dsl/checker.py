@@ -35,7 +35,8 @@ from tidegate.dsl.program import (
     Program,
     Rule,
 )
-from tidegate.dsl.rule_checks import RuleChecker, check_advice, check_names
+from tidegate.dsl.rule_checks import RuleChecker
+from tidegate.dsl.rules_together import check_advice, check_names
 from tidegate.dsl.scope import Names, collect
 from tidegate.dsl.shared_checks import text_of
 from tidegate.dsl.source import Span

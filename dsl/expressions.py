@@ -79,6 +79,7 @@ class Typer:
         self.find_feature: Callable[[str], Feature | None] = lambda _: None
         self._lets: dict[tuple[str, str], LetRef | None] = {}
         self._open: list[str] = []
+        self._slips: dict[tuple[str, str], str] = {}
 
     # --- reporting
 
@@ -216,11 +217,15 @@ class Typer:
         if sort:
             self.error("TG204", f"`{name}` is a {sort} and has no value", node.span)
             return
-        visible = set(self.fields.get(event, {})) | (self.names.values() - self._foreign(event))
-        self.error("TG204", f"nothing is called `{name}`", node.span, nearest(name, visible))
+        self.error("TG204", f"nothing is called `{name}`", node.span, self._nearest(name, event))
 
-    def _foreign(self, event: str) -> set[str]:
-        return {n for e, fields in self.fields.items() if e != event for n in fields}
+    def _nearest(self, name: str, event: str) -> str:
+        """The name that is probably meant; looked for once, however often the slip is repeated."""
+        if (name, event) not in self._slips:
+            foreign = {n for e, fields in self.fields.items() if e != event for n in fields}
+            visible = set(self.fields.get(event, {})) | (self.names.values() - foreign)
+            self._slips[name, event] = nearest(name, visible)
+        return self._slips[name, event]
 
     def _let(self, name: str, event: str, span: Span) -> Expression | None:
         key = (event, name)

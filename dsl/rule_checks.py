@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import combinations
 from typing import cast
 
 from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, exempts, highest, relaxes
 from tidegate.dsl.diagnostics import nearest
-from tidegate.dsl.exclusion import exclusive
 from tidegate.dsl.expressions import Typer
 from tidegate.dsl.grant_checks import event_of
 from tidegate.dsl.literals import Wrong, read_literal
@@ -322,76 +320,6 @@ class RuleChecker:
                         "drop the score from the exception",
                         ((model.span, "its authority is declared here"),),
                     )
-
-
-# --- rules against each other ---
-
-
-def check_names(typer: Typer, rules: list[Rule]) -> None:
-    """One name is one rule, except a version that replaces another one in a rollout."""
-    by_name: dict[str, list[Rule]] = {}
-    declared = {(d.name.text, d.version) for d in typer.names.rules}
-    for rule in rules:
-        by_name.setdefault(rule.name, []).append(rule)
-    for name, same in sorted(by_name.items()):
-        versions = [rule.version for rule in same]
-        for rule in same:
-            known = (name, rule.replaces) in declared or typer.names.is_lost(name, "rule")
-            if rule.replaces is not None and not known:
-                typer.error(
-                    "TG405",
-                    f"there is no version {rule.replaces} of rule `{name}` to replace",
-                    rule.span,
-                    "keep the older version in the folder until the rollout is over",
-                )
-            if rule.replaces is not None and rule.replaces >= rule.version:
-                typer.error("TG405", "a rule replaces an older version", rule.span)
-        replaced = {rule.replaces for rule in same}
-        newest = [rule for rule in same if rule.version not in replaced]
-        if len(newest) > 1 or len(set(versions)) < len(versions):
-            first, second = sorted(same, key=lambda r: r.span)[:2]
-            typer.error(
-                "TG201",
-                f"rule `{name}` is declared twice",
-                second.span,
-                "give one of them another name, or let one replace the other in a rollout",
-                ((first.span, "first declared here"),),
-            )
-
-
-def check_advice(typer: Typer, rules: list[Rule]) -> None:
-    """Two rules that may fire together must not advise different values of one name."""
-    advising: dict[tuple[str, str], list[Rule]] = {}
-    for rule in rules:
-        for advice in (*rule.then.advice, *(rule.unknown or NO_ACTIONS).advice):
-            advising.setdefault((rule.event, advice.name), []).append(rule)
-    for (_, name), found in sorted(advising.items()):
-        for one, other in combinations(dict.fromkeys(found), 2):
-            # Versions of one rule replace each other and never act together.
-            if one.name != other.name and _contradict(one, other, name):
-                typer.error(
-                    "TG432",
-                    f"rules `{one.name}` and `{other.name}` may fire together and advise "
-                    f"different values of `{name}`",
-                    other.span,
-                    "make their conditions exclude each other",
-                    ((one.span, "the other one"),),
-                )
-
-
-def _contradict(one: Rule, other: Rule, name: str) -> bool:
-    """Whether some event may make both act, each with another value of `name`."""
-    mine, others = _values(one.then, name), _values(other.then, name)
-    if len(mine | others) > 1 and mine and others and not exclusive(one.when, other.when):
-        return True
-    unsure, others_unsure = _values(one.unknown, name), _values(other.unknown, name)
-    together = ((unsure, others), (unsure, others_unsure), (mine, others_unsure))
-    differ = any(a and b and len(a | b) > 1 for a, b in together)
-    return differ and not exclusive(one.when, other.when, though_unknown=True)
-
-
-def _values(actions: Actions | None, name: str) -> set[object]:
-    return {(a.type, a.value) for a in (actions or NO_ACTIONS).advice if a.name == name}
 
 
 def _reads_points(when: Expression) -> bool:
