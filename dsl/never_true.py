@@ -22,10 +22,14 @@ def warn_never_true(typer: Typer, node: Compare) -> None:
     if left is None or right is None or not _never(node.op, left, right):
         return
     side, op = node.left, str(node.op)
-    if isinstance(side, Constant):
+    if _literal(side):
         side, op = node.right, _TURNED.get(op, op)
-    if not isinstance(side, Constant):
+    if not _literal(side):
         typer.warn("TG324", "this is never true", node.span, _reason(side, op, typer.currency))
+
+
+def _literal(side: Expression) -> bool:
+    return isinstance(side, Constant) and not side.param
 
 
 def _never(op: str, a: Bounds, b: Bounds) -> bool:
@@ -59,6 +63,8 @@ def _what(side: Expression) -> str:
     match side:
         case Input() | LetRef():
             return f"`{side.name}`"
+        case Constant():
+            return f"`{side.param}`"
         case Call():
             return f"`{side.function}(…)`"
         case _:

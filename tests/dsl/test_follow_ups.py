@@ -18,6 +18,10 @@ event payout decided by default approve
   amount money
   card token
   country_code country
+event refund
+  id text key
+  at time
+  card token
 reason big "Large" message "We are checking this payment."
 param cut money = 50 GBP
 param much count = 3 from 1 to 5
@@ -25,7 +29,9 @@ param weight count = 20
 feature tries = count of payout by card over 1h
 feature frauds = count of payout by card over 28d delayed 7d where fraud
 label fraud of payout known after 7d
+feature refunds = count of refund by card over 1d
 let large = amount > cut
+let spare = amount > cut
 list blocked of token managed
 step_up strong rank 1 try passkey within 10m
   if failed then decline because big
@@ -36,6 +42,7 @@ group velocity if unknown then skip
 rule many version 1 in velocity
   when (amount > cut and tries > much or risk > 0.5) and country_code = "GB" and frauds = 0
   then step_up strong because big
+rule original version 1 when amount.original > 5 and refunds > 1 then hold
 rule blocked_card version 1 in velocity when card in blocked then decline because big
 rule sum version 1 when large and hour(at) > 3 then add weight points
 rule sum_up version 2 rollout 10% by card replaces version 1 when points > 10 then hold
@@ -44,11 +51,13 @@ guarantee seen when amount > 100 GBP always at least review
 grant client web may decide on payout when amount < 10 GBP
 """
 MISTAKES = {
-    "field named for a type": ("  card token", "  card token\n  country country"),
-    "field of two types": ("  card token", "  card token text"),
+    "field named for a type": ("  card token\n  c", "  card token\n  country country\n  c"),
+    "field of two types": ("  card token\n  c", "  card token text\n  c"),
     "field of a wrong enumeration": ("country_code country", "country_code one of (GB, GB)"),
-    "field without a type": ("  at time", "  at moment"),
-    "event without a time": ("  at time", ""),
+    "field without a type": ("  at time\n  amount", "  at moment\n  amount"),
+    "key of a wrong enumeration": ("  card token\n  c", "  card one of (a, a)\n  c"),
+    "amount of a wrong enumeration": ("amount money", "amount one of (a, a)"),
+    "event without a time": ("  at time\n  amount", "  amount"),
     "amount without a currency": ("50 GBP", "50 EUR"),
     "param that does not parse": ("param cut money = 50 GBP", "param cut money == 50 GBP"),
     "param of a wrong type": ("much count = 3 from", "much flag = 3 from"),
@@ -67,7 +76,8 @@ MISTAKES = {
     "group": ("group velocity if", "group velocity Bursts if"),
     "older version that does not parse": ("version 1 when points > 20", "version 1 when points >"),
     "older version that does not type": ("points > 20 then", "points > 20 and amount then"),
-    "two policies": ("\nevent", '\npolicy a language 1 currency EUR timezone "UTC"\nevent'),
+    "a second policy": ("reason", 'policy a language 1 currency EUR timezone "UTC"\nreason'),
+    "a first policy": ("policy", 'policy a language 1 currency EUR timezone "UTC"\npolicy'),
     "policy that does not parse": ("currency GBP", "currency gbp"),
     "policy without a currency": ("currency GBP ", ""),
     "unknown currency": ("currency GBP", "currency GBX"),
@@ -96,12 +106,14 @@ def test_one_mistake_is_one_error(right: str, wrong: str) -> None:
 
 def test_other_mistakes_are_still_found() -> None:
     """A second mistake would hide behind the first."""
-    text = POLICY.replace("large = amount", "large = = amount").replace("in blocked", "in blokced")
+    text = POLICY.replace("let large =", "let large = =").replace("in blocked", "in blokced")
     assert sorted(d.code for d in errors(text)) == ["TG101", "TG208"]
 
 
 def test_a_file_that_is_too_large_hides_its_names() -> None:
     """Everything that the file declares would be called unknown wherever it is used."""
     large = parse(Source("large.tide", "#" * (2**20 + 1))).file
-    uses = parse(Source("uses.tide", "rule r version 1 when amount > cut then hold")).file
-    assert check([large, uses]).diagnostics == ()
+    text = POLICY.replace("param cut", "param other").replace("list blocked", "list other")
+    uses = parse(Source("uses.tide", text)).file
+    assert [d for d in check([uses]).diagnostics if d.severity is Severity.ERROR]
+    assert [d for d in check([large, uses]).diagnostics if d.severity is Severity.ERROR] == []

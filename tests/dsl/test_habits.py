@@ -35,13 +35,13 @@ MISREAD = (
 NEVER = (
     "hour(at) = 25", "hour(at) > 23", "hour(at) < 0", "amount > 30000 GBP",
     "amount >= 20000.01 GBP", "30000 GBP < amount", "age <= 17", "age = 17", "age > cut",
-    "risk > 1", "amount * 2 > 50000 GBP", "age between 121 and 130",
+    "cut > 200", "risk > 1", "amount * 2 > 50000 GBP", "age between 121 and 130",
     "fee > 5 GBP and hour(at) = 24",
 )  # fmt: skip
 PERCENT = ('email like "%@x.com"', 'email like "x%"', 'email not like "%x%"')
 FINE = (
     "hour(at) = 0", "hour(at) >= 23", "amount >= 20000 GBP", "age = 120", "age != 17", "cut > age",
-    "risk >= 1", "hour(at) < 24", "1 = 1", "age > 200 - cut", 'email like "*50%"',
+    "risk >= 1", "hour(at) < 24", "1 = 2", "age > 200 - cut", 'email like "*50%"',
     'email like "5% of *"', 'email contains "%"',
 )  # fmt: skip
 
