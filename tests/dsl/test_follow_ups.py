@@ -18,6 +18,7 @@ event payout decided by default approve
   amount money
   card token
   country_code country
+  kind one of (bank, card)
 event refund
   id text key
   at time
@@ -25,6 +26,7 @@ event refund
 reason big "Large" message "We are checking this payment."
 param cut money = 50 GBP
 param much count = 3 from 1 to 5
+param favourite one of (bank, card) = "bank"
 param weight count = 20
 feature tries = count of payout by card over 1h
 feature frauds = count of payout by card over 28d delayed 7d where fraud
@@ -42,6 +44,7 @@ group velocity if unknown then skip
 rule many version 1 in velocity
   when (amount > cut and tries > much or risk > 0.5) and country_code = "GB" and frauds = 0
   then step_up strong because big
+rule bank version 1 when kind = favourite then hold
 rule original version 1 when amount.original > 5 and refunds > 1 then hold
 rule blocked_card version 1 in velocity when card in blocked then decline because big
 rule sum version 1 when large and hour(at) > 3 then add weight points
@@ -62,6 +65,7 @@ MISTAKES = {
     "param that does not parse": ("param cut money = 50 GBP", "param cut money == 50 GBP"),
     "param of a wrong type": ("much count = 3 from", "much flag = 3 from"),
     "param that adds points": ("weight count = 20", "weight count"),
+    "param that is a word": ('(bank, card) = "bank"', "(bank, card) = bank,"),
     "feature": ("tries = count of payout", "tries = count payout"),
     "feature of a label": ("frauds = count of payout", "frauds = counts of payout"),
     "label": ("known after 7d", "known 7d"),
@@ -102,6 +106,13 @@ def test_one_mistake_is_one_error(right: str, wrong: str) -> None:
     assert POLICY.count(right) == 1
     found = errors(POLICY.replace(right, wrong))
     assert len(found) == 1, "\n".join(d.message for d in found)
+
+
+def test_the_first_policy_is_the_one_that_stands_first() -> None:
+    """A person would be told to look at the wrong one of two."""
+    again = 'policy a language 1 currency GBP timezone "Europe/London"'
+    (found,) = errors(f"{POLICY}{again}\n")
+    assert found.span.start == len(POLICY) + len("policy ")
 
 
 def test_other_mistakes_are_still_found() -> None:
