@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import combinations
 from typing import cast
 
 from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, exempts, highest, relaxes
-from tidegate.dsl.declarations import event_of, no_labels, text_of
 from tidegate.dsl.diagnostics import nearest
-from tidegate.dsl.exclusion import exclusive
 from tidegate.dsl.expressions import Typer
+from tidegate.dsl.grant_checks import event_of
 from tidegate.dsl.literals import Wrong, read_literal
 from tidegate.dsl.model_checks import check_authority
 from tidegate.dsl.nodes import points_at_least
@@ -21,6 +19,7 @@ from tidegate.dsl.program import (
     Actions,
     And,
     Expression,
+    Field,
     Input,
     Model,
     Or,
@@ -28,6 +27,7 @@ from tidegate.dsl.program import (
     Rollout,
     Rule,
 )
+from tidegate.dsl.shared_checks import no_labels, text_of
 from tidegate.dsl.types import FLAG
 from tidegate.dsl.unknowns import can_be_unknown, sources, walk
 
@@ -64,7 +64,8 @@ class RuleChecker:
         if event is None or declared.when is None:
             return None
         when = self._when(declared.when, event)
-        exceptions = self._exceptions(declared, group, event)
+        inherited = group.exceptions if group else ()
+        exceptions = self.exceptions((*declared.exceptions, *inherited), event)
         if when is None or then is None or exceptions is None:
             return None
         no_labels(typer, when)
@@ -100,7 +101,7 @@ class RuleChecker:
         if declared.group is None:
             return None
         group = self.typer.names.groups.get(declared.group.text)
-        if group is None:
+        if group is None and not self.typer.names.is_lost(declared.group.text, "group"):
             self.typer.error(
                 "TG224",
                 f"no group is called `{declared.group.text}`",
@@ -138,10 +139,8 @@ class RuleChecker:
             return None  # the general typing reports it
         return points_at_least(number + (node.op == ">"), node.span)
 
-    def _exceptions(
-        self, declared: tree.RuleDeclaration, group: tree.GroupDeclaration | None, event: str
-    ) -> tuple[Expression, ...] | None:
-        nodes = (*declared.exceptions, *(group.exceptions if group else ()))
+    def exceptions(self, nodes: Iterable[tree.Expr], event: str) -> tuple[Expression, ...] | None:
+        """The exceptions of a rule or a group; None where one is wrong."""
         typed = [self.typer.condition(node, event) for node in nodes]
         if None in typed:
             return None
@@ -162,13 +161,10 @@ class RuleChecker:
                 )
             return None
         field = self.typer.fields[event].get(clause.field.text)
+        if field is None and self.typer.names.is_lost(clause.field.text, "field"):
+            return None
         if field is None or field.type.kind.value not in ("text", "token"):
-            self.typer.error(
-                "TG405",
-                f"a rollout is kept by a text or a token of `{event}`",
-                clause.field.span,
-                nearest(clause.field.text, self.typer.fields[event]),
-            )
+            self._no_rollout_by(clause.field, field, event)
             return None
         read = read_literal(clause.share, None, self.typer.currency, self.typer.zone)
         if isinstance(read, Wrong) or not 0 <= cast("int", read.value) <= 10**6:
@@ -176,6 +172,18 @@ class RuleChecker:
             return None
         wave = clause.wave.text if clause.wave else declared.name.text
         return Rollout(cast("int", read.value), field.name, wave)
+
+    def _no_rollout_by(self, name: tree.Name, field: Field | None, event: str) -> None:
+        fields = self.typer.fields[event].values()
+        fitting = sorted(f.name for f in fields if f.type.kind.value in ("text", "token"))
+        listed = ", ".join(f"`{fit}`" for fit in fitting)
+        wrong = f", and `{field.name}` is a {field.type}" if field else ""
+        self.typer.error(
+            "TG405",
+            f"a rollout is kept by a text or a token of `{event}`{wrong}",
+            name.span,
+            nearest(name.text, fitting) or f"such fields are {listed}",
+        )
 
     def _date(self, literal: tree.Literal | None) -> int | None:
         if literal is None:
@@ -203,6 +211,8 @@ class RuleChecker:
                     "delete `if unknown`",
                 )
             return None
+        if clause is None and declared.group is not None and group is None:
+            return NO_ACTIONS  # what the group would say is not known
         if clause is None:
             self.typer.error(
                 "TG411",
@@ -310,74 +320,6 @@ class RuleChecker:
                         "drop the score from the exception",
                         ((model.span, "its authority is declared here"),),
                     )
-
-
-# --- rules against each other ---
-
-
-def check_names(typer: Typer, rules: list[Rule]) -> None:
-    """One name is one rule, except a version that replaces another one in a rollout."""
-    by_name: dict[str, list[Rule]] = {}
-    for rule in rules:
-        by_name.setdefault(rule.name, []).append(rule)
-    for name, same in sorted(by_name.items()):
-        versions = [rule.version for rule in same]
-        for rule in same:
-            if rule.replaces is not None and rule.replaces not in versions:
-                typer.error(
-                    "TG405",
-                    f"there is no version {rule.replaces} of rule `{name}` to replace",
-                    rule.span,
-                    "keep the older version in the folder until the rollout is over",
-                )
-            if rule.replaces is not None and rule.replaces >= rule.version:
-                typer.error("TG405", "a rule replaces an older version", rule.span)
-        replaced = {rule.replaces for rule in same}
-        newest = [rule for rule in same if rule.version not in replaced]
-        if len(newest) > 1 or len(set(versions)) < len(versions):
-            first, second = sorted(same, key=lambda r: r.span)[:2]
-            typer.error(
-                "TG201",
-                f"rule `{name}` is declared twice",
-                second.span,
-                "give one of them another name, or let one replace the other in a rollout",
-                ((first.span, "first declared here"),),
-            )
-
-
-def check_advice(typer: Typer, rules: list[Rule]) -> None:
-    """Two rules that may fire together must not advise different values of one name."""
-    advising: dict[tuple[str, str], list[Rule]] = {}
-    for rule in rules:
-        for advice in (*rule.then.advice, *(rule.unknown or NO_ACTIONS).advice):
-            advising.setdefault((rule.event, advice.name), []).append(rule)
-    for (_, name), found in sorted(advising.items()):
-        for one, other in combinations(dict.fromkeys(found), 2):
-            # Versions of one rule replace each other and never act together.
-            if one.name != other.name and _contradict(one, other, name):
-                typer.error(
-                    "TG432",
-                    f"rules `{one.name}` and `{other.name}` may fire together and advise "
-                    f"different values of `{name}`",
-                    other.span,
-                    "make their conditions exclude each other",
-                    ((one.span, "the other one"),),
-                )
-
-
-def _contradict(one: Rule, other: Rule, name: str) -> bool:
-    """Whether some event may make both act, each with another value of `name`."""
-    mine, others = _values(one.then, name), _values(other.then, name)
-    if len(mine | others) > 1 and mine and others and not exclusive(one.when, other.when):
-        return True
-    unsure, others_unsure = _values(one.unknown, name), _values(other.unknown, name)
-    together = ((unsure, others), (unsure, others_unsure), (mine, others_unsure))
-    differ = any(a and b and len(a | b) > 1 for a, b in together)
-    return differ and not exclusive(one.when, other.when, though_unknown=True)
-
-
-def _values(actions: Actions | None, name: str) -> set[object]:
-    return {(a.type, a.value) for a in (actions or NO_ACTIONS).advice if a.name == name}
 
 
 def _reads_points(when: Expression) -> bool:
