@@ -100,10 +100,12 @@ class PlainSettler:
             else:
                 voices += ((),)
         tags = self._tags(found) if heard & self.authority.taggers else ()
-        key = voices, tags, points
+        key = voices, tags
         outcome = self._outcomes.get(key)
         if outcome is None:
-            outcome = self._remembered(key, self._made(voices, tags, points))
+            outcome = self._remembered(key, self._made(voices, tags))
+        if points:
+            outcome = outcome._replace(points=points)
         word = self._shadow_word(found) if heard & self.standing.shadow else outcome.word
         return Settled(outcome, found, self.standing, (), (), winners, word)
 
@@ -113,16 +115,14 @@ class PlainSettler:
         self._outcomes[key] = outcome
         return outcome
 
-    def _made(
-        self, voices: Sequence[tuple[Voice, ...]], tags: tuple[str, ...], points: int
-    ) -> Outcome:
+    def _made(self, voices: Sequence[tuple[Voice, ...]], tags: tuple[str, ...]) -> Outcome:
         asks: dict[Ladder, tuple[Ask, ...]] = {
             ladder: tuple(ask for voice in said for ask in self._voices[voice])
             for ladder, said in zip(LADDERS, voices, strict=True)
             if said
         }
         rungs = [asks[ladder][0].rung if ladder in asks else None for ladder in LADDERS]
-        return outcome_of(self._levels(rungs), asks, self.authority.ranks, tags=tags, points=points)
+        return outcome_of(self._levels(rungs), asks, self.authority.ranks, tags=tags)
 
     def _levels(self, rungs: Sequence[int | None]) -> Levels:
         disposition, authentication, review = rungs

@@ -87,8 +87,7 @@ class Capped:
     models: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What the decision says, in the language's words.
 
     disposition: approve, hold, decline. authentication: exempt, none, preferred, mandated.
