@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import ClassVar, TypeVar, cast
+from typing import ClassVar, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -40,12 +40,16 @@ Made = TypeVar("Made")
 
 
 class Node:
-    """An expression, once. `cost` orders the items of a conjunction, cheapest first."""
+    """An expression, once. `cost` orders the items of a conjunction, cheapest first.
+
+    `parts` are what it was made of; with its class they are its meaning.
+    """
 
     own_cost: ClassVar[int] = 1
     models: frozenset[str] = frozenset()
     points: bool = False
     cost: int = 0
+    parts: tuple[object, ...] = ()
 
     @property
     def plain(self) -> bool:
@@ -95,11 +99,20 @@ class TextNode(Node, ABC):
         return chunk.once((self, "valid"), lambda: chunk.pack(chunk.codes(self) >= 0))
 
 
+class Known(Protocol):
+    """Conditions whose rows are known beforehand."""
+
+    def truth(self, node: TruthNode, chunk: Chunk) -> Truth | None:
+        """Where `node` holds in the rows of `chunk`; None where that has to be worked out."""
+        ...
+
+
 class Binding:
     """A batch with what is settled once for all of its chunks."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, known: Known | None = None) -> None:
         self.batch = batch
+        self.known = known
         self._made: dict[Hashable, object] = {}
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
@@ -146,7 +159,9 @@ class Chunk:
         """Where `node` holds, with no score masked."""
         found = self._truths.get(node)
         if found is None:
-            found = self._truths[node] = node.compute(self)
+            known = self.binding.known
+            found = None if known is None else known.truth(node, self)
+            found = self._truths[node] = node.compute(self) if found is None else found
         return found
 
     def codes(self, node: TextNode) -> Integers:

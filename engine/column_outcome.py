@@ -32,7 +32,7 @@ from tidegate.dsl.program import (
 from tidegate.dsl.types import Value
 from tidegate.engine.authority import acts, clamped, overreaching
 from tidegate.engine.column_batch import Batch, Bits, holds_any, unpack
-from tidegate.engine.column_chunk import CHUNK_ROWS, Binding, Chunk
+from tidegate.engine.column_chunk import CHUNK_ROWS, Binding, Chunk, Known
 from tidegate.engine.columns import (
     ChunkEvaluation,
     EventPlan,
@@ -533,10 +533,12 @@ class ColumnSettler:
     def __init__(self, plan: EventPlan) -> None:
         self.plan = OutcomePlan(plan)
 
-    def settle(self, batch: Batch, chunk_rows: int = CHUNK_ROWS) -> OutcomeColumns:
+    def settle(
+        self, batch: Batch, chunk_rows: int = CHUNK_ROWS, known: Known | None = None
+    ) -> OutcomeColumns:
         """The decision of every row."""
         columns = _empty(self.plan, batch.rows)
-        for chunk in Binding(batch).chunks(chunk_rows):
+        for chunk in Binding(batch, known).chunks(chunk_rows):
             _Settlement(self.plan, chunk).store(columns)
         return columns
 

@@ -246,6 +246,7 @@ class Planner:
             return cast("Made", known)
         # Operands first: connectives order their items by cost when they are made.
         node = make(*parts)
+        node.parts = parts
         children = list(_nodes_among(parts))
         node.models = frozenset().union(*(child.models for child in children))
         node.points = node.points or any(child.points for child in children)

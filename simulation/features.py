@@ -54,8 +54,9 @@ _REASON_NAMES = (ABSENT, *(reason or ABSENT for reason in REASONS[1:]))
 class FeatureColumns:
     """The features that decisions of one event type read, carried from slice to slice.
 
-    `given` are features that the history itself brings; they are not worked out. `tied` counts
-    decisions that share their time and a window's key with another.
+    `given` are features that the history itself brings; they are not worked out. `ties` are, of
+    the last slice and by `keys_name`, the decisions that share their time and a window's key with
+    another; `tied` counts those of all slices that share any.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class FeatureColumns:
     ) -> None:
         self.event = event
         self.tied = 0
+        self.ties: dict[str, Flags] = {}
         features = [f for f in features_read(program, event) if f.name not in set(given)]
         keys: dict[object, _Keys] = {}
         groups: dict[object, _Group] = {}
@@ -77,7 +79,7 @@ class FeatureColumns:
         decisions = rows[self.event.name]
         found: dict[str, Column] = {}
         asked: dict[int, KeyOrder] = {}
-        tied = np.zeros(decisions.count, np.bool_)
+        ties: dict[str, Flags] = {}
         for group in self._groups:
             counted = rows.get(group.event)
             if counted is not None:
@@ -85,19 +87,29 @@ class FeatureColumns:
             if id(group.keys) not in asked:
                 codes = group.keys.of_decisions(decisions)
                 asked[id(group.keys)] = sort_by_key(codes, decisions.at_us)
-                _mark_ties(asked[id(group.keys)], tied)
+                ties[group.keys_name] = _ties(asked[id(group.keys)], decisions.count)
             for name, column in group.answer(asked[id(group.keys)]):
                 found[name] = _as_column(column)
             group.forget(next_us)
-        self.tied += int(tied.sum())
+        self.ties = ties
+        if ties:
+            self.tied += int(np.logical_or.reduce(list(ties.values())).sum())
         return found
 
 
-def _mark_ties(asked: KeyOrder, tied: Flags) -> None:
-    """Mark the rows that share key and time with another: they do not see each other."""
+def keys_name(feature: Feature) -> str:
+    """What the feature's key is called: features of one name are asked under one key."""
+    pairs = ", ".join(f"{mine} = {theirs}" for mine, theirs in feature.keys)
+    return f"{feature.event} by {pairs or 'all'}"
+
+
+def _ties(asked: KeyOrder, rows: int) -> Flags:
+    """The rows that share key and time with another: they do not see each other."""
+    tied = np.zeros(rows, np.bool_)
     same = (asked.key[1:] == asked.key[:-1]) & (asked.time_us[1:] == asked.time_us[:-1])
     tied[asked.rows[1:][same]] = True
     tied[asked.rows[:-1][same]] = True
+    return tied
 
 
 def _as_column(column: WindowColumn) -> IntegerColumn:
@@ -116,6 +128,7 @@ class _Group:
     def __init__(self, feature: Feature, keys: _Keys, lists: Lists) -> None:
         self.event = feature.event
         self.keys = keys
+        self.keys_name = keys_name(feature)
         self.delay_us = feature.delay_us
         self.where = feature.where
         self.labels = feature.labels

@@ -30,6 +30,13 @@ def features_read(program: Program, event: EventType) -> tuple[Feature, ...]:
     return tuple(feature for feature in program.features if feature.name in names)
 
 
+def fields_read(program: Program, event: EventType) -> frozenset[str]:
+    """The fields of `event` that its decisions read."""
+    fields = {declared.name for declared in event.fields}
+    read = _read_by_rules(program, event) | {event.at}
+    return frozenset(name for name in read if name.split(".")[0] in fields)
+
+
 def kept_inputs(program: Program, event: EventType, features: Iterable[Feature]) -> frozenset[str]:
     """The fields of `event` whose values are needed: by its rules, by `features`, by labels."""
     kept = {event.at} | _read_by_rules(program, event)

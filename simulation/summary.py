@@ -10,7 +10,6 @@ import numpy as np
 from tidegate.dsl.program import EventType, Label, Rule
 from tidegate.dsl.zones import DAY_US
 from tidegate.simulation.advice import fault_counts, invalid_counts
-from tidegate.simulation.history import History
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import (
     CLASSES,
@@ -47,6 +46,7 @@ from tidegate.simulation.result import (
 )
 from tidegate.simulation.rows import Intake
 from tidegate.simulation.times import days_of
+from tidegate.simulation.told import Told
 from tidegate.simulation.warm_up import WarmUp
 
 TOP_OVERLAPS = 10
@@ -76,7 +76,7 @@ class EventFacts:
 
 
 def summarise(
-    history: History,
+    history: Told,
     tallies: Mapping[str, Tally],
     facts: Mapping[str, EventFacts],
     notes: tuple[str, ...],
@@ -101,7 +101,7 @@ def summarise(
     )
 
 
-def _source(history: History, name: str, intake: Intake) -> SourceResult:
+def _source(history: Told, name: str, intake: Intake) -> SourceResult:
     source = history.mapping.source_of(name)
     assert source is not None
     return SourceResult(
@@ -135,7 +135,7 @@ def class_volumes(classed: Classed) -> ClassVolumes:
 class _Summary:
     """The summary of one event under way."""
 
-    def __init__(self, history: History, tally: Tally, facts: EventFacts, ties: int) -> None:
+    def __init__(self, history: Told, tally: Tally, facts: EventFacts, ties: int) -> None:
         self.history = history
         self.program = history.policy.program
         self.tally = tally

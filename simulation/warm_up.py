@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidegate.dsl.program import EventType, Feature
-from tidegate.simulation.history import History
+from tidegate.simulation.told import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class WarmUp:
     event: str
 
 
-def warm_up(history: History, event: EventType, features: tuple[Feature, ...]) -> WarmUp:
+def warm_up(history: Told, event: EventType, features: tuple[Feature, ...]) -> WarmUp:
     """The warm-up of decisions that read these features, which the history does not bring."""
     begins_us = history.begins_us
     given_us = history.mapping.warm_up_us

@@ -335,7 +335,7 @@ def test_overlaps_that_are_not_counted_are_said(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reader takes an empty table for rules that never fire together."""
-    for module in ("measures", "backtest"):
+    for module in ("measures", "assessment"):
         monkeypatch.setattr(f"tidegate.simulation.{module}.MAX_OVERLAP_RULES", 1)
     result, event = dry_run(shop)
     assert event.overlaps == ()

@@ -233,7 +233,7 @@ def test_decimals_behind_a_comma(policy: Policy, tmp_path: Path) -> None:
     path.write_text(GOOD.replace("zone:", 'decimal: ","\n    zone:'))
     run = DryRun(policy, path)
     (batch,) = run.batches()
-    assert run.decided(batch).money.tolist() == [1250]
+    assert run.decided(batch.rows, batch.outcomes).money.tolist() == [1250]
     assert run.history.intakes["payment"].bad == 2
 
 

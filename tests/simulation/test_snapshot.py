@@ -1,0 +1,108 @@
+"""A dry run over a snapshot says, field for field, what one over the files says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.simulation.edits import INPUTS, RULES, edited, write_list
+from tests.simulation.histories import SmallHistory, small_history
+from tidegate.rules.loading import load_policy
+from tidegate.simulation.backtest import run_backtest
+from tidegate.simulation.report import to_json
+from tidegate.simulation.snapshot_run import SnapshotRun, run_with_snapshot
+
+CHUNK = 40
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> SmallHistory:
+    """A small history."""
+    return small_history(Random(5), tmp_path, rows=260, received=True, parquet=False)
+
+
+def write(history: SmallHistory, names: list[str]) -> None:
+    """The policy with these edits and no others."""
+    (history.mapping.parent / "policy" / "policy.tide").write_text(edited(names))
+
+
+def run(history: SmallHistory, chunk_rows: int = CHUNK) -> SnapshotRun:
+    """The policy as it stands in its folder, over the snapshot beside it."""
+    folder = history.mapping.parent
+    policy = load_policy(folder / "policy")
+    return run_with_snapshot(policy, history.mapping, folder / "kept", chunk_rows=chunk_rows)
+
+
+def ordinary(history: SmallHistory, chunk_rows: int = CHUNK) -> dict[str, object]:
+    """What an ordinary dry run says; which bad rows it names hangs on its slices."""
+    policy = load_policy(history.mapping.parent / "policy")
+    result = run_backtest(policy, history.mapping, chunk_rows=chunk_rows)
+    found: dict[str, object] = json.loads(to_json(result))
+    return found
+
+
+def said(found: SnapshotRun) -> dict[str, object]:
+    """The result as JSON."""
+    result: dict[str, object] = json.loads(to_json(found.result))
+    return result
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_an_edit_of_rules_is_decided_from_the_snapshot(name: str, history: SmallHistory) -> None:
+    """An analyst would choose between two policies by wrong figures, or wait for nothing."""
+    assert run(history).built == "there is none yet"
+    write(history, [name])
+    found = run(history)
+
+    assert not found.built
+    assert said(found) == ordinary(history)
+
+
+@pytest.mark.parametrize("name", sorted(INPUTS))
+def test_what_changes_inputs_makes_it_stale(name: str, history: SmallHistory) -> None:
+    """Decisions would read windows of another policy."""
+    run(history)
+    write(history, [name])
+    found = run(history)
+
+    assert found.built
+    assert said(found) == ordinary(history)
+
+
+def test_a_feature_that_nobody_read_before_is_read_from_the_history(history: SmallHistory) -> None:
+    """A rule would read a column that is not there."""
+    write(history, ["fewer inputs"])
+    run(history)
+    write(history, [])
+    found = run(history)
+
+    assert found.built == "feature networks of payment is not in it"
+    assert said(found) == ordinary(history)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_walk_of_edits_says_what_ordinary_dry_runs_say(seed: int, tmp_path: Path) -> None:
+    """Small errors would add up from edit to edit."""
+    rng = Random(seed)
+    history = small_history(
+        rng, tmp_path, rows=rng.choice((90, 300)), received=seed % 2 == 0, parquet=seed % 3 == 0
+    )
+    names: list[str] = []
+    chunk_rows = rng.choice((CHUNK, 1 << 18))
+    for _ in range(8):
+        changed = rng.choice((*RULES, *RULES, *INPUTS, ""))
+        if not changed:
+            write_list(tmp_path / "policy", rng.choice(("c1", "c2\nc3", "c9")))
+        elif changed in names:
+            names.remove(changed)
+        else:
+            names.append(changed)
+        try:
+            write(history, names)
+        except AssertionError:  # the two edits are of one line
+            names.remove(changed)
+            write(history, names)
+        assert said(run(history, chunk_rows)) == ordinary(history, chunk_rows), names
