@@ -7,7 +7,7 @@ rows of its own. An atom that reads a list means the list's content, too.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tidegate.dsl.lists import Lists
 from tidegate.engine.column_chunk import Node, TruthNode
@@ -15,8 +15,16 @@ from tidegate.engine.column_nodes import AllOf, AnyOf, Inverse, NotOf, OneOfList
 from tidegate.engine.column_texts import TextInList
 from tidegate.engine.columns import EventPlan
 
+ListHashes = Mapping[str, str | None]
+"""By name, the hash of a list's content; None where it cannot be read."""
 
-def atoms_of(plan: EventPlan, lists: Lists) -> dict[TruthNode, str]:
+
+def hashes_of(lists: Lists) -> ListHashes:
+    """The hash of each list's content."""
+    return {name: None if content is None else content.hash for name, content in lists.items()}
+
+
+def atoms_of(plan: EventPlan, lists: ListHashes) -> dict[TruthNode, str]:
     """Every atom that deciding an event may read, with the hash of its meaning."""
     meanings = _Meanings(lists)
     conditions = [c for rule in plan.rules for c in (rule.when, *rule.exceptions)]
@@ -40,7 +48,7 @@ def _atoms(node: TruthNode) -> Iterator[TruthNode]:
 class _Meanings:
     """The hashes of nodes, each worked out once."""
 
-    def __init__(self, lists: Lists) -> None:
+    def __init__(self, lists: ListHashes) -> None:
         self.lists = lists
         self._known: dict[Node, str] = {}
 
@@ -50,8 +58,7 @@ class _Meanings:
         if known is None:
             text = f"{type(node).__name__}({','.join(map(self._text, node.parts))})"
             if isinstance(node, OneOfList | TextInList):
-                content = self.lists.get(node.name)
-                text += "unread" if content is None else content.hash
+                text += self.lists.get(node.name) or "unread"
             known = self._known[node] = hashlib.sha256(text.encode()).hexdigest()
         return known
 

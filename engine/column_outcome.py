@@ -131,6 +131,12 @@ class OutcomePlan:
             for name in _names(slot.item.name for slot in self.advice_slots)
         }
 
+    @property
+    def clamps(self) -> frozenset[frozenset[str]]:
+        """Every set of models that an evaluation of this event masks; the empty one among them."""
+        rungs = (rung.clamp for rungs in self.ladders.values() for rung in rungs)
+        return frozenset((NOBODY, self.mute, *rungs))
+
     def _rungs(self, ladder: Ladder) -> Iterator[ClimbedRung]:
         slots = [i for i, slot in enumerate(self.slots) if slot.item.ladder == ladder]
         # A disposition below the event's default is never compared.

@@ -63,7 +63,7 @@ def decode(value: Any) -> Any:
 
 def fingerprint(value: Any, lists: Lists) -> str:
     """SHA-256 (hex) of a part of a program and of the contents of the lists that it reads."""
-    contents = [[name, _content(lists, name)] for name in sorted(set(_lists_in(value)))]
+    contents = [[name, _content(lists, name)] for name in sorted(set(lists_in(value)))]
     text = json.dumps([encode(value), contents], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -73,12 +73,13 @@ def _content(lists: Lists, name: str) -> str | None:
     return None if content is None else content.hash
 
 
-def _lists_in(value: Any) -> Iterator[str]:
+def lists_in(value: Any) -> Iterator[str]:
+    """The lists that a part of a program reads."""
     if isinstance(value, InList):
         yield value.list
     if isinstance(value, tuple):
         for item in value:
-            yield from _lists_in(item)
+            yield from lists_in(item)
     elif type(value) in _FIELDS:
         for name in _FIELDS[type(value)]:
-            yield from _lists_in(getattr(value, name))
+            yield from lists_in(getattr(value, name))

@@ -27,7 +27,7 @@ from tidegate.simulation.stored_rows import RowWriter, StoredRows
 from tidegate.simulation.told import KeptHistory, Told
 
 MANIFEST = "tidegate-snapshot.json"
-INPUTS = "inputs"
+INPUTS, PREDICATES = "inputs", "predicates"
 
 
 class StaleError(Exception):
@@ -51,6 +51,10 @@ class Snapshot:
         """The decisions of one event."""
         place = list(self._events).index(event.name)
         return StoredRows(self.folder / INPUTS / str(place), event, self._events[event.name])
+
+    def predicates_of(self, event: EventType) -> Path:
+        """Where conditions of one event are kept."""
+        return self.folder / PREDICATES / str(list(self._events).index(event.name))
 
     @property
     def bytes(self) -> int:
