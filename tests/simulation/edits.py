@@ -59,11 +59,24 @@ INPUTS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """Edits that change what decisions read."""
 
+OTHERS: dict[str, tuple[tuple[str, str], ...]] = {
+    "points decide": (
+        ("  then review before because strange\n\nrule risky",
+         "  then decline because strange\n\nrule risky"),),
+    "points by score": (
+        (RISKY + "step_up confirm because strange",
+         "rule risky version 1\n  when risk >= 0.7 or amount > 20 EUR\n  then add 60 points"),),
+    "points by more": (("amount > 20 EUR", "amount > 500 EUR"),),
+    "rule reads list": (("over 1d where card in watched", "over 1d"),
+                        ("amount < 40 EUR", "amount < 40 EUR or card in watched")),
+}  # fmt: skip
+"""Edits that tests of their own make."""
+
 
 def edited(names: list[str], text: str = POLICY) -> str:
     """The policy with these edits."""
     for name in names:
-        for old, new in (RULES | INPUTS)[name]:
+        for old, new in (RULES | INPUTS | OTHERS)[name]:
             text = sub(text, old, new)
     return text
 

@@ -12,10 +12,14 @@ from tests.simulation.edits import INPUTS, RULES, edited, write_list
 from tests.simulation.histories import SmallHistory, small_history
 from tidegate.rules.loading import load_policy
 from tidegate.simulation.backtest import run_backtest
+from tidegate.simulation.measures import Tally, Volume
 from tidegate.simulation.report import to_json
 from tidegate.simulation.snapshot_run import SnapshotRun, run_with_snapshot
+from tidegate.simulation.tally_sums import exchange
 
 CHUNK = 40
+WHOLE = {"default", "authority", "use", "outage", "exception of a score"}
+"""Edits after which every row is decided anew: they change more than rules."""
 
 
 @pytest.fixture
@@ -51,13 +55,17 @@ def said(found: SnapshotRun) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
-def test_an_edit_of_rules_is_decided_from_the_snapshot(name: str, history: SmallHistory) -> None:
+def test_an_edit_of_rules_is_decided_from_the_snapshot(
+    name: str, history: SmallHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An analyst would choose between two policies by wrong figures, or wait for nothing."""
+    monkeypatch.setattr("tidegate.simulation.snapshot_replay.MOST", 1.0)
     assert run(history).built == "there is none yet"
     write(history, [name])
     found = run(history)
 
     assert not found.built
+    assert (found.edits[0].before is None) == (name in WHOLE)
     assert said(found) == ordinary(history)
 
 
@@ -83,9 +91,54 @@ def test_a_feature_that_nobody_read_before_is_read_from_the_history(history: Sma
     assert said(found) == ordinary(history)
 
 
+def test_an_edit_that_only_shows_where_scores_are_masked(
+    history: SmallHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule may say the same with every score, and something else without those of a model."""
+    monkeypatch.setattr("tidegate.simulation.snapshot_replay.MOST", 1.0)
+    write(history, ["points decide", "points by score"])
+    run(history)
+    write(history, ["points decide", "points by score", "points by more"])
+    found = run(history)
+
+    assert found.edits[0].before is not None
+    assert said(found) == ordinary(history)
+
+
+def test_a_list_that_a_rule_reads_may_change(
+    history: SmallHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A condition over a list would be taken for the one over its old content."""
+    monkeypatch.setattr("tidegate.simulation.snapshot_replay.MOST", 1.0)
+    write(history, ["rule reads list"])
+    run(history)
+    write_list(history.mapping.parent / "policy", "c3\nc4")
+    found = run(history)
+
+    assert not found.built
+    assert found.edits[0].edited == ("burst@1",)
+    assert found.edits[0].decided
+    assert said(found) == ordinary(history)
+
+
+def test_a_day_without_reviews_any_more_is_no_day() -> None:
+    """The peak would be a day on which nothing happens."""
+    whole, gone, come = Tally.of(0), Tally.of(0), Tally.of(0)
+    whole.review_days, gone.review_days, come.review_days = {3: 5, 4: 1}, {3: 5}, {6: 2}
+    whole.changes, gone.changes = {(0, 3): Volume(1, 7)}, {(0, 3): Volume(1, 7)}
+    now = exchange(whole, gone, come)
+
+    assert now.review_days == {4: 1, 6: 2}
+    assert now.changes == {}
+
+
 @pytest.mark.parametrize("seed", range(6))
-def test_any_walk_of_edits_says_what_ordinary_dry_runs_say(seed: int, tmp_path: Path) -> None:
+def test_any_walk_of_edits_says_what_ordinary_dry_runs_say(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Small errors would add up from edit to edit."""
+    if seed % 3:
+        monkeypatch.setattr("tidegate.simulation.snapshot_replay.MOST", 1.0)
     rng = Random(seed)
     history = small_history(
         rng, tmp_path, rows=rng.choice((90, 300)), received=seed % 2 == 0, parquet=seed % 3 == 0
