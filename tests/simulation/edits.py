@@ -61,11 +61,12 @@ INPUTS: dict[str, tuple[tuple[str, str], ...]] = {
 
 OTHERS: dict[str, tuple[tuple[str, str], ...]] = {
     "points decide": (
+        ("points >= 50", "points >= 200"),
         ("  then review before because strange\n\nrule risky",
          "  then decline because strange\n\nrule risky"),),
     "points by score": (
         (RISKY + "step_up confirm because strange",
-         "rule risky version 1\n  when risk >= 0.7 or amount > 20 EUR\n  then add 60 points"),),
+         "rule risky version 1\n  when risk >= 0.7 or amount > 20 EUR\n  then add 200 points"),),
     "points by more": (("amount > 20 EUR", "amount > 500 EUR"),),
     "rule reads list": (("over 1d where card in watched", "over 1d"),
                         ("amount < 40 EUR", "amount < 40 EUR or card in watched")),

@@ -96,6 +96,7 @@ def test_an_edit_that_only_shows_where_scores_are_masked(
 ) -> None:
     """A rule may say the same with every score, and something else without those of a model."""
     monkeypatch.setattr("tidegate.simulation.snapshot_replay.MOST", 1.0)
+    history.mapping.write_text(f"{history.mapping.read_text()}warm_up: 1d\n")
     write(history, ["points decide", "points by score"])
     run(history)
     write(history, ["points decide", "points by score", "points by more"])
