@@ -8,7 +8,7 @@ same whatever the parts were. Every decision falls into one *class*: labels spea
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import sqrt
 from typing import Any, Final
 
@@ -212,12 +212,16 @@ def classed(group: npt.NDArray[Any], groups: int, classes: Small, money: Int64s)
 def volumes(codes: Int64s, size: int, money: Int64s) -> list[Volume]:
     """By code (0 to `size` - 1), how many rows and how much money, exactly."""
     counts = np.bincount(codes, minlength=size)
-    largest = max(abs(int(money.max(initial=0))), abs(int(money.min(initial=0))))
-    # Sums that int64 may not hold are added as Python's integers.
-    wide = largest * max(len(money), 1) >= 2**63
+    wide = _is_wide(money)
     sums = np.zeros(size, np.object_ if wide else np.int64)
     np.add.at(sums, codes, money.astype(np.object_) if wide else money)
     return [Volume(*pair) for pair in zip(counts.tolist(), sums.tolist(), strict=True)]
+
+
+def _is_wide(money: Int64s) -> bool:
+    """Whether int64 may not hold a sum: then Python's integers add up."""
+    largest = max(abs(int(money.max(initial=0))), abs(int(money.min(initial=0))))
+    return largest * max(len(money), 1) >= 2**63
 
 
 def _add_changes(tally: Tally, decided: Decided) -> None:
@@ -270,8 +274,38 @@ def _add_rules(tally: Tally, decided: Decided) -> None:
     count = len(tally.rules)
     rows = decided.outcomes.rows
     step = max(_BLOCK_CELLS // max(count, 1) // 8 * 8, 1024)
+    sums = _RuleSums(count, _is_wide(decided.money))
     for start in range(0, rows if count else 0, step):
-        _Block(decided, start, min(start + step, rows)).add_to(tally)
+        _Block(decided, start, min(start + step, rows)).add_to(sums, tally.overlap)
+    sums.add_to(tally)
+
+
+_RULE_COUNTS = tuple(declared.name for declared in fields(RuleTally))
+
+
+class _RuleSums:
+    """What rules' tallies grow by, as arrays: by what is counted, then rule and class."""
+
+    def __init__(self, rules: int, wide: bool) -> None:
+        self.counts = np.zeros((len(_RULE_COUNTS), rules * len(CLASSES)), np.int64)
+        self.sums = np.zeros(self.counts.shape, np.object_ if wide else np.int64)
+
+    def add(self, name: str, flags: Flags, classes: Small, money: Int64s) -> None:
+        """Rows of each rule, with their classes and money."""
+        place = _RULE_COUNTS.index(name)
+        rules, rows = _places(flags)
+        codes = rules * len(CLASSES) + classes[rows]
+        self.counts[place] += np.bincount(codes, minlength=self.counts.shape[1])
+        np.add.at(self.sums[place], codes, money[rows].astype(self.sums.dtype))
+
+    def add_to(self, tally: Tally) -> None:
+        size = len(CLASSES)
+        for name, counts, sums in zip(_RULE_COUNTS, self.counts, self.sums, strict=True):
+            for place in np.unique(np.flatnonzero(counts) // size).tolist():
+                span, rule = slice(place * size, (place + 1) * size), tally.rules[place]
+                pairs = zip(counts[span].tolist(), sums[span].tolist(), strict=True)
+                grown = added(getattr(rule, name), tuple(Volume(*pair) for pair in pairs))
+                setattr(rule, name, grown)
 
 
 class _Block:
@@ -284,7 +318,7 @@ class _Block:
         self.classes = decided.classes[start:stop]
         self.money = decided.money[start:stop]
 
-    def add_to(self, tally: Tally) -> None:
+    def add_to(self, sums: _RuleSums, overlap: Int64s) -> None:
         outcomes = self.decided.outcomes
         live = self._flags(outcomes.live)
         fired, unknown = self._flags(outcomes.rules.fired), self._flags(outcomes.rules.unknown)
@@ -299,15 +333,12 @@ class _Block:
             "decided": self._deciding(len(fired)),
         }
         for name, flags in found.items():
-            rules, rows = _places(flags)
-            by_rule = classed(rules, len(flags), self.classes[rows], self.money[rows])
-            for rule, new in zip(tally.rules, by_rule, strict=True):
-                setattr(rule, name, added(getattr(rule, name), new))
-        if tally.overlap.size:
+            sums.add(name, flags, self.classes, self.money)
+        if overlap.size:
             counted = fired[:, self.classes != WARM_UP]
             several = counted[:, counted.sum(axis=0) > 1].astype(np.float32)
             # Below 2**24 rows a float32 counts exactly.
-            tally.overlap += (several @ several.T).astype(np.int64)
+            overlap += (several @ several.T).astype(np.int64)
 
     def _flags(self, bits: npt.NDArray[np.uint8]) -> Flags:
         return np.unpackbits(bits[:, self.bytes], axis=1, count=self.rows).view(np.bool_)

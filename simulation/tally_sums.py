@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tidegate.simulation.measures import Classed, RuleTally, Tally, Volume
+from tidegate.simulation.measures import NOTHING, Classed, RuleTally, Tally, Volume
 
 Key = TypeVar("Key")
 _RULE = tuple(field.name for field in fields(RuleTally))
@@ -49,6 +49,8 @@ def _exchange_volume(whole: Volume, old: Volume, new: Volume) -> Volume:
 
 
 def _exchange_classed(whole: Classed, old: Classed, new: Classed) -> Classed:
+    if old is NOTHING and new is NOTHING:
+        return whole
     return tuple(_exchange_volume(*of) for of in zip(whole, old, new, strict=True))
 
 
@@ -126,4 +128,6 @@ def _numbers(classed: Classed) -> list[int]:
 
 
 def _classed(numbers: list[int]) -> Classed:
+    if not any(numbers):
+        return NOTHING
     return tuple(Volume(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True))
