@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.files import keep
-from tidegate.cli.inputs import AsJson, PolicyFolder, load
+from tidegate.cli.inputs import AsJson, PolicyFolder, bad_input, load
 from tidegate.cli.output import ExitCode, Stop, console_of, counted, say
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ MappingFile = Annotated[
 def backtest(
     policy: PolicyFolder,
     mapping: MappingFile,
+    *,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -40,6 +41,14 @@ def backtest(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Keep the result as JSON as well."),
     ] = None,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            show_default=False,
+            help="Keep the encoded history there, and decide only what an edit of rules changes.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a policy over a history.
@@ -47,23 +56,37 @@ def backtest(
     Measures what it would have decided, and changes nothing.
     """
     from tidegate.simulation.backtest import run_backtest
+    from tidegate.simulation.edit_report import snapshot_lines
     from tidegate.simulation.mapping import MappingError
     from tidegate.simulation.report import to_json
+    from tidegate.simulation.snapshot_run import run_with_snapshot
 
     if limit is not None and limit < 1:
         raise typer.BadParameter("decide one row at least", param_hint="'--limit'")
-    loaded = load(policy)
+    if limit is not None and snapshot is not None:
+        raise typer.BadParameter("a snapshot holds every row", param_hint="'--limit'")
+    loaded, kept = load(policy), None
     try:
         with progress_bar() as progress:
-            result = run_backtest(loaded, mapping, progress=progress, limit=limit)
+            if snapshot is None:
+                result = run_backtest(loaded, mapping, progress=progress, limit=limit)
+            else:
+                kept = run_with_snapshot(loaded, mapping, snapshot, progress=progress)
+                result = kept.result
     except MappingError as error:
         raise history_refused(error) from None
+    except OSError as error:
+        if snapshot is None:
+            raise
+        raise bad_input(f"`{snapshot}` cannot be written: {error.strerror}") from None
     if out is not None:
         keep(out, f"{to_json(result)}\n".encode())
     if as_json:
         say(to_json(result))
     else:
         _say(result)
+    for line in snapshot_lines(kept) if kept is not None else ():
+        typer.echo(line, err=True)
 
 
 def _say(result: BacktestResult) -> None:

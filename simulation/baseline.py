@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tidegate.dsl.program import Program
+from tidegate.dsl.program import Program, Rule
 from tidegate.engine.column_meaning import ListHashes
 from tidegate.simulation import tally_sums
 from tidegate.simulation.measures import Tally
@@ -32,10 +32,36 @@ class Baseline:
     tallies: Mapping[str, Tally]
 
 
-def save_baseline(folder: Path, baseline: Baseline) -> None:
-    """Keep it instead of the one before."""
+class RuleTexts:
+    """The rules of a program, each encoded once: to be kept, and to be known again."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.texts = {
+            event.name: {rule.id: _text(rule) for rule in event.rules}
+            for event in program.events
+            if event.decided
+        }
+
+    def read(self, event: str, texts: Mapping[str, str]) -> tuple[Rule, ...]:
+        """The rules that were kept; those that this program has, too, are the same objects."""
+        mine = self.texts.get(event, {})
+        known = {r.id: r for r in self.program.event(event).rules} if mine else {}
+        return tuple(
+            known[id_] if mine.get(id_) == text else decode(json.loads(text))
+            for id_, text in texts.items()
+        )
+
+
+def _text(part: object) -> str:
+    return json.dumps(encode(part), separators=(",", ":"))
+
+
+def save_baseline(folder: Path, baseline: Baseline, rules: RuleTexts) -> None:
+    """Keep it instead of the one before; `rules` are those of its program."""
     plain = {
-        "program": encode(_what_decides(baseline.program)),
+        "program": encode(_without_rules(baseline.program)),
+        "rules": rules.texts,
         "lists": dict(baseline.lists),
         "frames": dict(baseline.frames),
         "tallies": {name: tally_sums.to_plain(t) for name, t in baseline.tallies.items()},
@@ -46,8 +72,8 @@ def save_baseline(folder: Path, baseline: Baseline) -> None:
     partial.replace(folder / NAME)
 
 
-def load_baseline(folder: Path) -> Baseline | None:
-    """The last run; None where there is none that can be read."""
+def load_baseline(folder: Path, rules: RuleTexts) -> Baseline | None:
+    """The last run; None where there is none that can be read. `rules` are those of this run."""
     try:
         digest, text = (folder / NAME).read_text(encoding="ascii").split("\n", 1)
     except (OSError, ValueError):
@@ -55,17 +81,22 @@ def load_baseline(folder: Path) -> Baseline | None:
     if hashlib.sha256(text.encode()).hexdigest() != digest:
         return None
     plain: dict[str, Any] = json.loads(text)
+    program: Program = decode(plain["program"])
+    events = tuple(
+        replace(event, rules=rules.read(event.name, plain["rules"][event.name]))
+        for event in program.events
+    )
     return Baseline(
-        program=decode(plain["program"]),
+        program=replace(program, events=events),
         lists=plain["lists"],
         frames=plain["frames"],
         tallies={name: tally_sums.from_plain(t) for name, t in plain["tallies"].items()},
     )
 
 
-def _what_decides(program: Program) -> Program:
-    """The program without what no evaluation of a rule reads."""
-    events = tuple(replace(e, lets=()) for e in program.events if e.decided)
+def _without_rules(program: Program) -> Program:
+    """The program without rules and without what no evaluation of a rule reads."""
+    events = tuple(replace(e, lets=(), rules=()) for e in program.events if e.decided)
     return replace(
         program, events=events, features=(), labels=(), params=(), guarantees=(), grants=()
     )

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum
 from typing import Any
 
 from tidegate.dsl import program as declarations
@@ -24,6 +24,7 @@ _TUPLE, _SET, _KIND = "(", "{", "kind"
 _CLASSES: dict[str, Any] = {
     name: made for name, made in vars(declarations).items() if is_dataclass(made)
 } | {"Type": Type, "Bounds": Bounds}
+_PLAIN = frozenset((str, int, bool, type(None)))
 _FIELDS = {
     made: tuple(f.name for f in fields(made) if f.name != "span") for made in _CLASSES.values()
 }
@@ -31,16 +32,21 @@ _FIELDS = {
 
 def encode(value: Any) -> Any:
     """A part of a program as lists of plain values."""
-    if isinstance(value, tuple):
-        return [_TUPLE, *map(encode, value)]
-    if isinstance(value, frozenset):
-        return [_SET, *sorted(value, key=lambda v: (type(v).__name__, v))]
-    if isinstance(value, Enum):
-        return int(value) if isinstance(value, IntEnum) else [_KIND, value.value]
-    names = _FIELDS.get(type(value))
-    if names is None:
+    made = type(value)
+    if made in _PLAIN:
         return value
-    return [type(value).__name__, *(encode(getattr(value, name)) for name in names)]
+    names = _FIELDS.get(made)
+    if names is not None:
+        return [made.__name__, *[encode(getattr(value, name)) for name in names]]
+    if made is tuple:
+        return [_TUPLE, *map(encode, value)]
+    if made is frozenset:
+        return [_SET, *sorted(value, key=lambda v: (type(v).__name__, v))]
+    if isinstance(value, IntEnum):
+        return int(value)
+    if isinstance(value, Kind):
+        return [_KIND, value.value]
+    raise TypeError(f"no part of a program: {made.__name__}")
 
 
 def decode(value: Any) -> Any:

@@ -95,7 +95,9 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 def is_snapshot(folder: Path) -> bool:
     """Whether the folder holds a snapshot, whatever its state, or nothing at all."""
-    return not folder.exists() or (folder / MANIFEST).exists() or not any(folder.iterdir())
+    if not folder.exists() or (folder / MANIFEST).exists():
+        return True
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def build_snapshot(

@@ -8,7 +8,7 @@ from time import perf_counter
 
 from tidegate.engine.decision import Policy
 from tidegate.simulation.backtest import Progress
-from tidegate.simulation.baseline import load_baseline, save_baseline
+from tidegate.simulation.baseline import RuleTexts, load_baseline, save_baseline
 from tidegate.simulation.checked_mapping import load_mapping
 from tidegate.simulation.history import CHUNK_ROWS
 from tidegate.simulation.mapping import MappingError, Problem
@@ -65,10 +65,11 @@ def run_with_snapshot(
         )
     opened = perf_counter()
     told = snapshot.told(mapping, policy)
-    replay = SnapshotReplay(policy, snapshot, told, load_baseline(folder))
+    rules = RuleTexts(policy.program)
+    replay = SnapshotReplay(policy, snapshot, told, load_baseline(folder, rules))
     edits = replay.run()
     result = replay.result(edits)
-    save_baseline(folder, replay.as_baseline(edits))
+    save_baseline(folder, replay.as_baseline(edits), rules)
     return SnapshotRun(
         result=result,
         built=built,

@@ -450,6 +450,22 @@ def test_a_backtest_is_limited(run: Run) -> None:
     run("backtest", "shop", "shop/mapping.yaml", "--limit", "0", code=2)
 
 
+@pytest.mark.usefixtures("shop")
+def test_a_snapshot_changes_no_figure(run: Run) -> None:
+    """The report would depend on what was run before."""
+    whole = run("backtest", "shop", "shop/mapping.yaml", "--json").stdout
+    first = run("backtest", "shop", "shop/mapping.yaml", "--json", "--snapshot", "kept")
+    again = run("backtest", "shop", "shop/mapping.yaml", "--json", "--snapshot", "kept")
+    assert first.stdout == again.stdout == whole
+    assert "snapshot: built in" in first.stderr
+    assert "no file of the history was read" in again.stderr
+    run("backtest", "shop", "shop/mapping.yaml", "--snapshot", "kept", "--limit", "5", code=2)
+    assert (
+        "is no snapshot"
+        in run("backtest", "shop", "shop/mapping.yaml", "--snapshot", "shop", code=3).stderr
+    )
+
+
 # --- fmt ---
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 from pathlib import Path
 from random import Random
 
@@ -12,9 +14,11 @@ from tests.simulation.edits import INPUTS, RULES, edited, write_list
 from tests.simulation.histories import SmallHistory, small_history
 from tidegate.rules.loading import load_policy
 from tidegate.simulation.backtest import run_backtest
+from tidegate.simulation.mapping import MappingError
 from tidegate.simulation.measures import Tally, Volume
 from tidegate.simulation.report import to_json
 from tidegate.simulation.snapshot_run import SnapshotRun, run_with_snapshot
+from tidegate.simulation.stored_rows import RowWriter
 from tidegate.simulation.tally_sums import exchange
 
 CHUNK = 40
@@ -160,3 +164,105 @@ def test_any_walk_of_edits_says_what_ordinary_dry_runs_say(
             names.remove(changed)
             write(history, names)
         assert said(run(history, chunk_rows)) == ordinary(history, chunk_rows), names
+
+
+def refuse_to_open(*_: object) -> None:
+    """In place of a history's reading."""
+    raise AssertionError("the history was read")
+
+
+def test_what_fits_is_not_read_again(
+    history: SmallHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second run would take as long as the first."""
+    first = run(history)
+    monkeypatch.setattr("tidegate.simulation.files.SourceFiles.frames", refuse_to_open)
+
+    assert said(run(history)) == said(first)
+
+
+@pytest.mark.parametrize("name", ["payments.csv", "mapping.yaml"])
+def test_a_history_that_changed_makes_it_stale(name: str, history: SmallHistory) -> None:
+    """Figures of yesterday's file would be shown for today's."""
+    run(history)
+    path = history.mapping.parent / name
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]) if name.endswith("csv") else "".join([*lines, "# more\n"]))
+    found = run(history)
+
+    assert found.built.endswith("changed")
+    assert said(found) == ordinary(history)
+
+
+def test_a_build_that_is_killed_leaves_nothing(history: SmallHistory) -> None:
+    """Half of a history would be taken for the whole."""
+    context = multiprocessing.get_context("spawn")
+    child = context.Process(target=killed_half_way, args=(history.mapping,))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 9
+    assert not (history.mapping.parent / "kept").exists()
+    found = run(history)
+
+    assert found.built == "there is none yet"
+    assert said(found) == ordinary(history)
+    assert not list(history.mapping.parent.glob(".kept*"))
+
+
+def killed_half_way(mapping: Path) -> None:
+    """A run that ends after its second slice."""
+    slices = []
+
+    def write(*arguments: object) -> None:
+        slices.append(arguments)
+        if len(slices) == 2:
+            os._exit(9)
+
+    RowWriter.write = write  # type: ignore[method-assign,assignment]
+    run(SmallHistory(load_policy(mapping.parent / "policy"), mapping))
+
+
+@pytest.mark.parametrize("pattern", ["inputs/0/*.bin", "inputs/0/*.json", "tidegate-snapshot.json"])
+def test_a_damaged_snapshot_is_built_anew(pattern: str, history: SmallHistory) -> None:
+    """A column that is cut short would be read as other rows."""
+    run(history)
+    path = min((history.mapping.parent / "kept").glob(pattern))
+    path.write_bytes(path.read_bytes()[:-8])
+    found = run(history)
+
+    assert "damaged" in found.built
+    assert said(found) == ordinary(history)
+
+
+@pytest.mark.parametrize("pattern", ["predicates/0/*", "baseline.json"])
+@pytest.mark.parametrize("cut", [0, 3])
+def test_what_is_lost_of_the_last_run_is_worked_out_again(
+    pattern: str, cut: int, history: SmallHistory
+) -> None:
+    """An edit would be compared with half of what was."""
+    run(history)
+    for path in (history.mapping.parent / "kept").glob(pattern):
+        path.write_bytes(path.read_bytes()[:-cut] if cut else b"")
+    write(history, ["threshold"])
+    found = run(history)
+
+    assert not found.built
+    assert said(found) == ordinary(history)
+
+
+def test_another_folder_is_left_alone(history: SmallHistory) -> None:
+    """A mistyped path would cost somebody their files."""
+    folder = history.mapping.parent / "kept"
+    folder.mkdir()
+    (folder / "letters.txt").write_text("dear all")
+    with pytest.raises(MappingError, match="is no snapshot"):
+        run(history)
+    assert (folder / "letters.txt").exists()
+
+
+def test_masks_are_made_in_as_many_passes_as_memory_needs(
+    history: SmallHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long history with many rules would not fit."""
+    monkeypatch.setattr("tidegate.simulation.predicates.BUILD_BYTES", 1)
+    assert said(run(history)) == ordinary(history)
