@@ -22,8 +22,8 @@ from tidegate.simulation.stored_rows import RowWriter
 from tidegate.simulation.tally_sums import exchange
 
 CHUNK = 40
-WHOLE = {"default", "authority", "use", "outage", "exception of a score"}
-"""Edits after which every row is decided anew: they change more than rules."""
+WHOLE = {"default", "authority", "use", "outage", "exception of a score", "removed"}
+"""Edits after which every row is decided anew: they change a model, the default or the warm-up."""
 
 
 @pytest.fixture
