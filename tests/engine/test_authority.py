@@ -49,6 +49,7 @@ from tidegate.dsl.program import (
     Rule,
 )
 from tidegate.engine.authority import authority, settle
+from tidegate.engine.generated import compile_event
 from tidegate.engine.interpreter import evaluate
 from tidegate.engine.situation import (
     Capped,
@@ -73,11 +74,18 @@ def settled(
     statuses: dict[str, ScoreStatus] | None = None,
     **values: Any,
 ) -> Settled:
-    """What is decided of one payment, checked against the book."""
+    """What is decided of one payment, checked against the book, the compiled engine as well."""
     situation = situation_of(program, statuses, **values)
     result = settle(program, situation)
     assert result == settle_by_the_book(program, situation)
+    assert quickly(program, situation) == result
     return result
+
+
+def quickly(program: Program, situation: Situation) -> Settled:
+    """The same by the compiled engine, which takes short cuts and has nothing to remember yet."""
+    compiled = compile_event(program, situation.event, situation.lists)
+    return compiled.decide_values(situation.values, situation.lists, situation.statuses)
 
 
 def decided(program: Program, **values: Any) -> Outcome:
@@ -599,6 +607,7 @@ def test_settling_is_that_of_the_book(block: int) -> None:
             seen.add(result.outcome.word)
             seen.update(f"capped {one.ladder}" for one in result.capped)
             assert all(one.models for one in result.capped), f"seed {seed}"
+            assert quickly(program, situation) == result, f"seed {seed}"
     assert {"approve", "review", "step_up", "decline", "capped disposition"} <= seen
 
 

@@ -155,6 +155,16 @@ def test_a_condition_that_grows_stays_branching_code(pairs: int) -> None:
     assert bool(re.search(r"m \|= 0x1\b", body.source)) is (2**pairs > 8)
 
 
+def test_a_condition_of_many_ors_stays_branching_code() -> None:
+    """As above, for a list of alternatives."""
+    inputs = fields(9)
+    condition = nodes.either(*(above(entry, 5) for entry in inputs))
+    program = program_of([condition, above(inputs[0], 7)], inputs)
+    compiled = compile_event(program, program.events[0], {}, index_from=1)
+    body = compiled._generated(False, compiled.authority.roster.fixed)
+    assert re.search(r"m \|= 0x1\b", body.source)
+
+
 # --- decisions ---------------------------------------------------------------------------------
 
 
