@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
+from unicodedata import normalize
 
 from lark import Lark, Token, Tree, v_args
 from lark.exceptions import UnexpectedInput, UnexpectedToken
@@ -803,7 +804,8 @@ def _negated(children: _Children) -> tuple[tree.Expr, bool, _Children]:
 
 
 def _unescape(token: str) -> str:
-    return token[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    """The text that a quoted one holds, composed as the door composes what comes in."""
+    return normalize("NFC", token[1:-1].replace('\\"', '"').replace("\\\\", "\\"))
 
 
 def _clause_word(slot: str) -> str:
