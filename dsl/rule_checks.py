@@ -266,6 +266,7 @@ class RuleChecker:
             (bool(rule.when.models), "a score"),
             (rule.reads_points, "`points`"),
             (rule.unknown == NO_ACTIONS, "`if unknown then skip`"),
+            (_idle(rule), "an `if unknown` that asks for nothing"),
             (rule.relaxes, "a relaxing action"),
         )
         for wrong, what in faults:
@@ -332,6 +333,7 @@ def check_names(typer: Typer, rules: list[Rule]) -> None:
                 )
             if rule.replaces is not None and rule.replaces >= rule.version:
                 typer.error("TG405", "a rule replaces an older version", rule.span)
+            _check_replaced(typer, rule, same)
         replaced = {rule.replaces for rule in same}
         newest = [rule for rule in same if rule.version not in replaced]
         if len(newest) > 1 or len(set(versions)) < len(versions):
@@ -342,6 +344,20 @@ def check_names(typer: Typer, rules: list[Rule]) -> None:
                 second.span,
                 "give one of them another name, or let one replace the other in a rollout",
                 ((first.span, "first declared here"),),
+            )
+
+
+def _check_replaced(typer: Typer, rule: Rule, same: list[Rule]) -> None:
+    """A rollout must not switch off a mandatory version, not even for its share of the keys."""
+    for older in same:
+        if older.mandatory and rule.replaces == older.version:
+            typer.error(
+                "TG422",
+                f"version {older.version} of rule `{rule.name}` is mandatory, and a rollout would "
+                "switch it off for its share",
+                rule.span,
+                "change the mandatory rule itself, or try the new one under another name",
+                ((older.span, "the mandatory version is here"),),
             )
 
 
@@ -378,6 +394,14 @@ def _contradict(one: Rule, other: Rule, name: str) -> bool:
 
 def _values(actions: Actions | None, name: str) -> set[object]:
     return {(a.type, a.value) for a in (actions or NO_ACTIONS).advice if a.name == name}
+
+
+def _idle(rule: Rule) -> bool:
+    """Whether `if unknown` has actions and asks for nothing: `skip` by another name."""
+    unknown = rule.unknown
+    if unknown is None or unknown == NO_ACTIONS or unknown.asks:
+        return False
+    return bool(rule.then.asks) or unknown.points <= 0
 
 
 def _reads_points(when: Expression) -> bool:
