@@ -277,6 +277,7 @@ def check_label(typer: Typer, declared: tree.LabelDeclaration) -> Label | None:
     if matching is None:
         _no_field(typer, declared.matching, declared.source.text)
         return None
+    _check_matching(typer, declared.matching, matching, declared.event.text)
     where = None
     if declared.where is not None:
         where = typer.condition(declared.where, declared.source.text)
@@ -286,6 +287,20 @@ def check_label(typer: Typer, declared: tree.LabelDeclaration) -> Label | None:
     return Label(
         label.name, label.event, after, label.span, declared.source.text, matching.name, where
     )
+
+
+def _check_matching(typer: Typer, name: tree.Name, matching: Field, event: str) -> None:
+    """A label finds its event by the key, so what it matches must be able to equal one."""
+    key = next((f for f in typer.names.events[event].fields if f.key), None)
+    field = typer.fields[event].get(key.name.text) if key else None
+    if field is not None and field.type != matching.type:
+        typer.error(
+            "TG604",
+            f"`{name.text}` ({matching.type}) never equals `{field.name}` ({field.type}), the key "
+            f"of `{event}`",
+            name.span,
+            f"match a {field.type} that holds the key of the event that is labelled",
+        )
 
 
 def check_feature(typer: Typer, declared: tree.FeatureDeclaration) -> Feature | None:
