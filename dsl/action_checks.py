@@ -44,6 +44,7 @@ def check_actions(typer: Typer, actions: tree.ActionList | None) -> Actions | No
                 advice += _advice(typer, action, reason)
             case _:
                 asks += _ask(typer, action, reason)
+    _check_advised_once(typer, actions, advice)
     if any(p.severity.value == "error" for p in typer.problems[before:]):
         return None
     return Actions(
@@ -139,6 +140,17 @@ def _advice(typer: Typer, action: tree.Action, reason: str) -> list[Advice]:
     if not isinstance(typed, Constant):
         return []
     return [Advice(action.name.text, typed.value, typed.type, reason)]
+
+
+def _check_advised_once(typer: Typer, actions: tree.ActionList, advice: list[Advice]) -> None:
+    for name in sorted({one.name for one in advice}):
+        if len({(one.type, one.value) for one in advice if one.name == name}) > 1:
+            typer.error(
+                "TG432",
+                f"these actions advise different values of `{name}`",
+                actions.span,
+                "advise one value, or advise under two names",
+            )
 
 
 def _constant(typer: Typer, value: tree.Expr) -> bool:

@@ -224,7 +224,7 @@ class _Policy:
         found = [checker.check(declared) for declared in self.names.rules]
         rules = sorted((r for r in found if r is not None), key=lambda r: (r.name, r.version))
         check_names(self.typer, rules)
-        check_advice(self.typer, rules)
+        check_advice(self.typer, rules, models.values())
         return rules
 
     def _unread_lets(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import combinations
 from typing import cast
 
@@ -28,6 +29,7 @@ from tidegate.dsl.program import (
     Rollout,
     Rule,
 )
+from tidegate.dsl.source import Span
 from tidegate.dsl.types import FLAG
 from tidegate.dsl.unknowns import can_be_unknown, sources, walk
 
@@ -361,39 +363,75 @@ def _check_replaced(typer: Typer, rule: Rule, same: list[Rule]) -> None:
             )
 
 
-def check_advice(typer: Typer, rules: list[Rule]) -> None:
-    """Two rules that may fire together must not advise different values of one name."""
-    advising: dict[tuple[str, str], list[Rule]] = {}
-    for rule in rules:
-        for advice in (*rule.then.advice, *(rule.unknown or NO_ACTIONS).advice):
-            advising.setdefault((rule.event, advice.name), []).append(rule)
+@dataclass(frozen=True, slots=True)
+class _Adviser:
+    """What gives advice on an event: a rule, or a model that is unavailable.
+
+    It gives `then` where `when` is true and `unknown` where that is unknown; None holds always.
+    """
+
+    title: str
+    event: str
+    span: Span
+    when: Expression | None
+    then: Actions
+    unknown: Actions = NO_ACTIONS
+
+
+def check_advice(typer: Typer, rules: Iterable[Rule], models: Iterable[Model]) -> None:
+    """Rules and models that may act together must not advise different values of one name."""
+    advising: dict[tuple[str, str], list[_Adviser]] = {}
+    for adviser in (*map(_ruling, rules), *map(_falling_back, models)):
+        for advice in (*adviser.then.advice, *adviser.unknown.advice):
+            advising.setdefault((adviser.event, advice.name), []).append(adviser)
     for (_, name), found in sorted(advising.items()):
         for one, other in combinations(dict.fromkeys(found), 2):
             # Versions of one rule replace each other and never act together.
-            if one.name != other.name and _contradict(one, other, name):
+            if one.title != other.title and _contradict(one, other, name):
                 typer.error(
                     "TG432",
-                    f"rules `{one.name}` and `{other.name}` may fire together and advise "
-                    f"different values of `{name}`",
+                    f"{one.title} and {other.title} may act together and advise different "
+                    f"values of `{name}`",
                     other.span,
                     "make their conditions exclude each other",
                     ((one.span, "the other one"),),
                 )
 
 
-def _contradict(one: Rule, other: Rule, name: str) -> bool:
+def _ruling(rule: Rule) -> _Adviser:
+    unknown = rule.unknown or NO_ACTIONS
+    return _Adviser(f"rule `{rule.name}`", rule.event, rule.span, rule.when, rule.then, unknown)
+
+
+def _falling_back(model: Model) -> _Adviser:
+    return _Adviser(
+        f"model `{model.name}`", model.use_event, model.span, model.use_when, model.unavailable
+    )
+
+
+def _contradict(one: _Adviser, other: _Adviser, name: str) -> bool:
     """Whether some event may make both act, each with another value of `name`."""
     mine, others = _values(one.then, name), _values(other.then, name)
-    if len(mine | others) > 1 and mine and others and not exclusive(one.when, other.when):
+    if _differ(mine, others) and not _exclusive(one, other):
         return True
     unsure, others_unsure = _values(one.unknown, name), _values(other.unknown, name)
     together = ((unsure, others), (unsure, others_unsure), (mine, others_unsure))
-    differ = any(a and b and len(a | b) > 1 for a, b in together)
-    return differ and not exclusive(one.when, other.when, though_unknown=True)
+    differ = any(_differ(a, b) for a, b in together)
+    return differ and not _exclusive(one, other, though_unknown=True)
 
 
-def _values(actions: Actions | None, name: str) -> set[object]:
-    return {(a.type, a.value) for a in (actions or NO_ACTIONS).advice if a.name == name}
+def _differ(mine: set[object], others: set[object]) -> bool:
+    return bool(mine and others) and len(mine | others) > 1
+
+
+def _exclusive(one: _Adviser, other: _Adviser, *, though_unknown: bool = False) -> bool:
+    if one.when is None or other.when is None:
+        return False
+    return exclusive(one.when, other.when, though_unknown=though_unknown)
+
+
+def _values(actions: Actions, name: str) -> set[object]:
+    return {(a.type, a.value) for a in actions.advice if a.name == name}
 
 
 def _idle(rule: Rule) -> bool:
