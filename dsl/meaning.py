@@ -20,6 +20,7 @@ from tidegate.dsl.program import (
     Feature,
     Input,
     LetRef,
+    PointsAtLeast,
     Rule,
 )
 from tidegate.dsl.types import Bounds, Type
@@ -44,9 +45,10 @@ def encode(node: Expression, features: Mapping[str, Feature]) -> Any:
     if isinstance(node, LetRef):
         return encode(node.body, features)
     if isinstance(node, Constant):
-        if node.param:
-            return ["param", node.param, _type(node.type), _bounds(node.bounds)]
-        return ["constant", _type(node.type), node.value]
+        return _param(node) if node.param else ["constant", _type(node.type), node.value]
+    if isinstance(node, PointsAtLeast):
+        bound = [_param(node.param), node.above] if node.param else [node.threshold]
+        return ["pointsatleast", _type(node.type), *bound]
     if isinstance(node, Input) and node.source == "feature":
         return _feature(features[node.name], features)
     parts = [
@@ -77,9 +79,17 @@ def _feature(feature: Feature, features: Mapping[str, Feature]) -> Any:
 def _actions(actions: Actions) -> Any:
     return [
         [[a.ladder, int(a.rung), a.reason, a.step_up, a.exemption] for a in actions.asks],
-        actions.points, list(actions.points_reasons), list(actions.tags),
-        [[a.name, a.value, _type(a.type), a.reason] for a in actions.advice],
+        [actions.fixed_points, *map(_param, actions.points_params)],
+        list(actions.points_reasons), list(actions.tags),
+        [
+            [a.name, _param(a.param) if a.param else a.value, _type(a.type), a.reason]
+            for a in actions.advice
+        ],
     ]  # fmt: skip
+
+
+def _param(param: Constant) -> Any:
+    return ["param", param.param, _type(param.type), _bounds(param.bounds)]
 
 
 def _type(kind: Type) -> Any:

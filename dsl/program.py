@@ -221,9 +221,14 @@ class IsMissing(Expression):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointsAtLeast(Expression):
-    """`points >= threshold`, after all rules that add; never unknown."""
+    """`points >= threshold`, after all rules that add; never unknown.
+
+    Where the text names a param, `param` is it, and the threshold its value plus `above`.
+    """
 
     threshold: int
+    param: Constant | None = None
+    above: int = 0
 
 
 CONNECTIVES = (And, Or, Not)
@@ -278,23 +283,39 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`advise NAME = VALUE`; a tag never, an outcome never."""
+    """`advise NAME = VALUE`: never changes an outcome. `param` is the one whose value it is."""
 
     name: str
     value: Value
     type: Type
     reason: str = ""
+    param: Constant | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """What follows a `then`. `points` is the sum of `add N points`; order never matters."""
+    """What follows a `then`. `points` is the sum of `add N points`; order never matters.
+
+    `points_params` are the params in that sum; `fewest_points` is what it may be at least, whatever
+    values a release gives them.
+    """
 
     asks: tuple[Ask, ...] = ()
     points: int = 0
     points_reasons: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     advice: tuple[Advice, ...] = ()
+    points_params: tuple[Constant, ...] = ()
+
+    @property
+    def fixed_points(self) -> int:
+        """The part of `points` that no release changes."""
+        return self.points - sum(int(param.value) for param in self.points_params)
+
+    @property
+    def fewest_points(self) -> int:
+        lows = (param.bounds.low for param in self.points_params if param.bounds)
+        return self.fixed_points + sum(lows)
 
 
 NO_ACTIONS = Actions()

@@ -21,6 +21,7 @@ from tidegate.dsl.program import (
     NO_ACTIONS,
     Actions,
     And,
+    Constant,
     Expression,
     Input,
     Model,
@@ -30,7 +31,7 @@ from tidegate.dsl.program import (
     Rule,
 )
 from tidegate.dsl.source import Span
-from tidegate.dsl.types import FLAG
+from tidegate.dsl.types import COUNT, FLAG
 from tidegate.dsl.unknowns import can_be_unknown, sources, walk
 
 MAX_EXCEPTIONS = 100
@@ -135,10 +136,9 @@ class RuleChecker:
         if not isinstance(node.left, tree.Reference) or node.left.name != "points":
             return None
         value = self.typer.value(node.right, "")
-        number = getattr(value, "value", None)
-        if value is None or value.type.kind.value != "count" or not isinstance(number, int):
+        if not isinstance(value, Constant) or value.type != COUNT:
             return None  # the general typing reports it
-        return points_at_least(number + (node.op == ">"), node.span)
+        return points_at_least(value, int(node.op == ">"), node.span)
 
     def _exceptions(
         self, declared: tree.RuleDeclaration, group: tree.GroupDeclaration | None, event: str

@@ -70,12 +70,15 @@ def _actions(actions: Actions, currency: str) -> Iterator[str]:
     for ask in actions.asks:
         because = f" because {ask.reason}" if ask.reason else ""
         yield f"{show_ask(ask)}{because}"
-    if actions.points:
-        yield f"add {actions.points} points"
+    if actions.fixed_points:
+        yield f"add {actions.fixed_points} points"
+    for param in actions.points_params:
+        yield f"add {param.param} points ({param.value})"
     for tag in actions.tags:
         yield f'tag "{tag}"'
     for one in actions.advice:
-        yield f"advise {one.name} = {show_value(one.value, one.type, currency)}"
+        shown = show_value(one.value, one.type, currency)
+        yield f"advise {one.name} = " + (f"{one.param.param} ({shown})" if one.param else shown)
 
 
 def show_ask(ask: Ask) -> str:
@@ -119,6 +122,8 @@ class _Writer:
                 return " or ".join(self.write(item, _AND) for item in items), _OR
             case Not(operand=operand):
                 return self._negation(operand)
+            case PointsAtLeast(param=Constant(param=param), above=above):
+                return f"points {'>' if above else '>='} {param}", _COMPARISON
             case PointsAtLeast(threshold=threshold):
                 return f"points >= {threshold}", _COMPARISON
             case Compare() | InSet() | InList() | InNetworks() | TextTest() | IsMissing():

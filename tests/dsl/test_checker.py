@@ -97,6 +97,24 @@ def test_a_version_covers_features_and_the_bounds_of_params_but_not_their_values
     assert with_preamble("by card over 10m", "by card over 11m") != known
 
 
+@pytest.mark.parametrize("text", [
+    "rule example version 1 when amount > 5 EUR then add limit points",
+    "rule example version 1 when points >= limit then review because odd",
+    "rule example version 1 when points > limit then review because odd",
+    "rule example version 1 when amount > 5 EUR then advise cap = limit",
+])  # fmt: skip
+def test_a_version_covers_a_param_wherever_it_stands_and_never_its_value(text: str) -> None:
+    """A release that changes a value within its bounds would need new versions of rules."""
+
+    def meaning(param: str, text: str = text) -> str:
+        return rule(text.replace("limit", "cut"), f"param cut count = {param}").meaning
+
+    known = meaning("5 from 1 to 10")
+    assert meaning("6 from 1 to 10") == known
+    assert meaning("5 from 1 to 11") != known
+    assert meaning("5 from 1 to 10", text.replace("limit", "5")) != known
+
+
 def test_a_rule_asks_for_a_look_30_days_before_it_expires_and_fails_from_that_day_on() -> None:
     """A protection could grow stale unseen, or fail a day early."""
     text = "rule example version 1 expires 2026-06-30 when amount > 5 EUR then review"
