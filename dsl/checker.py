@@ -169,8 +169,9 @@ class _Policy:
         grants = [check_grant(typer, d) for d in _sorted(names.grants)]
         self._unread_lets()
         features = tuple(f for _, f in sorted(self._features.items()) if f is not None)
-        table = {f.name: f for f in features}
-        rules = [replace(r, meaning=meaning_hash(r, table)) for r in rules]
+        if not has_errors(typer.problems):
+            defined = {d.name: d for d in (*features, *labels) if d is not None}
+            rules = [replace(r, meaning=meaning_hash(r, defined)) for r in rules]
         policy = names.policy
         return Program(
             name=policy.name.text if policy else "",

@@ -97,6 +97,22 @@ def test_a_version_covers_features_and_the_bounds_of_params_but_not_their_values
     assert with_preamble("by card over 10m", "by card over 11m") != known
 
 
+def test_a_version_covers_the_label_that_a_feature_counts() -> None:
+    """What counts as fraud could change behind an unchanged version."""
+
+    def meaning(label: str) -> str:
+        feature = "feature bad = count of pay by card over 28d delayed 9d where lost"
+        more = f"label lost of pay known after {label}\n{feature}\n"
+        return rule("rule example version 1 when bad > 3 then review because odd", more).meaning
+
+    known = meaning("7d from refund matching id where payer != card")
+    assert meaning("7d from refund matching id where payer != card") == known
+    assert meaning("7d from refund matching id where payer = card") != known
+    assert meaning("8d from refund matching id where payer != card") != known
+    assert meaning("7d from refund matching id") != known
+    assert meaning("7d") != known
+
+
 @pytest.mark.parametrize("text", [
     "rule example version 1 when amount > 5 EUR then add limit points",
     "rule example version 1 when points >= limit then review because odd",
