@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tidegate.dsl import tree
 from tidegate.dsl.diagnostics import nearest
-from tidegate.dsl.literals import network_range
+from tidegate.dsl.literals import network_range, of_one_version
 from tidegate.dsl.nodes import (
     compare,
     comparison_help,
@@ -243,7 +243,7 @@ def _in_networks(
             return None
         if not _wide_enough(typer, operand, covered, item.span, event):
             return None
-        found.append(covered)
+        found += of_one_version(covered)
     return unary_test(InNetworks, operand, node, ranges=tuple(sorted(found)))
 
 

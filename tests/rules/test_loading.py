@@ -7,7 +7,10 @@ import pytest
 from tests.rules.folders import FILES, POLICY, RULES, write_policy
 from tidegate import Engine, load_policy
 from tidegate.dsl.diagnostics import Severity
+from tidegate.dsl.lists import ListContent
+from tidegate.dsl.literals import IPV4_BASE
 from tidegate.rules import Loaded, PolicyRefused, read
+from tidegate.rules.tables import content_of
 
 BODY = {
     "id": "p-1",
@@ -40,13 +43,22 @@ def test_a_folder_loads_and_decides(tmp_path: Path) -> None:
     assert fired(tmp_path, amount="126.00 USD", card_country="US") == ("far@1",)
 
 
+def test_a_listed_network_holds_addresses_of_its_own_version(tmp_path: Path) -> None:
+    """`::/64` on a list would match every IPv4 address."""
+    write_policy(tmp_path, {"lists/networks.csv": "::/64\n"})
+    assert fired(tmp_path, ip_address="::1") == ("network@1",)
+    assert fired(tmp_path, ip_address="192.0.2.200") == ()
+    networks = next(d for d in load_policy(tmp_path).program.lists if d.name == "networks")
+    given = content_of(["::/64"], networks)
+    assert isinstance(given, ListContent)
+    assert (1 in given, IPV4_BASE in given) == (True, False)
+
+
 def test_a_managed_list_is_given_by_the_caller(tmp_path: Path) -> None:
     """A list that cannot be read is unknown; one that is given silences its rule."""
     policy = load_policy(write_policy(tmp_path))
     body = {**BODY, "card_country": "US"}
     assert Engine(policy).decide(body).record.rules.fired == ("far@1",)
-    from tidegate.dsl.lists import ListContent
-
     trusted = policy.with_lists({"trusted": ListContent(frozenset({"tok_9"}))})
     assert Engine(trusted).decide(body).record.rules.silenced == ("far@1",)
     with pytest.raises(KeyError, match="blocked"):
