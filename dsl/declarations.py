@@ -293,10 +293,10 @@ def _check_matching(typer: Typer, name: tree.Name, matching: Field, event: str) 
     """A label finds its event by the key, so what it matches must be able to equal one."""
     key = next((f for f in typer.names.events[event].fields if f.key), None)
     field = typer.fields[event].get(key.name.text) if key else None
-    if field is not None and field.type != matching.type:
+    if field is not None and field.form != matching.form:
         typer.error(
             "TG604",
-            f"`{name.text}` ({matching.type}) never equals `{field.name}` ({field.type}), the key "
+            f"`{name.text}` ({matching.form}) never equals `{field.name}` ({field.form}), the key "
             f"of `{event}`",
             name.span,
             f"match a {field.type} that holds the key of the event that is labelled",

@@ -45,6 +45,7 @@ from tidegate.dsl.program import (
     Param,
 )
 from tidegate.dsl.scope import Names
+from tidegate.dsl.shapes import folded_alike
 from tidegate.dsl.source import Span
 from tidegate.dsl.types import (
     ANY_INT64,
@@ -284,11 +285,11 @@ class Typer:
                 )
                 return None
             other = self.fields[feature.event][counted]
-            if field.type != other.type:
+            if field.form != other.form:
                 self.error(
                     "TG604",
-                    f"feature `{name}` matches `{own}` of `{event}` ({field.type}) with "
-                    f"`{counted}` of `{feature.event}` ({other.type})",
+                    f"feature `{name}` matches `{own}` of `{event}` ({field.form}) with "
+                    f"`{counted}` of `{feature.event}` ({other.form})",
                     span,
                 )
                 return None
@@ -425,6 +426,7 @@ class Typer:
             return None
         if not left.can_be_missing and not left.models:
             self.warn("TG320", "this is never missing, so `otherwise` does nothing", node.span)
+        left, right = folded_alike(left, right)
         return Otherwise(
             left=left,
             right=right,
@@ -453,6 +455,7 @@ class Typer:
                     part.span,
                 )
                 return None
+        typed = list(folded_alike(*typed))
         branches = tuple(zip(cast("list[Expression]", conditions), typed[:-1], strict=True))
         below = [*cast("list[Expression]", conditions), *typed]
         return Case(

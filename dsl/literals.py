@@ -102,6 +102,11 @@ def network_range(spelling: str) -> tuple[int, int] | None:
     return base + int(network.network_address), base + int(network.broadcast_address)
 
 
+def is_ipv4(address: int) -> bool:
+    """Whether this is an IPv4 address, as it is held among the 128-bit ones."""
+    return IPV4_BASE <= address < IPV4_END
+
+
 def of_one_version(covered: tuple[int, int]) -> tuple[tuple[int, int], ...]:
     """The range without the IPv4 addresses that are merely held inside it, as in `::/64`."""
     low, high = covered

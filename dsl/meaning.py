@@ -30,7 +30,9 @@ from tidegate.dsl.types import Bounds, Type
 Definitions = Mapping[str, Feature | Label]
 """What is written out where its name is read; features and labels share one set of names."""
 
-_LEFT_OUT = {"span", "models", "bounds", "can_be_missing", "can_fail", "type"}
+_LEFT_OUT = {
+    "span", "models", "bounds", "can_be_missing", "can_fail", "type", "coarse", "folded",
+}  # fmt: skip
 
 
 def meaning_hash(rule: Rule, defined: Definitions) -> str:

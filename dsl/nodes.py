@@ -66,6 +66,8 @@ def field_input(field: Field, span: Span) -> Input:
         bounds=bounds,
         can_be_missing=field.optional,
         can_fail=field.optional,
+        coarse=field.coarse,
+        folded=field.folded,
     )
 
 

@@ -51,11 +51,14 @@ class Input(Expression):
     """A value that comes with the event: looked up by `name` in its `Situation`.
 
     `source` says where from. A label stands only in the `where` and the operand of a feature.
-    For `amount.original` and `amount.currency` the name holds the dot.
+    For `amount.original` and `amount.currency` the name holds the dot. `coarse` and `folded` say
+    what the door makes of a field's value.
     """
 
     name: str
     source: Literal["field", "feature", "score", "label"]
+    coarse: tuple[int, int] | None = field(default=None, compare=False)
+    folded: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,6 +343,12 @@ class Field:
     coarse: tuple[int, int] | None = None
     folded: bool = False
     lenient: bool = False
+
+    @property
+    def form(self) -> str:
+        """The form of its values in the language's words; others never equal them."""
+        coarse = f" coarse /{self.coarse[0]} /{self.coarse[1]}" if self.coarse else ""
+        return f"{self.type}{coarse}{' folded' if self.folded else ''}"
 
 
 Aggregate = Literal[

@@ -209,6 +209,30 @@ def test_capitals_on_a_list_for_a_folded_field_are_said(tmp_path: Path) -> None:
     assert codes(read(write_policy(tmp_path, as_sent))) == []
 
 
+def test_capitals_are_said_behind_a_let_and_a_function_too(tmp_path: Path) -> None:
+    """A let would hide from the warning what it names."""
+    changes: dict[str, str | bytes | None] = {
+        "policy.tide": POLICY + "  mail text folded\n",
+        "mail.tide": 'list mails of text from "mails.csv"\nlet named = mail\n'
+        "rule mail_a version 1\n  when named in mails\n  then review because far\n"
+        "rule mail_b version 1\n  when lower(id) in mails\n  then review because far\n",
+        "mails.csv": "value\nMail.Example\npost.example\n",
+    }
+    loaded = read(write_policy(tmp_path, changes))
+    assert codes(loaded) == ["TG708", "TG708"]
+    assert "never match `named`" in loaded.rendered()
+
+
+def test_a_listed_network_that_is_finer_than_a_rounded_address_is_said(tmp_path: Path) -> None:
+    """A single address would be listed, and match nobody or its whole network."""
+    changes = {"policy.tide": POLICY.replace("ip_address ip?", "ip_address ip? coarse /24 /48")}
+    loaded = read(write_policy(tmp_path, changes))
+    assert codes(loaded) == ["TG709"]
+    assert "1 of the networks of list `networks` are smaller" in loaded.rendered()
+    wide = {**changes, "lists/networks.csv": "192.0.2.0/24\n2001:db8::/48\n"}
+    assert codes(read(write_policy(tmp_path, wide))) == []
+
+
 # --- the hash ---
 
 
