@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tidegate.dsl.diagnostics import Diagnostic, nearest
+from tidegate.dsl.diagnostics import Diagnostic, nearest, visible
 from tidegate.dsl.source import Source, Span
 
 MAX_DATA_BYTES = 256 * 2**20
@@ -29,6 +29,14 @@ def relative(path: Path, folder: Path) -> str:
 def read_source(path: Path, folder: Path) -> Source | Diagnostic:
     """The text of a rule file, or why it is no text."""
     name = relative(path, folder)
+    if not name.isprintable():
+        shown = visible(name)
+        return Diagnostic(
+            "TG182",
+            "the name of this file holds characters that cannot be read",
+            Span(shown, 0, 0),
+            "rename the file; its name is a part of the policy",
+        )
     if not path.resolve().is_relative_to(folder.resolve()):
         return _outside(name, Span(name, 0, 0))
     try:
@@ -49,6 +57,14 @@ def read_source(path: Path, folder: Path) -> Source | Diagnostic:
 
 def data_file(folder: Path, named: str, place: Span) -> Path | Diagnostic:
     """The file that a declaration names, inside the folder and nowhere else."""
+    try:
+        return _data_file(folder, named, place)
+    except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
+        why = getattr(error, "strerror", None) or "its links lead in a circle"
+        return Diagnostic("TG704", f"the file cannot be read: {why.lower()}", place)
+
+
+def _data_file(folder: Path, named: str, place: Span) -> Path | Diagnostic:
     inside = folder.resolve()
     path = (inside / named).resolve() if named and not Path(named).is_absolute() else None
     if path is None or not path.is_relative_to(inside):

@@ -1,5 +1,6 @@
 """A folder becomes a policy, or every reason why not in one run."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,24 @@ def test_a_path_stays_in_the_folder(tmp_path: Path, named: str, code: str) -> No
     folder = write_policy(tmp_path / "shop", {"rules/rules.tide": changed})
     (folder / "lists" / "link.csv").symlink_to(tmp_path / "outside.csv")
     assert codes(read(folder)) == [code]
+
+
+def test_a_file_that_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
+    """A name that no file can have, or a link to itself, would end in a traceback."""
+    for number, named in enumerate(("a" * 5000, "lists/circle.csv")):
+        text = RULES.replace("lists/blocked.csv", named)
+        folder = write_policy(tmp_path / str(number), {"rules/rules.tide": text})
+        (folder / "lists/circle.csv").symlink_to("circle.csv")
+        assert codes(read(folder)) == ["TG704"]
+
+
+def test_a_rule_file_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Its name is a part of the hash, and there would be no bytes for it."""
+    folder = write_policy(tmp_path)
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.tide")).write_text("# nothing\n")
+    loaded = read(folder)
+    assert codes(loaded) == ["TG182"]
+    loaded.rendered().encode()
 
 
 def test_a_missing_file_gets_its_neighbour_named(tmp_path: Path) -> None:
