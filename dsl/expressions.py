@@ -16,6 +16,7 @@ from typing import Any, cast
 from tidegate.dsl import conditions, ranges, tree
 from tidegate.dsl.countries import COUNTRIES
 from tidegate.dsl.diagnostics import Diagnostic, Severity, nearest
+from tidegate.dsl.extents import Extents
 from tidegate.dsl.literals import Wrong, read_literal
 from tidegate.dsl.nodes import (
     OPERATORS,
@@ -58,13 +59,7 @@ from tidegate.dsl.types import (
     Kind,
     Type,
 )
-from tidegate.dsl.unknowns import children
 from tidegate.dsl.zones import Zone
-
-MAX_LET_DEPTH = 100
-"""How deep a let may nest once the lets that it reads are written out."""
-MAX_SIZE = 10_000
-"""How many nodes an expression may have once its lets are written out."""
 
 
 class Typer:
@@ -78,6 +73,7 @@ class Typer:
         self.fields: dict[str, dict[str, Field]] = {}
         self.params: dict[str, Param] = {}
         self.find_feature: Callable[[str], Feature | None] = lambda _: None
+        self._extents = Extents(names.lets)
         self._lets: dict[tuple[str, str], LetRef | None] = {}
         self._open: list[str] = []
 
@@ -226,31 +222,32 @@ class Typer:
             return None
         if key not in self._lets:
             self._open.append(name)
-            declared = self.names.lets[name]
-            body = self.value(declared.value, event) if declared.value is not None else None
+            self._lets[key] = self._let_reference(name, event)
             self._open.pop()
-            self._lets[key] = self._let_reference(name, body, declared.name.span)
         found = self._lets[key]
         return None if found is None else replace(found, span=span)
 
-    def _let_reference(self, name: str, body: Expression | None, span: Span) -> LetRef | None:
-        if body is None:
-            return None
-        size, depth = self._extent(body)
-        if size > MAX_SIZE or depth > MAX_LET_DEPTH:
-            much = f"more than {MAX_SIZE:,} parts" if size > MAX_SIZE else f"{depth} levels"
+    def _let_reference(self, name: str, event: str) -> LetRef | None:
+        declared = self.names.lets[name]
+        excess = self._extents.excess(name)
+        if excess is not None:
             self.error(
                 "TG312",
-                f"let `{name}` grows to {much} once the lets it reads are written out",
-                span,
+                f"let `{excess.name}` grows to {excess.much} once the lets it reads are written "
+                "out",
+                self.names.lets[excess.name].name.span,
                 "read each let once, and fewer behind each other",
             )
+        if excess is not None or declared.value is None:
+            return None
+        body = self.value(declared.value, event)
+        if body is None:
             return None
         return LetRef(
             name=name,
             body=body,
             type=body.type,
-            span=span,
+            span=declared.name.span,
             models=body.models,
             bounds=body.bounds,
             can_be_missing=body.can_be_missing,
@@ -259,15 +256,6 @@ class Typer:
     def lets_read(self) -> set[str]:
         """The names of the lets that something has read so far."""
         return {name for _, name in self._lets}
-
-    def _extent(self, node: Expression) -> tuple[int, int]:
-        """How many parts an expression has and how deep it nests, lets written out."""
-        total, deepest, stack = 0, 0, [(node, 1)]
-        while stack and total <= MAX_SIZE:
-            found, depth = stack.pop()
-            total, deepest = total + 1, max(deepest, depth)
-            stack.extend((child, depth + 1) for child in children(found))
-        return total, deepest
 
     def _feature(self, name: str, event: str, span: Span) -> Expression | None:
         feature = self.find_feature(name)

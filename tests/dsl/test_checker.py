@@ -165,6 +165,32 @@ def test_an_expression_carries_the_models_it_depends_on_through_lets() -> None:
     assert found.when.models == {"weak", "lenient_one"}
 
 
+@pytest.mark.parametrize("body", ["min({}, 5)", "case when {} > 1 then 1 else 2 end", "{}"])
+@pytest.mark.parametrize("length", [300, 1_000])
+def test_a_chain_of_lets_is_measured_before_anything_recurses(body: str, length: int) -> None:
+    """A long chain would end in a traceback, or in an error for each of its lets."""
+    chain = [f"let l{i} = {body.format(f'l{i - 1}')}" for i in range(1, length + 1)]
+    text = f"rule example version 1 when l{length} > 3 then review because odd"
+    result = checked(PREAMBLE, "\n".join(["let l0 = wide", *chain, text]))
+    errors = [d for d in result.diagnostics if d.severity.value == "error"]
+
+    assert [d.code for d in errors] == ["TG312"]
+    assert "levels once the lets it reads are written out" in errors[0].message
+
+
+def test_a_let_that_reads_another_twice_is_measured_as_it_is_worked_out() -> None:
+    """What doubles would be counted once, and the check of what it grows to never end."""
+    chain = [
+        f"let l{i} = case when l{i - 1} between 1 and 5 then 1 else 2 end" for i in range(1, 14)
+    ]
+    result = checked(PREAMBLE, "\n".join(["let l0 = wide", *chain]))
+
+    found = [d.message for d in result.diagnostics if d.code == "TG312"]
+    assert [message.split(" once")[0] for message in found] == [
+        "let `l11` grows to more than 10,000 parts"
+    ]
+
+
 def test_every_error_of_a_policy_comes_in_one_run() -> None:
     """An analyst would repair one error to see the next."""
     text = "\n".join(
