@@ -142,7 +142,7 @@ class _Policy:
         self.typer = typer
         self.names = typer.names
         self._features: dict[str, Feature | None] = {}
-        self._checking: set[str] = set()
+        self._checking: list[str] = []
 
     def program(self) -> Program:
         typer, names = self.typer, self.names
@@ -199,10 +199,18 @@ class _Policy:
                 "TG207", f"feature `{name}` refers to itself", self.names.features[name].name.span
             )
             return None
+        if self._checking:
+            self.typer.error(
+                "TG605",
+                f"a feature reads the counted event's own fields and its label; `{name}` is a "
+                "feature",
+                self.names.features[self._checking[-1]].span,
+            )
+            return None  # a chain of them is not followed
         if name not in self._features:
-            self._checking.add(name)
+            self._checking.append(name)
             self._features[name] = check_feature(self.typer, self.names.features[name])
-            self._checking.discard(name)
+            self._checking.pop()
         return self._features[name]
 
     def _results(self, declared: tree.StepUpDeclaration) -> dict[str, Actions]:

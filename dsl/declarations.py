@@ -386,11 +386,11 @@ def _labels_read(
     """The labels that a feature reads; what else it must not read is reported."""
     labels: set[str] = set()
     for node in (n for part in parts for n in walk(part) if isinstance(n, Input)):
-        if node.source in ("feature", "score"):
+        if node.source == "score":
             typer.error(
                 "TG605",
                 f"a feature reads the counted event's own fields and its label; `{node.name}` "
-                f"is a {node.source}",
+                "is a score",
                 declared.span,
             )
         if node.source == "label":

@@ -178,6 +178,18 @@ def test_a_chain_of_lets_is_measured_before_anything_recurses(body: str, length:
     assert "levels once the lets it reads are written out" in errors[0].message
 
 
+def test_a_chain_of_features_is_not_followed() -> None:
+    """Features that read features through lets would end in a traceback."""
+    links = [
+        f"let l{i} = f{i} > 1\nfeature f{i - 1} = count of pay by card over 1h where l{i}"
+        for i in range(1, 300)
+    ]
+    result = checked(PREAMBLE, "\n".join([*links, "feature f299 = count of pay by card over 1h"]))
+
+    errors = [d for d in result.diagnostics if d.severity.value == "error"]
+    assert [d.code for d in errors] == ["TG605"] * 299
+
+
 def test_a_let_that_reads_another_twice_is_measured_as_it_is_worked_out() -> None:
     """What doubles would be counted once, and the check of what it grows to never end."""
     chain = [
