@@ -13,7 +13,7 @@ BENCH := $(VENV)/.bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench fuzz-language clean
+.PHONY: help demo test check bench handbook fuzz-language clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ check: $(TEST) ## lint, formatting, types and import contracts
 
 bench: $(BENCH) ## measure against the hand-written baselines
 	@$(BIN)/python -m bench
+
+handbook: $(BENCH) ## every payment of the Handbook, lived online and dry run (../shared)
+	@$(BIN)/python -m bench.handbook_online
 
 fuzz-language: $(TEST) ## search longer for a disagreement in the language (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_language --scale $(SCALE)

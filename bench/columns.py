@@ -211,8 +211,8 @@ Counts = list[tuple[int, int]]
 
 def count_ours(evaluator: ColumnEvaluator, batch: Batch) -> Counts:
     """Per rule, fired and unknown."""
-    masks = evaluator.evaluate(batch)
-    return list(zip(masks.fired_counts(), masks.unknown_counts(), strict=True))
+    counts = evaluator.count(batch)
+    return list(zip(counts.fired, counts.unknown, strict=True))
 
 
 def count_polars(query: pl.LazyFrame) -> Counts:

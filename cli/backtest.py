@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.files import keep
-from tidegate.cli.inputs import STDIN, PolicyFolder, load
+from tidegate.cli.inputs import AsJson, PolicyFolder, load
 from tidegate.cli.output import ExitCode, Stop, console_of, counted, say
 
 if TYPE_CHECKING:
@@ -33,15 +33,14 @@ def backtest(
     limit: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="ROWS", show_default=False, help="Decide only the first so many rows."
+            metavar="ROWS", show_default=False, help="Decide only the first so many rows."
         ),
     ] = None,
-    as_json: Annotated[
-        str,
-        typer.Option(
-            "--json", metavar="OUT", help="Write the result as JSON as well; `-` prints it instead."
-        ),
-    ] = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Keep the result as JSON as well."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run a policy over a history.
 
@@ -51,18 +50,20 @@ def backtest(
     from tidegate.simulation.mapping import MappingError
     from tidegate.simulation.report import to_json
 
+    if limit is not None and limit < 1:
+        raise typer.BadParameter("decide one row at least", param_hint="'--limit'")
     loaded = load(policy)
     try:
         with progress_bar() as progress:
             result = run_backtest(loaded, mapping, progress=progress, limit=limit)
     except MappingError as error:
         raise history_refused(error) from None
-    if as_json == STDIN:
-        say(to_json(result))
-        return
+    if out is not None:
+        keep(out, f"{to_json(result)}\n".encode())
     if as_json:
-        keep(Path(as_json), f"{to_json(result)}\n".encode())
-    _say(result)
+        say(to_json(result))
+    else:
+        _say(result)
 
 
 def _say(result: BacktestResult) -> None:

@@ -91,10 +91,13 @@ def _object(path: str) -> dict[str, Any]:
 
 def _scores(given: dict[str, Any]) -> dict[str, str]:
     """The scores as texts; that one of them is no score is for the engine to record."""
+    from tidegate.engine.event import shown_name
+
     for name, score in given.items():
         if isinstance(score, bool) or not isinstance(score, str | int | Decimal):
             raise bad_input(
-                f"score `{name}` is no number", 'write 0.91, "unavailable" or "abstained"'
+                f"score `{shown_name(name)}` is no number",
+                'write 0.91, "unavailable" or "abstained"',
             )
     return {name: str(score) for name, score in given.items()}
 

@@ -22,7 +22,8 @@ def check(policy: PolicyFolder, mapping: MappingFile, as_json: AsJson = False) -
 
     Shows how each column is read and every row that cannot be.
 
-    Bad rows end it with exit code 3; a dry run leaves them out and says so.
+    Bad rows end it with exit code 3, and so does a history of which no row is taken in; a dry run
+    leaves bad rows out and says so.
     """
     from tidegate.simulation.mapping import MappingError
     from tidegate.simulation.preview import SCHEMA, preview
@@ -40,7 +41,7 @@ def check(policy: PolicyFolder, mapping: MappingFile, as_json: AsJson = False) -
         say_json({"schema": SCHEMA, **fields})
     else:
         say("\n".join(_lines(found)))
-    raise typer.Exit(ExitCode.BAD_INPUT if found.bad else ExitCode.FINE)
+    raise typer.Exit(ExitCode.BAD_INPUT if found.bad or not found.accepted else ExitCode.FINE)
 
 
 def _lines(found: HistoryPreview) -> Iterator[str]:
@@ -48,7 +49,10 @@ def _lines(found: HistoryPreview) -> Iterator[str]:
 
     if found.history:
         yield found.history
-    yield f"{format_time(found.start_us)} to {format_time(found.end_us)}"
+    if found.accepted:
+        yield f"{format_time(found.start_us)} to {format_time(found.end_us)}"
+    else:
+        yield "error: no row was taken in"
     for source in found.sources:
         yield ""
         yield from _source(source)
@@ -67,6 +71,8 @@ def _source(source: SourcePreview) -> Iterator[str]:
     if source.outcomes:
         listed = ", ".join(f"{outcome.rows:,} {outcome.name}" for outcome in source.outcomes)
         yield f"  outcome at the time: {listed}"
+    if source.after_end:
+        yield f"  {counted(source.after_end, 'row')} after the history's `end` left out"
     if source.copies:
         yield f"  {counted(source.copies, 'later copy', 'later copies')} of a key left out"
     if source.ties:
@@ -100,7 +106,9 @@ def _bad(source: SourcePreview) -> Iterator[str]:
         return
     yield f"  error: {counted(source.bad, 'bad row')}"
     for fault in source.faults:
-        yield f"    {fault.rows:>10,}  {fault.field or 'the row'}: {fault.code}"
+        yield f"    {fault.rows:>10,}  {fault.said}"
+        if fault.help:
+            yield f"{'':14}  help: {fault.help}"
     for row in source.named[:BAD_ROWS_SHOWN]:
         key = f" ({row.key})" if row.key else ""
         yield f"    {row.file} row {row.row}{key}: {', '.join(row.faults)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,7 +83,8 @@ def read_object(path: str) -> dict[str, Any]:
     try:
         value = json.loads(
             content.decode(),
-            parse_float=Decimal,
+            parse_float=_decimal,
+            parse_int=_whole,
             parse_constant=_no_constant,
             object_pairs_hook=_once_each,
         )
@@ -99,6 +100,20 @@ def read_object(path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise bad_input(f"{_shown(path)} is no JSON object")
     return value
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("the exponent of a number is too large") from None
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("a number has too many digits") from None
 
 
 def _no_constant(name: str) -> object:
@@ -124,14 +139,15 @@ def read_record(path: str) -> Record:
 
 def managed_lists(policy: Policy, given: Mapping[str, Any]) -> dict[str, ListContent | None]:
     """The contents of managed lists; null, and a list that is not given, cannot be read."""
-    from tidegate.dsl.diagnostics import nearest
+    from tidegate.engine.event import unknown_name
     from tidegate.rules.tables import content_of
 
     managed = {d.name: d for d in policy.program.lists if not d.path}
     contents: dict[str, ListContent | None] = dict.fromkeys(managed)
     for name, values in given.items():
         if name not in managed:
-            raise bad_input(f"no managed list is called `{name}`", nearest(name, managed))
+            unknown = unknown_name("managed list", name, managed)
+            raise bad_input(unknown.message, unknown.help)
         if values is None:
             continue
         if not isinstance(values, list):

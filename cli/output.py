@@ -129,8 +129,7 @@ class Commands(TyperGroup):
 
 
 def _tell(stop: Stop, as_json: object) -> None:
-    # `backtest --json` takes a file; only `-` is standard output.
-    if as_json is True or as_json == "-":
+    if as_json is True:
         say_json(stop.as_json())
     complain(stop.as_text())
 

@@ -31,6 +31,7 @@ def check_actions(typer: Typer, actions: tree.ActionList | None) -> Actions | No
     before = len(typer.problems)
     asks: list[Ask] = []
     tags: list[str] = []
+    tag_reasons: list[tuple[str, str]] = []
     advice: list[Advice] = []
     added: list[Constant] = []
     points_reasons: list[str] = []
@@ -39,6 +40,7 @@ def check_actions(typer: Typer, actions: tree.ActionList | None) -> Actions | No
         match action.verb:
             case "tag":
                 tags.append(cast("tree.Literal", action.value).spelling)
+                tag_reasons += [(tags[-1], reason)] if reason else []
             case "points":
                 added += _points(typer, action)
                 points_reasons += [reason] if reason else []
@@ -54,6 +56,7 @@ def check_actions(typer: Typer, actions: tree.ActionList | None) -> Actions | No
         points=sum(cast("int", one.value) for one in added),
         points_reasons=tuple(sorted(points_reasons)),
         tags=tuple(sorted(set(tags))),
+        tag_reasons=tuple(sorted(set(tag_reasons))),
         advice=tuple(sorted(advice, key=lambda a: a.name)),
         points_params=tuple(sorted((a for a in added if a.param), key=lambda a: a.param)),
     )

@@ -2,9 +2,11 @@
 
 A card number is 13 to 19 digits with the prefix and length of a brand and a right Luhn digit. The
 digits may be of any script (full-width ones, say) and may have spaces, dashes or invisible
-characters between them. Where the digits come in groups, any run of whole groups counts, so a
-number is found with an expiry date behind it; a group itself is never cut, so a long order number
-does not match by a piece of it. Percent-encoded and base64 text is looked at decoded, too.
+characters between them. Dots, slashes and underscores count where the same one joins three groups
+or more: 40.712776 is a number, and so is what follows it. Where the digits come in groups, any run
+of whole groups counts, so a number is found with an expiry date behind it; a group itself is never
+cut, so a long order number does not match by a piece of it. Percent-encoded and base64 text is
+looked at decoded, too.
 
 Nothing here returns, keeps or prints a value: only where one was found.
 """
@@ -22,6 +24,7 @@ from unicodedata import normalize
 
 _BETWEEN = r"[\s\-\u00ad\u2010-\u2015\u200b-\u200f\u2060\u2212\ufe58\ufeff]"
 _RUN = re.compile(rf"\d(?:{_BETWEEN}{{0,3}}\d){{12,}}")
+_JOINED = tuple(re.compile(rf"(?<!\d)\d++(?:\s?{mark}\s?\d++){{2,}}") for mark in (r"\.", "/", "_"))
 _GROUP = re.compile(r"\d+")
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{18,}={0,2}")
@@ -145,7 +148,11 @@ def _holds_in_number(value: object) -> bool:
 
 
 def _holds(text: str) -> bool:
-    return any(_run_holds(match.group(), _before(text, match)) for match in _RUN.finditer(text))
+    return any(
+        _run_holds(match.group(), _before(text, match))
+        for pattern in (_RUN, *_JOINED)
+        for match in pattern.finditer(text)
+    )
 
 
 def _before(text: str, match: re.Match[str]) -> str:

@@ -95,7 +95,8 @@ def _actions(actions: Actions) -> Any:
     return [
         [[a.ladder, int(a.rung), a.reason, a.step_up, a.exemption] for a in actions.asks],
         [actions.fixed_points, *map(_param, actions.points_params)],
-        list(actions.points_reasons), list(actions.tags),
+        list(actions.points_reasons),
+        [*actions.tags, *map(list, actions.tag_reasons)],
         [
             [a.name, _param(a.param) if a.param else a.value, _type(a.type), a.reason]
             for a in actions.advice

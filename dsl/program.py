@@ -301,12 +301,16 @@ class Actions:
 
     `points_params` are the params in that sum; `fewest_points` is what it may be at least, whatever
     values a release gives them.
+
+    `tag_reasons` pairs a tag with a reason for it. Only what is asked for on a ladder gives the
+    outcome its reasons; those of points, tags and advice are for explanations.
     """
 
     asks: tuple[Ask, ...] = ()
     points: int = 0
     points_reasons: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    tag_reasons: tuple[tuple[str, str], ...] = ()
     advice: tuple[Advice, ...] = ()
     points_params: tuple[Constant, ...] = ()
 

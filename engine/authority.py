@@ -12,7 +12,7 @@ take asks away, a rung that nobody reaches unmasked needs no second look (`Clamp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tidegate.dsl.program import (
@@ -105,6 +105,11 @@ class Rung:
     then: int
     unknown: int
 
+    @property
+    def askers(self) -> int:
+        """The rules that may ask for this rung or a higher one."""
+        return self.then | self.unknown
+
     def asked(self, evaluation: Evaluation, acting: int) -> bool:
         """Whether a rule among `acting` asks for this rung or a higher one."""
         return bool((evaluation.fired & self.then | evaluation.unknown & self.unknown) & acting)
@@ -115,8 +120,9 @@ class Authority:
     """Everything about deciding one event type that does not depend on the event.
 
     `ladders` holds, in the order of `LADDERS`, the rungs that anybody can ask for, highest first.
-    `advisers` are the rules that advise, `points_readers` those that read points. `quiet` is what
-    comes out where no rule is heard and every model answered.
+    `taggers` are the rules that tag, `advisers` those that advise, `points_readers` those that read
+    points. `ranks` are those of the step_ups. `quiet` is what comes out where no rule is heard and
+    every model answered.
 
     Results are remembered by what they depend on: the unmasked evaluation, the models' answers,
     the standing. Where that does not settle it, the entry names the models to clamp next, and
@@ -130,8 +136,10 @@ class Authority:
     ladders: tuple[tuple[Rung, ...], ...]
     unclamped: Clamp
     advising: Clamp
+    taggers: int
     advisers: int
     points_readers: int
+    ranks: Mapping[str, int]
     use_conditions: tuple[tuple[int, Expression], ...]
     all_ok: Mapping[str, ScoreStatus]
     quiet: Settled
@@ -231,8 +239,10 @@ def authority(program: Program, event: EventType) -> Authority:
         ladders=tuple(_rungs(program, event, models, ladder) for ladder in LADDERS),
         unclamped=_clamp(event, models, NOBODY),
         advising=_clamp(event, models, adviseless),
+        taggers=_bits(event, lambda r: bool(r.then.tags or (r.unknown and r.unknown.tags))),
         advisers=_bits(event, lambda r: bool(r.then.advice or (r.unknown and r.unknown.advice))),
         points_readers=_bits(event, lambda r: r.reads_points),
+        ranks={step_up.name: step_up.rank for step_up in program.step_ups},
         use_conditions=tuple(
             (1 << i, m.use_when) for i, m in enumerate(models) if m.use_when is not None
         ),
@@ -328,6 +338,42 @@ def _covers(then: Actions, unknown: Actions | None) -> bool:
 # --- one event ---------------------------------------------------------------------------------
 
 
+def acts(event: EventType, found: Evaluation, acting: int) -> Iterator[tuple[int, Rule, Actions]]:
+    """Every acting rule that is true or unknown: its bit, the rule and what it does, in order."""
+    bits = (found.fired | found.unknown) & acting
+    while bits:
+        bit = bits & -bits
+        bits ^= bit
+        rule = event.rules[bit.bit_length() - 1]
+        actions = rule.then if found.fired & bit else rule.unknown
+        if actions is not None:
+            yield bit, rule, actions
+
+
+def overreaching(
+    rung: tuple[Ladder, int],
+    acting: Sequence[tuple[int, Rule, Actions]],
+    answered: Iterable[Model],
+    abstained: Iterable[Model],
+) -> tuple[str, ...]:
+    """The models that stood behind a rung above their ceiling, by name.
+
+    A model that answered did so where a rule that asks for the rung reads it, or one that adds to
+    the points read there; one that abstained by what it asks or adds itself.
+    """
+    asking = [rule for _, rule, actions in acting if _reaches(actions, *rung)]
+    by_points = any(rule.reads_points for rule in asking)
+    adding = [rule for _, rule, actions in acting if by_points and actions.points > 0]
+    read = NOBODY.union(*(rule.models for rule in (*asking, *adding)))
+    behind = [model for model in answered if model.name in read]
+    for model in abstained:
+        own = model.unavailable
+        if _reaches(own, *rung) or (by_points and own.points > 0):
+            behind.append(model)
+    ladder, height = rung
+    return tuple(sorted(model.name for model in behind if model.ceiling(ladder) < height))
+
+
 @dataclass(frozen=True, slots=True)
 class _Won:
     """A rung that its own evaluation reached."""
@@ -345,7 +391,8 @@ class _Settlement:
     """One decision under way.
 
     `clamped` keeps the evaluations that were needed, in that order; `is_singular` once the event
-    itself was looked at, so that the result holds for it alone.
+    itself was looked at, so that the result holds for it alone. `silent` are the models that are
+    used here and gave no score, each with whether it abstained.
     """
 
     authority: Authority
@@ -356,6 +403,17 @@ class _Settlement:
     absent: int
     clamped: dict[frozenset[str], Evaluation]
     is_singular: bool = False
+    silent: tuple[tuple[Model, bool], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Look once which models said nothing: mostly none, and each rung asks."""
+        bits = self.unavailable | self.abstained
+        if bits:
+            self.silent = tuple(
+                (model, bool(self.abstained >> index & 1))
+                for index, model in enumerate(self.authority.models)
+                if bits >> index & 1
+            )
 
     @property
     def abstained(self) -> int:
@@ -381,7 +439,7 @@ class _Settlement:
         outcome = outcome_of(
             levels,
             {ladder: asks for ladder, (_, asks) in winners.items()},
-            self._step_up_ranks(),
+            self.authority.ranks,
             tags=self._tags(live),
             advice=self._advice(live),
             points=self.unmasked.points,
@@ -434,17 +492,18 @@ class _Settlement:
         evaluation_of: Callable[[Clamp], Evaluation],
     ) -> _Won | None:
         for rung in rungs:
-            if rung.clamp.only_lowers and not self._asked(rung, unmasked, acting):
+            asked = self._asked(rung, unmasked, acting)
+            if rung.clamp.only_lowers and not asked:
                 continue
             evaluation = evaluation_of(rung.clamp)
-            if self._asked(rung, evaluation, acting):
+            if evaluation is not unmasked:
+                asked = self._asked(rung, evaluation, acting)
+            if asked:
                 return _Won(rung, evaluation)
         return None
 
     def _asked(self, rung: Rung, evaluation: Evaluation, acting: int) -> bool:
-        return rung.asked(evaluation, acting) or any(
-            ask.rung >= rung.rung for ask in self._model_asks(rung.ladder)
-        )
+        return rung.asked(evaluation, acting) or self._models_ask(rung)
 
     def _levels(self, climb: _Climb) -> Levels:
         disposition, authentication, review = climb
@@ -456,47 +515,44 @@ class _Settlement:
         )
 
     def _capped(self, climb: _Climb, levels: Levels, live: int) -> Iterator[Capped]:
+        # Where nothing was clamped, whoever asked was heard.
+        if not (self.clamped or self.abstained):
+            return
         for rungs, won in zip(self.authority.ladders, climb, strict=True):
             top = next((rung for rung in rungs if self._wanted(rung, live)), None)
             if top is None or (won is not None and won.rung.rung >= top.rung):
                 continue
             if levels.name(top.ladder) != top.name:
-                heard = ~(self.outside | self.unavailable)
-                models = (m for i, m in enumerate(self.authority.models) if heard >> i & 1)
-                names = (m.name for m in models if m.ceiling(top.ladder) < top.rung)
-                yield Capped(top.ladder, top.name, tuple(names))
+                yield Capped(top.ladder, top.name, self._overreaching(top, live))
+
+    def _overreaching(self, rung: Rung, live: int) -> tuple[str, ...]:
+        silent = self.outside | self.unavailable | self.abstained
+        acting = tuple(acts(self.authority.event, self.unmasked, live))
+        answered, abstained = self._models(~silent), self._models(self.abstained)
+        return overreaching((rung.ladder, rung.rung), acting, answered, abstained)
+
+    def _models(self, bits: int) -> Iterator[Model]:
+        return (m for i, m in enumerate(self.authority.models) if bits >> i & 1)
 
     def _wanted(self, rung: Rung, live: int) -> bool:
         """Whether somebody asks for the rung or a higher one, authority aside."""
-        return rung.asked(self.unmasked, live) or any(
-            ask.rung >= rung.rung for ask in self._model_asks(rung.ladder, capped=False)
-        )
+        return rung.asked(self.unmasked, live) or self._models_ask(rung, capped=False)
 
     # actions
 
+    def _models_ask(self, rung: Rung, capped: bool = True) -> bool:
+        """Whether an absent model asks for the rung or a higher one."""
+        return bool(self.silent) and any(
+            ask.rung >= rung.rung for ask in self._model_asks(rung.ladder, capped)
+        )
+
     def _model_asks(self, ladder: Ladder, capped: bool = True) -> Iterator[Ask]:
         """What absent models' `if unavailable` asks; an abstention only within its ceiling."""
-        for model, abstained in self._absent_models():
+        for model, abstained in self.silent:
             for ask in model.unavailable.asks:
                 allowed = not (abstained and capped) or ask.rung <= model.ceiling(ladder)
                 if ask.ladder == ladder and allowed:
                     yield ask
-
-    def _absent_models(self) -> Iterator[tuple[Model, bool]]:
-        for index, model in enumerate(self.authority.models):
-            if (self.unavailable | self.abstained) >> index & 1:
-                yield model, bool(self.abstained >> index & 1)
-
-    def _acts(self, evaluation: Evaluation, acting: int) -> Iterator[tuple[int, Actions]]:
-        """The bit and the actions of every acting rule that is true or unknown, in order."""
-        bits = (evaluation.fired | evaluation.unknown) & acting
-        while bits:
-            bit = bits & -bits
-            bits ^= bit
-            rule = self.authority.event.rules[bit.bit_length() - 1]
-            actions = rule.then if evaluation.fired & bit else rule.unknown
-            if actions is not None:
-                yield bit, actions
 
     def _winners(self, won: _Won, live: int) -> tuple[int, tuple[Ask, ...]]:
         """Who asks for the rung that was won: the rules' bits, and all asks.
@@ -507,7 +563,9 @@ class _Settlement:
         ladder, rung = won.rung.ladder, won.rung.rung
         asks = [
             (bit, ask)
-            for bit, actions in self._acts(won.evaluation, live)
+            for bit, _, actions in acts(
+                self.authority.event, won.evaluation, live & won.rung.askers
+            )
             for ask in actions.asks
             if ask.ladder == ladder and ask.rung >= rung
         ]
@@ -519,17 +577,16 @@ class _Settlement:
         return bits, tuple(ask for _, ask in exact)
 
     def _tags(self, live: int) -> tuple[str, ...]:
-        tags = {tag for _, actions in self._acts(self.unmasked, live) for tag in actions.tags}
-        tags.update(tag for model, _ in self._absent_models() for tag in model.unavailable.tags)
+        acting = acts(self.authority.event, self.unmasked, live & self.authority.taggers)
+        tags = {tag for _, _, actions in acting for tag in actions.tags}
+        tags.update(tag for model, _ in self.silent for tag in model.unavailable.tags)
         return tuple(sorted(tags))
 
     def _advice(self, live: int) -> tuple[tuple[str, Value], ...]:
-        advice = [
-            one
-            for _, actions in self._acts(self._advising_evaluation(), live)
-            for one in actions.advice
-        ]
-        for model, abstained in self._absent_models():
+        advising = live & self.authority.advisers
+        acting = acts(self.authority.event, self._advising_evaluation(), advising)
+        advice = [one for _, _, actions in acting for one in actions.advice]
+        for model, abstained in self.silent:
             if not abstained or "advise" in model.may:
                 advice += model.unavailable.advice
         return tuple(sorted({one.name: one.value for one in reversed(advice)}.items()))
@@ -550,8 +607,5 @@ class _Settlement:
         climb = self.climb(self.standing.live | shadow, self.evaluation_all_live)
         return outcome_of(self._levels(climb)).word
 
-    def _step_up_ranks(self) -> Mapping[str, int]:
-        return {step_up.name: step_up.rank for step_up in self.authority.program.step_ups}
-
     def _names(self, bits: int) -> tuple[str, ...]:
-        return tuple(m.name for i, m in enumerate(self.authority.models) if bits >> i & 1)
+        return tuple(m.name for m in self._models(bits))

@@ -53,9 +53,16 @@ def all_rows(rows: int) -> Bits:
     return pack(np.ones(rows, np.bool_))
 
 
+def holds_any(bits: Bits) -> bool:
+    """Whether a mask holds a row at all."""
+    return bool(np.count_nonzero(bits))
+
+
 def count_rows(bits: Bits) -> int:
     """How many rows a mask holds."""
-    return int(np.bitwise_count(bits).sum())
+    whole = bits.size & -8
+    count = int(np.bitwise_count(bits[:whole].view(np.uint64)).sum(dtype=np.int64))
+    return count + int(np.bitwise_count(bits[whole:]).sum(dtype=np.int64))
 
 
 def codes_of(index: Mapping[Value, int], values: Iterable[Value]) -> Codes:

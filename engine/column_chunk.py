@@ -19,9 +19,17 @@ import numpy as np
 
 from tidegate.dsl.types import Value
 from tidegate.engine.column_arithmetic import Vector
-from tidegate.engine.column_batch import Batch, Bits, Flags, Integers, all_rows, pack
+from tidegate.engine.column_batch import (
+    Batch,
+    Bits,
+    Flags,
+    Integers,
+    all_rows,
+    holds_any,
+    pack,
+)
 
-CHUNK_ROWS = 1 << 16
+CHUNK_ROWS = 1 << 17
 """A multiple of eight, so that a chunk's masks are whole bytes of the batch's."""
 EXPENSIVE = 8
 """A node of this cost is left out where no row asks for it any more."""
@@ -188,7 +196,7 @@ class Chunk:
         """Strong Kleene conjunction; later items are left out once no row can hold."""
         sure, possible = truth(items[0])
         for item in items[1:]:
-            if item.cost >= EXPENSIVE and not possible.any():
+            if item.cost >= EXPENSIVE and not holds_any(possible):
                 return self.none, self.none
             sure, possible = _both(truth(item), sure, possible)
         return sure, possible

@@ -25,12 +25,13 @@ from tidegate.dsl.program import (
     Disposition,
     EventType,
     Ladder,
+    Model,
     Program,
     Review,
 )
 from tidegate.dsl.types import Value
-from tidegate.engine.authority import clamped
-from tidegate.engine.column_batch import Batch, Bits, unpack
+from tidegate.engine.authority import acts, clamped, overreaching
+from tidegate.engine.column_batch import Batch, Bits, holds_any, unpack
 from tidegate.engine.column_chunk import CHUNK_ROWS, Binding, Chunk
 from tidegate.engine.columns import (
     ChunkEvaluation,
@@ -264,7 +265,7 @@ class OutcomeRow:
         """Rungs that were asked for and not allowed."""
         rungs = {ladder: int(rungs[self.row]) for ladder, rungs in self.columns.capped.items()}
         return tuple(
-            Capped(ladder, _rung_name(ladder, rung), tuple(self._without_authority(ladder, rung)))
+            Capped(ladder, _rung_name(ladder, rung), self._overreaching(ladder, rung))
             for ladder, rung in rungs.items()
             if rung != _NOBODY_ASKED
         )
@@ -295,11 +296,16 @@ class OutcomeRow:
             if places[self.row] >= 0:
                 yield name, self.columns.plan.advice[name][places[self.row]]
 
-    def _without_authority(self, ladder: Ladder, rung: int) -> Iterator[str]:
+    def _overreaching(self, ladder: Ladder, rung: int) -> tuple[str, ...]:
+        event, live = self.columns.plan.plan.event, self._mask(self.columns.live)
+        acting = tuple(acts(event, self.evaluation(), live))
+        return overreaching((ladder, rung), acting, self._models(0), self._models(ABSTAINED))
+
+    def _models(self, absent: int) -> Iterator[Model]:
+        """The models with this answer: 0, or why it was not read."""
         for plan in self.columns.plan.plan.models:
-            heard = self.columns.absent[plan.model.name][self.row] in (0, ABSTAINED)
-            if heard and plan.model.ceiling(ladder) < rung:
-                yield plan.model.name
+            if self.columns.absent[plan.model.name][self.row] == absent:
+                yield plan.model
 
     def _holds(self, bits: Bits) -> bool:
         return bool(bits[self.row // 8] >> (7 - self.row % 8) & 1)
@@ -365,7 +371,7 @@ class _Settlement:
             _assign(climb.top, wanted, rung.rung)
             asked = self._asked(rung)
             reached = self._union(asked.values()) & left
-            if reached.any():
+            if holds_any(reached):
                 left = left ^ reached
                 _assign(climb.rung, reached, rung.rung)
                 self._win(climb, rung.rung, reached, asked)
@@ -394,7 +400,7 @@ class _Settlement:
         above = reached & ~self._union(asked[place] for place in exact)
         for place, rows in asked.items():
             won = rows & (reached if place in exact else above)
-            if won.any():
+            if holds_any(won):
                 climb.won[place] = climb.won.get(place, self.chunk.none) | won
 
     def _union(self, masks: Iterable[Bits]) -> Bits:
@@ -514,7 +520,7 @@ def _words(disposition: Small, authentication: Small) -> Small:
 
 
 def _assign(target: npt.NDArray[np.signedinteger[Any]], rows: Bits, value: int) -> None:
-    if rows.any():
+    if holds_any(rows):
         np.putmask(target, unpack(rows, len(target)), value)
 
 

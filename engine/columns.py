@@ -30,6 +30,7 @@ from tidegate.engine.column_batch import (
     Flags,
     IntegerColumn,
     count_rows,
+    holds_any,
     is_coded,
     narrow,
     unpack,
@@ -295,7 +296,7 @@ class ChunkEvaluation:
             active = live | self.standing.shadow[index]
             sure, possible = sure & active, possible & active
         unknown = none if sure is possible else sure ^ possible
-        if not possible.any():
+        if not holds_any(possible):
             return RuleRows(none, none, none)
         if not plan.exceptions:
             return RuleRows(sure, unknown, none)
@@ -307,14 +308,16 @@ class ChunkEvaluation:
         return RuleRows(sure & acting, unknown & acting, possible & excepted)
 
     def _when(self, index: int, plan: RulePlan) -> Truth:
+        if plan.when.plain:
+            return self.chunk.truth(plan.when)
         clamp = self.plan.clamp_of(plan.rule, self.clamped)
         if not plan.when.points:
             return self._truth(plan.when, True, clamp, "")
         live = self.standing.live[index]
-        if not live.any():
+        if not holds_any(live):
             return self._truth(plan.when, True, clamp, "all")
         acting = self._truth(plan.when, True, clamp, "live")
-        if not self.standing.shadow[index].any():
+        if not holds_any(self.standing.shadow[index]):
             return acting
         watching = self._truth(plan.when, True, clamp, "all")
         rest = self.chunk.full ^ live
@@ -393,7 +396,7 @@ class ChunkEvaluation:
 
 def add_where(total: Points, rows: Bits, points: int) -> None:
     """Adds `points` in these rows."""
-    if points and rows.any():
+    if points and holds_any(rows):
         total += unpack(rows, len(total)).astype(total.dtype) * total.dtype.type(points)
 
 
@@ -478,6 +481,28 @@ class ColumnEvaluator:
             standing = standing_rows(self.plan, chunk)
             store_masks(masks, ChunkEvaluation(self.plan, chunk, standing, clamped))
         return masks
+
+    def count(self, batch: Batch, chunk_rows: int = CHUNK_ROWS) -> RuleCounts:
+        """How often each rule is true, unknown and silenced; no row's answer is kept."""
+        counts = np.zeros((3, len(self.plan.rules)), np.int64)
+        for chunk in Binding(batch).chunks(chunk_rows):
+            evaluation = ChunkEvaluation(self.plan, chunk, standing_rows(self.plan, chunk))
+            for index in range(len(self.plan.rules)):
+                found = evaluation.rule(index)
+                for row, bits in enumerate((found.fired, found.unknown, found.silenced)):
+                    if bits is not chunk.none:
+                        counts[row, index] += count_rows(bits)
+        fired, unknown, silenced = counts.tolist()
+        return RuleCounts(tuple(fired), tuple(unknown), tuple(silenced))
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCounts:
+    """Per rule, in how many rows it is true, unknown, or silenced by an exception."""
+
+    fired: tuple[int, ...]
+    unknown: tuple[int, ...]
+    silenced: tuple[int, ...]
 
 
 def compile_columns(program: Program, event: EventType) -> ColumnEvaluator:

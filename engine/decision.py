@@ -19,7 +19,7 @@ from tidegate.dsl.types import Kind, Value
 from tidegate.dsl.unknowns import walk
 from tidegate.engine.authority import Authority
 from tidegate.engine.evaluator import Evaluator, EvaluatorKind, evaluator_of
-from tidegate.engine.event import Admitted, HashToken, Refusal, admit, keep_token
+from tidegate.engine.event import Admitted, HashToken, Refusal, admit, keep_token, unknown_name
 from tidegate.engine.explanation import (
     AnalystExplanation,
     Audience,
@@ -338,10 +338,7 @@ def _refuse_unknown(what: str, given: Mapping[str, object], known: frozenset[str
     if known.issuperset(given):
         return
     raise EventRefused(
-        tuple(
-            Refusal(f"unknown_{what}", name, f"no {what} is called `{name}`", nearest(name, known))
-            for name in sorted(given.keys() - known)
-        )
+        tuple(unknown_name(what, name, known) for name in sorted(given.keys() - known))
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tidegate.dsl.card_numbers import Finding, find_card_numbers
+from tidegate.dsl.card_numbers import Finding, find_card_numbers, holds_card_number
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.diagnostics import nearest, visible
 from tidegate.dsl.program import EventType, Field, Program
@@ -24,6 +24,8 @@ from tidegate.engine.wire import UnreadableError, read_amount, read_value
 HashToken = Callable[[str, str], str]
 """Given a field and a token as it came, the pseudonym to keep."""
 
+SHOWN_OF_NAME = 100
+"""As long as a name may be."""
 INVALID = "invalid"
 """Why an input is missing whose lenient field held a bad value."""
 
@@ -84,13 +86,34 @@ def admit(
     return admission.run(body)
 
 
+def unknown_name(what: str, name: str, known: Iterable[str]) -> Refusal:
+    """The refusal of a name that nothing of its sort has; no card number is repeated."""
+    if holds_card_number(name):
+        return _card_number("", f"the name of a {what} holds")
+    shown = shown_name(name)
+    near = nearest(shown, known)
+    return Refusal(
+        f"unknown_{what.replace(' ', '_')}", shown, f"no {what} is called `{shown}`", near
+    )
+
+
+def shown_name(name: str) -> str:
+    """A name that was sent, as a message may show it: short, nothing hidden, no card number."""
+    return "…" if holds_card_number(name) else visible(name[:SHOWN_OF_NAME])
+
+
 def _card_number_refusal(finding: Finding) -> Refusal:
-    what = "is named by" if finding.kind == "name" else "holds"
-    where = f"`{finding.path}`" if finding.kind != "name" else "a field"
+    path = shown_name(finding.path)
+    if finding.kind == "name":
+        return _card_number(path, "a field is named by")
+    return _card_number(path, f"`{path}` holds")
+
+
+def _card_number(path: str, where: str) -> Refusal:
     return Refusal(
         "card_number",
-        finding.path,
-        f"{where} {what} what looks like a card number",
+        path,
+        f"{where} what looks like a card number",
         "send the gateway's token instead; card numbers are never taken in",
     )
 
@@ -151,9 +174,9 @@ class _Admission:
         hidden = any(finding.kind == "name" and not finding.path for finding in findings)
         for name in sorted(str(name) for name in body if name not in names):
             if not (hidden and find_card_numbers(name)):
-                shown = visible(name[:40])
+                shown = shown_name(name)
                 message = f"`{self.event.name}` has no field `{shown}`"
-                yield Refusal("unknown_field", shown, message, nearest(name[:40], names))
+                yield Refusal("unknown_field", shown, message, nearest(shown, names))
 
     def _take(self, declared: Field, raw: object) -> None:
         name = declared.name

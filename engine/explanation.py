@@ -21,6 +21,7 @@ from tidegate.dsl.program import (
     And,
     Compare,
     Constant,
+    Disposition,
     EventType,
     Expression,
     InList,
@@ -41,7 +42,12 @@ from tidegate.dsl.program import (
 from tidegate.dsl.types import DURATION, INTEGER_KINDS, Kind, Type
 from tidegate.dsl.unknowns import walk
 from tidegate.engine.authority import clamped
-from tidegate.engine.expression_text import show_actions, show_expression, show_value
+from tidegate.engine.expression_text import (
+    short_token,
+    show_actions,
+    show_expression,
+    show_value,
+)
 from tidegate.engine.interpreter import (
     NOBODY,
     Missing,
@@ -54,7 +60,7 @@ from tidegate.engine.interpreter import (
 from tidegate.engine.interpreter import evaluate as interpret
 from tidegate.engine.record import Record
 from tidegate.engine.replay import situation_of
-from tidegate.engine.situation import Capped, Situation
+from tidegate.engine.situation import Capped, Evaluation, Situation
 
 Audience = Literal["analyst", "customer"]
 AtomState = Literal["true", "false", "unknown", "masked"]
@@ -197,6 +203,8 @@ class _Explainer:
         self.event: EventType = program.event(record.event.type)
         self.situation: Situation = situation_of(program, self.event, record)
         self.by_id = {rule.id: rule for rule in self.event.rules}
+        self.bits = {rule.id: 1 << index for index, rule in enumerate(self.event.rules)}
+        self._evaluations: dict[frozenset[str], Evaluation] = {}
 
     def whole(self) -> AnalystExplanation:
         record, rules = self.record, self.record.rules
@@ -205,7 +213,7 @@ class _Explainer:
         return AnalystExplanation(
             word=record.outcome.word,
             event=record.event.type,
-            key=record.event.key,
+            key=self._key(),
             reasons=tuple((n, reasons[n].text) for n in record.outcome.reasons if n in reasons),
             ladders=tuple(self._ladder(ladder) for ladder in LADDERS
                           if ladder in record.determining),
@@ -230,6 +238,10 @@ class _Explainer:
     def _standing_order(self, rule: Rule) -> tuple[bool, bool, int]:
         inactive = rule.id in self.record.rules.inactive
         return self._is_live(rule), not inactive, rule.version
+
+    def _key(self) -> str:
+        key, declared = self.record.event.key, {f.name: f.type for f in self.event.fields}
+        return short_token(key) if declared[self.event.key].kind is Kind.TOKEN else key
 
     def _is_live(self, rule: Rule) -> bool:
         rules = self.record.rules
@@ -267,15 +279,17 @@ class _Explainer:
         found, outcome = self.record.determining[ladder], self.record.outcome
         if ladder != "disposition" or outcome.disposition != "hold" or outcome.review != "before":
             return False
+        clamp = clamped(self.program, self.event, ladder, Disposition.HOLD)
+        rules = (self._acted(self.by_id[rule], clamp) for rule in found.rules)
         models = (self.program.model(name).unavailable for name in found.models)
         return not any(
-            ask.ladder == ladder
-            for actions in (*(self._acted(self.by_id[rule]) for rule in found.rules), *models)
-            for ask in actions.asks
+            ask.ladder == ladder for actions in (*rules, *models) for ask in actions.asks
         )
 
-    def _acted(self, rule: Rule) -> Actions:
-        actions = rule.unknown if rule.id in self.record.rules.unknown else rule.then
+    def _acted(self, rule: Rule, clamp: frozenset[str] = NOBODY) -> Actions:
+        """What the rule asks for in the state that it is in."""
+        state = self._state(rule, clamp)
+        actions = {"fired": rule.then, "unknown": rule.unknown}.get(state)
         return actions or NO_ACTIONS
 
     def _rule(self, rule: Rule, clamp: frozenset[str] = NOBODY) -> RuleExplanation:
@@ -294,20 +308,22 @@ class _Explainer:
             exceptions=tuple(self._exception(e, hidden.relaxing) for e in rule.exceptions),
             actions=show_actions(actions, self.program.currency) if actions else (),
             masked=tuple(sorted(rule.models & read)),
-            capped=tuple(self._capped(rule)) if state in ("fired", "unknown") else (),
+            capped=tuple(self._capped(rule)),
         )
 
+    def _evaluation(self, clamp: frozenset[str]) -> Evaluation:
+        if clamp not in self._evaluations:
+            self._evaluations[clamp] = interpret(self.program, self.situation, clamp)
+        return self._evaluations[clamp]
+
     def _points(self, rule: Rule, clamp: frozenset[str]) -> int:
-        if not rule.reads_points:
-            return 0
-        found = interpret(self.program, self.situation, clamp)
+        found = self._evaluation(clamp)
         return found.points if self._is_live(rule) else found.all_points
 
     def _state(self, rule: Rule, clamp: frozenset[str]) -> RuleState:
         if rule.id in self.record.rules.inactive:
             return "inactive"
-        found = interpret(self.program, self.situation, clamp)
-        bit = 1 << self.event.rules.index(rule)
+        found, bit = self._evaluation(clamp), self.bits[rule.id]
         if found.fired & bit:
             return "fired"
         if found.unknown & bit:
@@ -315,11 +331,11 @@ class _Explainer:
         return "silenced" if found.silenced & bit else "not_fired"
 
     def _capped(self, rule: Rule) -> Iterator[Capped]:
+        """The rungs that the rule itself asked for in vain, where no model was clamped."""
+        asks = self._acted(rule).asks if self._is_live(rule) else ()
         for capped in self.record.capped:
             rungs = RUNGS[capped.ladder]  # type: ignore[index]
             rung = int(rungs[capped.rung.upper()])
-            actions = (rule.then, rule.unknown) if rule.unknown else (rule.then,)
-            asks = (ask for action in actions for ask in action.asks)
             if any(ask.ladder == capped.ladder and ask.rung >= rung for ask in asks):
                 yield capped
 

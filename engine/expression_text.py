@@ -68,17 +68,23 @@ def show_actions(actions: Actions, currency: str) -> tuple[str, ...]:
 
 def _actions(actions: Actions, currency: str) -> Iterator[str]:
     for ask in actions.asks:
-        because = f" because {ask.reason}" if ask.reason else ""
-        yield f"{show_ask(ask)}{because}"
-    if actions.fixed_points:
-        yield f"add {actions.fixed_points} points"
-    for param in actions.points_params:
-        yield f"add {param.param} points ({param.value})"
+        yield f"{show_ask(ask)}{_because(ask.reason)}"
+    added = [str(actions.fixed_points)] if actions.fixed_points else []
+    added += [f"{param.param} ({param.value})" for param in actions.points_params]
+    if added:
+        yield f"add {' + '.join(added)} points{_because(*actions.points_reasons)}"
     for tag in actions.tags:
-        yield f'tag "{tag}"'
+        reasons = (reason for tagged, reason in actions.tag_reasons if tagged == tag)
+        yield f'tag "{tag}"{_because(*reasons)}'
     for one in actions.advice:
         shown = show_value(one.value, one.type, currency)
-        yield f"advise {one.name} = " + (f"{one.param.param} ({shown})" if one.param else shown)
+        value = f"{one.param.param} ({shown})" if one.param else shown
+        yield f"advise {one.name} = {value}{_because(one.reason)}"
+
+
+def _because(*reasons: str) -> str:
+    given = " and ".join(dict.fromkeys(filter(None, reasons)))
+    return f" because {given}" if given else ""
 
 
 def show_ask(ask: Ask) -> str:

@@ -26,6 +26,13 @@ from tidegate.engine.branches import Branches, Effect, Job
 from tidegate.engine.formulas import NO_FACTS, negate, render, simplify, some_of
 from tidegate.engine.interpreter import NOBODY, asks_exempt
 from tidegate.engine.lowering import Context, Lowering, container
+from tidegate.engine.normal_form import conjunctions
+from tidegate.engine.predicate_index import (
+    MAX_CONJUNCTIONS,
+    IndexedRule,
+    Paid,
+    PredicateIndex,
+)
 from tidegate.engine.situation import Evaluation, ScoreStatus, Settled, Situation, Standing
 
 Values = tuple[Value | None, ...]
@@ -37,9 +44,19 @@ _ALL_POINTS = re.compile(r"\br\b")
 Decide = Callable[[Values, Lists, Mapping[str, ScoreStatus]], Settled]
 
 
-def compile_event(program: Program, event: EventType, lists: Lists) -> CompiledEvent:
-    """The evaluator of `event`. `lists` are the contents of lists that come from files."""
-    return CompiledEvent(program, event, lists, authority(program, event))
+INDEX_FROM = 130
+"""With fewer rules, branching code is faster than the index (`python -m bench.many_rules`)."""
+NOTHING_INDEXED: Mapping[int, IndexedRule] = {}
+
+
+def compile_event(
+    program: Program, event: EventType, lists: Lists, index_from: int = INDEX_FROM
+) -> CompiledEvent:
+    """The evaluator of `event`. `lists` are the contents of lists that come from files.
+
+    From so many rules on as `index_from` says, a predicate index takes the place of branching code.
+    """
+    return CompiledEvent(program, event, lists, authority(program, event), index_from)
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,7 @@ class CompiledEvent:
     event: EventType
     lists: Lists
     authority: Authority
+    index_from: int = INDEX_FROM
     _functions: dict[tuple[bool, Standing | None], _Generated] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -248,6 +266,7 @@ class _Body:
     """The body of one generated function while it is written."""
 
     def __init__(self, compiled: CompiledEvent, masking: bool, fixed: Standing | None) -> None:
+        self.index_from = compiled.index_from
         self.event = compiled.event
         self.authority = compiled.authority
         self.masking = masking
@@ -262,8 +281,11 @@ class _Body:
 
     def write_rules(self) -> None:
         """The rules that may add points, then those that read them."""
-        self.branches.write(self._jobs(reading=False))
+        indexed = self._indexed()
+        self.branches.write(self._jobs(reading=False, without=indexed))
+        self._write_index(indexed)
         self._keep_active()
+        self._write_points(indexed)
         readers = list(self._jobs(reading=True))
         if readers:
             start = len(self.branches.lines)
@@ -285,9 +307,12 @@ class _Body:
         if self.masking or "p += " in text or "q += " in text:
             self.answers[3:] = ["p", "p + q"] if "q += " in text else ["p", "p"]
 
-    def _jobs(self, reading: bool) -> Iterator[Job]:
+    def _jobs(
+        self, reading: bool, without: Mapping[int, IndexedRule] = NOTHING_INDEXED
+    ) -> Iterator[Job]:
         for index, rule in enumerate(self.event.rules):
-            if rule.reads_points == reading and self._may_act(1 << index):
+            wanted = rule.reads_points == reading and self._may_act(1 << index)
+            if wanted and index not in without:
                 yield self._job(rule, 1 << index)
 
     def _may_act(self, bit: int) -> bool:
@@ -305,6 +330,60 @@ class _Body:
             unknown=self._effect("u", bit, rule, rule.unknown),
             silenced=Effect(bits=(("s", bit),)),
         )
+
+    # --- many rules ---
+
+    def _indexed(self) -> Mapping[int, IndexedRule]:
+        """The rules that the index answers for, where there are enough of them."""
+        if len(self.event.rules) < self.index_from:
+            return NOTHING_INDEXED
+        found = {}
+        for index, rule in enumerate(self.event.rules):
+            if not rule.reads_points and self._may_act(1 << index):
+                indexed = self._in_normal_form(rule, 1 << index)
+                if indexed is not None:
+                    found[index] = indexed
+        return found if len(found) >= self.index_from else NOTHING_INDEXED
+
+    def _in_normal_form(self, rule: Rule, bit: int) -> IndexedRule | None:
+        lower, limit = self.lowering.two_valued, MAX_CONJUNCTIONS
+        when = conjunctions(rule.when, lower, limit)
+        exceptions = [conjunctions(e, lower, limit) for e in rule.exceptions]
+        if when is None or any(exception is None for exception in exceptions):
+            return None
+        return IndexedRule(bit, when, tuple(c for e in exceptions if e for c in e), _context(rule))
+
+    def _write_index(self, indexed: Mapping[int, IndexedRule]) -> None:
+        if not indexed:
+            return
+        index = PredicateIndex(list(indexed.values()), len(self.event.rules), self.event.models)
+        self.branches.lines += index.lines(self.lowering.names.bind, self.masking)
+        self.branches.lines += ["m |= n", "u |= i ^ n"]
+
+    def _write_points(self, indexed: Mapping[int, IndexedRule]) -> None:
+        """What indexed rules add; the others' code adds by itself."""
+        live = -1 if self.fixed is None else self.fixed.live
+        for counter, chosen in (("p", live), ("q", ~live)):
+            rules = {1 << i: self.event.rules[i] for i in indexed if chosen >> i & 1}
+            paid = Paid(
+                {bit: rule.then.points for bit, rule in rules.items() if rule.then.points},
+                {bit: rule.unknown.points for bit, rule in rules.items()
+                 if rule.unknown is not None and rule.unknown.points},
+            )  # fmt: skip
+            self.branches.lines += self._paid(counter, paid)
+
+    def _paid(self, counter: str, paid: Paid) -> Iterator[str]:
+        bind = self.lowering.names.bind
+        fired, unknown = f"m & {bind(paid.fired)}", f"u & {bind(paid.unknown)}"
+        if not (paid.fired or paid.unknown):
+            return
+        add = bind(paid.add)
+        yield f"if {fired} or {unknown}:"
+        if self.fixed is not None:
+            yield f" {counter} += {add}({fired}, {unknown})"
+        else:
+            yield f" p += {add}({fired} & L, {unknown} & L)"
+            yield f" q += {add}({fired} & ~L, {unknown} & ~L)"
 
     def _points_read(self, bit: int) -> str:
         if self.fixed is None:

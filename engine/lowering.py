@@ -564,13 +564,13 @@ class Lowering:
         return self._test(text, f"not {text}", size(simple), None)
 
     def _atom(self, expression: Expression, positive: bool) -> Truth:
-        presence, holds = self._two_valued(expression)
+        presence, holds = self.two_valued(expression)
         wanted = holds if positive else negate(holds)
         absent = (literal.opposite for literal in presence)
         return Truth(all_of((*presence, wanted)), some_of((*absent, wanted)))
 
-    def _two_valued(self, atom: Expression) -> tuple[tuple[Literal, ...], Formula]:
-        """What has to be there, and a formula for the atom where it is."""
+    def two_valued(self, atom: Expression) -> tuple[tuple[Literal, ...], Formula]:
+        """What has to be there, and a formula for the atom where it is; no score is masked."""
         match atom:
             case Constant(value=value):
                 return (), bool(value)

@@ -107,19 +107,19 @@ def _scaled(raw: object, digits: int) -> int:
         return whole
     if not isinstance(raw, Decimal):
         raise NotHeldError("")
-    number = raw
     # Far beyond int64 either way; spelling it out could take all memory.
-    if not number.is_finite() or number.adjusted() > 20:
+    if not raw.is_finite() or raw.adjusted() > 20:
         raise NotHeldError("too large")
-    sign, coefficient, exponent = number.as_tuple()
+    sign, coefficient, exponent = raw.as_tuple()
     assert isinstance(exponent, int)
-    unsigned = int("".join(map(str, coefficient)))
-    shift = exponent + digits
-    if shift < -len(coefficient) or (shift < 0 and unsigned % 10**-shift):
-        if unsigned:
-            raise NotHeldError(f"more than {digits} decimals" if digits else "not whole")
+    # Zeros at the end count for nothing, however many there are.
+    counting = "".join(map(str, coefficient)).rstrip("0")
+    if not counting:
         return 0
-    scaled: int = unsigned * 10**shift if shift >= 0 else unsigned // 10**-shift
+    shift = exponent + digits + len(coefficient) - len(counting)
+    if shift < 0:
+        raise NotHeldError(f"more than {digits} decimals" if digits else "not whole")
+    scaled: int = int(counting) * 10**shift
     return -scaled if sign else scaled
 
 

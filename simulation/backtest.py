@@ -29,10 +29,11 @@ from tidegate.engine.column_batch import ABSENT, Batch, CodedColumn, Column, Int
 from tidegate.engine.column_outcome import OutcomeColumns, compile_settler
 from tidegate.engine.decision import Policy
 from tidegate.engine.event import HashToken, keep_token
+from tidegate.simulation.advice import fault_counts
 from tidegate.simulation.checked_mapping import CheckedSource, load_mapping
 from tidegate.simulation.features import FeatureColumns
 from tidegate.simulation.history import CHUNK_ROWS, History, Slice
-from tidegate.simulation.mapping import WORDS
+from tidegate.simulation.mapping import WORDS, MappingError, Problem
 from tidegate.simulation.measures import (
     FRAUD,
     GOOD,
@@ -50,7 +51,8 @@ from tidegate.simulation.needs import features_read
 from tidegate.simulation.result import BacktestResult
 from tidegate.simulation.rows import Rows, first_rows
 from tidegate.simulation.summary import WEEK_US, EventFacts, summarise
-from tidegate.simulation.times import Int64s, days_of
+from tidegate.simulation.times import Flags, Int64s, days_of
+from tidegate.simulation.warm_up import warm_up
 
 _DECLINE = WORDS.index("decline")
 _STOPS: dict[Ladder, int] = {
@@ -75,7 +77,7 @@ def run_backtest(
     """Replay the history that the mapping names under `policy` and measure the outcomes.
 
     `limit` decides only the first so many rows of each event. MappingError says what is wrong with
-    the mapping or with the files.
+    the mapping or with the files, or that nothing could be decided.
     """
     run = DryRun(policy, mapping_path, hash_token=hash_token, chunk_rows=chunk_rows)
     tallies = {event.name: Tally.of(len(event.rules)) for event in run.events}
@@ -85,7 +87,30 @@ def run_backtest(
         if progress is not None:
             read = sum(intake.rows for intake in run.history.intakes.values())
             progress(read, run.history.span.rows)
+    if not any(intake.accepted for name, intake in run.history.intakes.items() if name in tallies):
+        raise MappingError(_nothing_decided(run))
     return summarise(run.history, tallies, run.facts, run.notes(), run.ties)
+
+
+def _nothing_decided(run: DryRun) -> Iterator[Problem]:
+    """Why there was nothing to decide, for each event that could have been."""
+    mapping = run.history.mapping
+    for event in run.events:
+        intake, source = run.history.intakes[event.name], mapping.source_of(event.name)
+        assert source is not None
+        reasons = [f"{intake.bad:,} bad"] if intake.bad else []
+        reasons += [f"{intake.after_end:,} after `end`"] if intake.after_end else []
+        message = ", ".join((f"no row was taken in, of {intake.rows:,}", *reasons))
+        yield Problem(str(mapping.path), event.name, message)
+        for fault in fault_counts(source, intake):
+            message = f"{fault.said} in {fault.rows:,} of {intake.rows:,}"
+            yield Problem(str(mapping.path), event.name, message, fault.help)
+    if not run.events:
+        decided = ", ".join(
+            f"`{event.name}`" for event in run.policy.program.events if event.decided
+        )
+        message = "hold no event that the policy decides"
+        yield Problem(str(mapping.path), "sources", message, f"add a source of {decided}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,26 +164,29 @@ class DryRun:
     def decided(self, batch: DecidedBatch) -> Decided:
         """The batch with what is known about its decisions."""
         facts, rows = self.facts[batch.rows.event.name], batch.rows
-        start_us = facts.measured_from_us
+        start_us = facts.warm_up.until_us
         return Decided(
             outcomes=batch.outcomes,
             classes=self._classes(facts, rows),
             money=self._money(facts, rows),
             past=rows.past,
+            at_us=rows.at_us,
             day=days_of(rows.at_us, self.policy.program.zone),
             week=(rows.at_us - start_us) // WEEK_US,
             stops=facts.stops,
         )
 
     def count_missing(self, tally: Tally, batch: DecidedBatch) -> None:
-        """Count inputs without a value, and payments without an amount."""
-        for name in self.facts[batch.rows.event.name].inputs:
-            for reason, count in _missing(batch.columns[name]):
+        """Count, outside the warm-up, inputs without a value and payments without an amount."""
+        facts = self.facts[batch.rows.event.name]
+        counted = batch.rows.at_us >= facts.warm_up.until_us
+        for name in facts.inputs:
+            for reason, count in _missing(batch.columns[name], counted):
                 key = name, reason
                 tally.missing[key] = tally.missing.get(key, 0) + count
-        money = batch.columns.get(self.facts[batch.rows.event.name].money)
+        money = batch.columns.get(facts.money)
         if isinstance(money, IntegerColumn) and money.valid is not None:
-            tally.without_money += int((~money.valid).sum())
+            tally.without_money += int((counted & ~money.valid).sum())
 
     # deciding
 
@@ -186,15 +214,14 @@ class DryRun:
         program, mapping = self.policy.program, self.history.mapping
         source = mapping.source_of(event.name)
         assert source is not None
-        features = features_read(program, event)
-        longest_us = max((f.window_us + f.delay_us for f in features), default=0)
-        warm_up_us = longest_us if mapping.warm_up_us is None else mapping.warm_up_us
+        given = {column.field.name for column in source.features}
+        worked_out = tuple(f for f in features_read(program, event) if f.name not in given)
         label = next(
             (x for x in program.labels if x.name == mapping.label and x.event == event.name), None
         )
         return EventFacts(
             event=event,
-            measured_from_us=self.history.span.start_us + warm_up_us,
+            warm_up=warm_up(self.history, event, worked_out),
             label=label if label and label.name in self.history.labels else None,
             money=source.money,
             stops=tuple(_stops(rule) for rule in event.rules),
@@ -212,7 +239,7 @@ class DryRun:
             classes = np.where(due, true, NOT_YET_KNOWN).astype(np.int8)
         if rows.past is not None:
             classes[rows.past == _DECLINE] = PAST_DECLINED
-        classes[rows.at_us < facts.measured_from_us] = WARM_UP
+        classes[rows.at_us < facts.warm_up.until_us] = WARM_UP
         return classes
 
     def _money(self, facts: EventFacts, rows: Rows) -> Int64s:
@@ -292,13 +319,13 @@ def _asks_stop(actions: Actions) -> bool:
     return any(ask.rung >= _STOPS[ask.ladder] for ask in actions.asks)
 
 
-def _missing(column: Column) -> Iterator[tuple[str, int]]:
+def _missing(column: Column, counted: Flags) -> Iterator[tuple[str, int]]:
     if isinstance(column, CodedColumn):
-        gone = column.codes < 0
+        gone = counted & (column.codes < 0)
     elif column.valid is None:
         return
     else:
-        gone = ~column.valid
+        gone = counted & ~column.valid
     if column.reasons is None:
         yield ABSENT, int(gone.sum())
         return

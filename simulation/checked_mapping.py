@@ -50,6 +50,7 @@ class Column:
     origin: ColumnMapping
     zone: str = ""
     currency: str = ""
+    decimal: str = "."
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -123,12 +124,14 @@ class CheckedSource:
 class CheckedMapping:
     """A mapping that fits the policy.
 
-    `end_us` None: the history ends with its last time. `warm_up_us` None: the policy's windows say.
+    `start_us` None: each type of event begins with its first row. `end_us` None: the history ends
+    with its last time. `warm_up_us` None: the policy's windows say.
     """
 
     path: Path
     hash: str
     name: str
+    start_us: int | None
     end_us: int | None
     warm_up_us: int | None
     label: str
@@ -181,7 +184,9 @@ class _Check:
             if number > 1:
                 help_ = "name all its files by one pattern, such as payments_*.parquet"
                 self.say("sources", f"`{name}` has {number} sources", help_)
-        end_us = self._end_us(content.end)
+        start_us, end_us = self._moment("start", content.start), self._moment("end", content.end)
+        if start_us is not None and end_us is not None and start_us >= end_us:
+            self.say("end", "is not after `start`")
         warm_up_us = self._warm_up_us(content.warm_up)
         label = self._label(content.label, sources)
         if self.problems:
@@ -190,6 +195,7 @@ class _Check:
             path=self.text.path,
             hash=self.text.hash,
             name=content.history,
+            start_us=start_us,
             end_us=end_us,
             warm_up_us=warm_up_us,
             label=label,
@@ -205,7 +211,7 @@ class _Check:
         self.say(key, f"the policy has no {what} `{name}`", nearest(name, names))
         return False
 
-    def _end_us(self, text: str) -> int | None:
+    def _moment(self, key: str, text: str) -> int | None:
         if not text:
             return None
         day = parse_day(text)
@@ -214,7 +220,7 @@ class _Check:
         try:
             return parse_time(text)
         except NotHeldError:
-            self.say("end", "is no time", "write a date, or a time with its offset")
+            self.say(key, "is no time", "write a date, or a time with its offset")
             return None
 
     def _warm_up_us(self, text: str) -> int | None:
@@ -273,6 +279,10 @@ class _SourceCheck:
 
     def _files(self) -> tuple[Path, ...]:
         path = self.check.text.path.parent / self.source.file
+        if path.is_dir():
+            help_ = f"name its files by a pattern, such as {Path(self.source.file) / '*.csv'}"
+            self.say("file", f"`{path}` is a folder", help_)
+            return ()
         found = (path,) if path.is_file() else tuple(sorted(path.parent.glob(path.name)))
         if not found:
             self.say("file", f"there is no file `{path}`")
@@ -320,7 +330,7 @@ class _SourceCheck:
             currency = self._currency(key, origin)
         elif origin.currency or origin.currency_column:
             self.say(f"{key}.currency", f"a {kind.value} has no currency")
-        return Column(field, origin, self._zone(key, origin), currency)
+        return Column(field, origin, self._zone(key, origin), currency, self.source.decimal)
 
     def _currency(self, key: str, origin: ColumnMapping) -> str:
         if not origin.unit:
@@ -361,6 +371,10 @@ class _SourceCheck:
         }
         for name, origin in self.source.labels.items():
             key = f"labels.{name}"
+            if name in declared and (reports := declared[name].source_event):
+                what = f"the policy takes `{name}` from `{reports}`, so no column may tell it"
+                help_ = f"map a source of `{reports}`, or leave `from {reports}` out of the label"
+                self.say(key, what, help_)
             if self.check.known(f"{self.key}.{key}", name, declared, f"label of `{event.name}`"):
                 reported = None
                 if origin.reported is not None:

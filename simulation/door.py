@@ -139,6 +139,7 @@ class ColumnReader:
         self.origin = column.origin
         self.zone = column.zone
         self.currency = column.currency
+        self.decimal = column.decimal
         self.program = program
         self.rates = rates
         self.hash_token = hash_token
@@ -342,7 +343,7 @@ class ColumnReader:
         return self._number(raw, digits)
 
     def _number(self, raw: object, digits: int) -> int:
-        text = _decimal_text(raw)
+        text = self._decimal(raw)
         if self.rounds:
             number = Decimal(text) if _is_decimal(text) else Decimal("NaN")
             if not number.is_finite() or number.adjusted() > NUMBER_DIGITS * 3:
@@ -350,17 +351,22 @@ class ColumnReader:
             return checked_int64(int(number.scaleb(digits).to_integral_value(ROUND_HALF_EVEN)))
         return parse_decimal(text, digits)
 
+    def _decimal(self, raw: object) -> str:
+        """With a point before the decimals, whatever the texts of the column have there."""
+        if self.decimal == "." or not isinstance(raw, str):
+            return _decimal_text(raw)
+        if "." in raw:
+            raise NotHeldError("")
+        return raw.replace(self.decimal, ".")
+
     def _duration(self, raw: object) -> int:
-        scaled = parse_decimal(_decimal_text(raw), NUMBER_DIGITS) * UNITS_US[self.origin.unit]
+        scaled = parse_decimal(self._decimal(raw), NUMBER_DIGITS) * UNITS_US[self.origin.unit]
         if scaled % 10**NUMBER_DIGITS:
             raise NotHeldError("")
         return checked_int64(scaled // 10**NUMBER_DIGITS)
 
     def _time(self, raw: object) -> int:
-        series = pl.Series([raw])
-        if series.dtype == pl.String and self.origin.unit:
-            series = series.cast(pl.Int64, strict=False)
-        values, valid = read_times(series, self.origin.unit, self.zone)
+        values, valid = read_times(pl.Series([raw]), self.origin.unit, self.zone)
         if not valid[0]:
             raise NotHeldError("")
         return int(values[0])

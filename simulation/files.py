@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +22,13 @@ from tidegate.dsl.diagnostics import nearest
 from tidegate.simulation.checked_mapping import CheckedSource, Column
 from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.times import Flags, Int64s
+from tidegate.simulation.unreadable import why_unreadable
 
 _NOT_UTF8 = "\ufffd"
 _LARGEST_FIELD = 1 << 20
 WRONG_FIELD_COUNT, NOT_UTF8 = "wrong_field_count", "not_utf8"
 Codes = npt.NDArray[np.uint8]
+_DELIMITERS = {",": '","', ";": '";"', "\t": '"\\t"', "|": '"|"'}
 BROKEN_CODES = ("", WRONG_FIELD_COUNT, NOT_UTF8)
 
 
@@ -91,24 +94,50 @@ class SourceFiles:
         self, path: Path, names: list[str], chunk_rows: int
     ) -> Iterator[tuple[pl.DataFrame, Codes]]:
         if self.source.format == "csv":
-            yield from _csv_frames(path, names, self.source.delimiter, chunk_rows)
+            yield from self._csv_frames(path, names, chunk_rows)
             return
         scan = pl.scan_parquet(path, glob=False).select(names)
         for frame in scan.collect_batches(chunk_size=chunk_rows, maintain_order=True):
             yield frame, np.zeros(frame.height, np.uint8)
 
+    def _csv_frames(
+        self, path: Path, names: list[str], chunk_rows: int
+    ) -> Iterator[tuple[pl.DataFrame, Codes]]:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            reader = _reader(stream, self.source.delimiter)
+            heading = next(reader)
+            places = [heading.index(name) for name in names]
+            lines = _records(reader, len(heading))
+            try:
+                while chunk := list(islice(lines, chunk_rows)):
+                    yield _csv_frame(chunk, len(heading), names, places)
+            except csv.Error:
+                message = (
+                    f"`{path.name}` has a cell of more than 1 MiB, up to line {reader.line_num}"
+                )
+                help_ = "look for a quote that is never closed"
+                raise MappingError([Problem(str(path), "", message, help_)]) from None
+
     # what does not fit
 
     def _problems(self, path: Path, mapping: str) -> Iterator[Problem]:
+        event = self.source.event.name
+        if cause := why_unreadable(path, self.source.format):
+            yield Problem(mapping, event, f"`{path}` {cause.what}", cause.help)
+            return
         try:
             schema = self._schema(path)
-        except (PolarsError, OSError, UnicodeDecodeError, csv.Error, StopIteration):
-            yield Problem(mapping, "", f"`{path}` cannot be read as {self.source.format}")
+        except (PolarsError, OSError, csv.Error):
+            message = f"`{path}` cannot be read as {self.source.format}: it is damaged or cut off"
+            yield Problem(mapping, event, message, "export it again")
             return
-        for name in self.source.column_names:
-            if name not in schema:
-                message = f"`{path.name}` has no column `{name}`"
-                yield Problem(mapping, self.source.event.name, message, nearest(name, schema))
+        absent = [name for name in self.source.column_names if name not in schema]
+        if absent and len(schema) == 1:
+            yield Problem(mapping, f"{event}.delimiter", *_one_column(path, next(iter(schema))))
+            return
+        for name in absent:
+            message = f"`{path.name}` has no column `{name}`"
+            yield Problem(mapping, event, message, nearest(name, schema))
         for column in self.source.columns:
             if column.origin.column in schema:
                 yield from _dtype_problems(mapping, self.source, column, schema)
@@ -146,22 +175,37 @@ def _dtype_problems(
 # --- CSV ---------------------------------------------------------------------------------------
 
 
-def _heading(path: Path, delimiter: str) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        return next(csv.reader(stream, delimiter=delimiter))
-
-
-def _csv_frames(
-    path: Path, names: list[str], delimiter: str, chunk_rows: int
-) -> Iterator[tuple[pl.DataFrame, Codes]]:
+def _reader(stream: TextIO, delimiter: str) -> Any:
     csv.field_size_limit(_LARGEST_FIELD)
+    return csv.reader(stream, delimiter=delimiter)
+
+
+def _heading(path: Path, delimiter: str) -> list[str]:
+    # A byte that is not UTF-8 costs its row, however early it stands.
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        reader = csv.reader(stream, delimiter=delimiter)
-        heading = next(reader)
-        places = [heading.index(name) for name in names]
-        lines = (line for line in reader if line)
-        while chunk := list(islice(lines, chunk_rows)):
-            yield _csv_frame(chunk, len(heading), names, places)
+        return next(_reader(stream, delimiter), [])
+
+
+def _records(reader: Any, width: int) -> Iterator[list[str]]:
+    """The records that hold anything.
+
+    One of another width counts once for every line that it swallowed: a stray quote takes the rows
+    behind it into a cell.
+    """
+    line = reader.line_num
+    for cells in reader:
+        if len(cells) == width:
+            yield cells
+        elif cells:
+            yield from repeat(cells, reader.line_num - line)
+        line = reader.line_num
+
+
+def _one_column(path: Path, heading: str) -> tuple[str, str]:
+    """What to say where a heading is in one piece."""
+    message = f"does not part the heading of `{path.name}`: it is one column"
+    found = [(heading.count(mark), name) for mark, name in _DELIMITERS.items() if mark in heading]
+    return message, f"write `delimiter: {max(found)[1]}`" if found else ""
 
 
 def _csv_frame(

@@ -26,10 +26,13 @@ from tidegate.engine.column_batch import Batch
 from tidegate.engine.columns import evaluate_condition
 from tidegate.engine.decision import Policy
 from tidegate.engine.event import HashToken, keep_token
+from tidegate.engine.values import format_time
 from tidegate.engine.window_columns import NEVER_US
 from tidegate.simulation.checked_mapping import CheckedMapping, CheckedSource, Column
 from tidegate.simulation.door import ColumnReader
 from tidegate.simulation.files import RawFrame, SourceFiles, concat_frames
+from tidegate.simulation.first_look import first_look
+from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.needs import features_read, kept_inputs
 from tidegate.simulation.rows import Intake, RowReader, Rows, texts_of
 from tidegate.simulation.times import Int64s
@@ -45,7 +48,7 @@ Slice = Mapping[str, Rows]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What the first pass found: rows lie in [start, last] and are cut at `cuts_us`.
+    """What the first pass found: rows begin at `start_us` and are cut at `cuts_us`.
 
     `end_us` is the time up to which the history is complete: what was not reported by then is
     taken as not reported at all.
@@ -53,7 +56,6 @@ class Span:
 
     rows: int
     start_us: int
-    last_us: int
     end_us: int
     cuts_us: tuple[int, ...]
 
@@ -79,6 +81,8 @@ class History:
         self.chunk_rows = chunk_rows
         self._kept = None if keep_all else self._fields_kept()
         self._files = {s.event.name: SourceFiles(s, mapping.path) for s in mapping.sources}
+        if problems := tuple(first_look(str(mapping.path), self._files.values(), policy)):
+            raise MappingError(problems)
         self._readers = {s.event.name: self._row_reader(s) for s in mapping.sources}
         self._scans = {name: self._scan(reader) for name, reader in self._readers.items()}
         for name, reader in self._readers.items():
@@ -99,6 +103,16 @@ class History:
     def unordered(self) -> tuple[str, ...]:
         """The event types whose files are not in order of time."""
         return tuple(name for name, scan in self._scans.items() if not scan.in_order)
+
+    @property
+    def begins_us(self) -> Mapping[str, int]:
+        """By event type, the time from which the history is complete, as far as it tells."""
+        given_us = self.mapping.start_us
+        return {
+            name: scan.first_us if given_us is None else given_us
+            for name, scan in self._scans.items()
+            if scan.has_times
+        }
 
     @property
     def labels(self) -> frozenset[str]:
@@ -126,7 +140,8 @@ class History:
         return {e.name: kept_inputs(program, e, features) for e in self.mapping.events}
 
     def _row_reader(self, source: CheckedSource) -> RowReader:
-        return RowReader(source, self._files[source.event.name], self.policy.program, self._reader)
+        files, program = self._files[source.event.name], self.policy.program
+        return RowReader(source, files, program, self._reader, self.mapping.end_us)
 
     def _reader(
         self, column: Column, event: EventType, *, is_key: bool = False, rounds: bool = False
@@ -171,16 +186,27 @@ class History:
     def _span(self) -> Span:
         scans = self._scans.values()
         rows = sum(scan.rows for scan in scans)
-        last_us = max((scan.last_us for scan in scans), default=0)
-        known_us = max((scan.known_us for scan in scans), default=0)
-        end_us = self.mapping.end_us
+        last_us = max((max(scan.last_us, scan.known_us) for scan in scans), default=0)
+        end_us = last_us if self.mapping.end_us is None else self.mapping.end_us
+        self._refuse_an_early_end(end_us)
         return Span(
             rows=rows,
-            start_us=min((scan.first_us for scan in scans), default=0),
-            last_us=last_us,
-            end_us=max(last_us, known_us) if end_us is None else end_us,
+            start_us=min((scan.first_us for scan in scans if scan.has_times), default=0),
+            end_us=end_us,
             cuts_us=tuple(self._cuts_us(rows)),
         )
+
+    def _refuse_an_early_end(self, end_us: int) -> None:
+        firsts = [
+            (scan.first_us, name)
+            for name, scan in self._scans.items()
+            if scan.has_times and self.policy.program.event(name).decided
+        ]
+        if firsts and end_us < min(firsts)[0]:
+            first_us, name = min(firsts)
+            message = f"is before the first row of `{name}`, which is of {format_time(first_us)}"
+            help_ = "write the time up to which the history is complete, or leave `end` out"
+            raise MappingError([Problem(str(self.mapping.path), "end", message, help_)])
 
     def _cuts_us(self, rows: int) -> Iterator[int]:
         """Between minutes, after as many rows as a slice holds."""
@@ -296,13 +322,18 @@ class _Scan:
         times = at_us[at_us >= 0]
         if not len(times):
             return
-        if self.last_us == 0:
+        if not self.has_times:
             self.first_us = int(times[0])
         self.in_order &= bool(times[0] >= self.last_us and np.all(times[1:] >= times[:-1]))
         self.first_us = min(self.first_us, int(times.min()))
         self.last_us = max(self.last_us, int(times.max()))
         minutes, counts = np.unique(times // MINUTE_US, return_counts=True)
         self.minutes = _merged([self.minutes, (minutes, counts.astype(np.int64))])
+
+    @property
+    def has_times(self) -> bool:
+        """Whether any row has a time."""
+        return len(self.minutes[0]) > 0
 
     def repeated_hashes(self) -> Hashes:
         """The hashes that occur more than once; the others are let go."""

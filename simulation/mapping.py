@@ -83,14 +83,22 @@ class ScoreMapping(ColumnMapping):
 
 
 class LabelMapping(_Part):
-    """A label as a column: true where it holds one of `true_values`.
+    """A label as a column: true where it holds one of `true_values`, false where one of
+    `false_values` or nothing.
 
     `reported` is the column with the time at which it became known as true.
     """
 
     column: str
     true_values: tuple[str, ...]
+    false_values: tuple[str, ...] = ("0", "false", "no")
     reported: ColumnMapping | None = None
+
+    @model_validator(mode="after")
+    def _tell_true_from_false(self) -> LabelMapping:
+        if both := set(self.true_values) & set(self.false_values):
+            raise ValueError(f"`{min(both)}` is true and false; give `false_values`")
+        return self
 
 
 class OutcomeMapping(_Part):
@@ -103,6 +111,8 @@ class OutcomeMapping(_Part):
 class SourceMapping(_Part):
     """One file, or several by a pattern, of one type of event.
 
+    `decimal` stands before the decimals of texts.
+
     `zone` and `currency` hold where a column names none. `money` is the field that is summed,
     `order` a column of whole numbers that settles which of two events of one time came first.
     """
@@ -111,6 +121,7 @@ class SourceMapping(_Part):
     file: str
     format: Format | None = None
     delimiter: str = ","
+    decimal: Literal[".", ","] = "."
     zone: str = ""
     currency: str = ""
     money: str = ""
@@ -124,12 +135,13 @@ class SourceMapping(_Part):
 
 
 class HistoryMapping(_Part):
-    """The whole file. `end` is the time up to which the history is complete; `label` measures.
+    """The whole file. The history is complete from `start` to `end`; `label` measures.
 
-    `warm_up`, a duration such as 35d, stands instead of the policy's longest window.
+    `warm_up`, a duration such as 35d, stands instead of the reach of the policy's windows.
     """
 
     history: str = ""
+    start: str = ""
     end: str = ""
     warm_up: str = ""
     label: str = ""
@@ -177,15 +189,24 @@ def read_mapping(path: Path) -> MappingText:
     """The mapping in the file at `path`; MappingError names everything that is wrong with it."""
     try:
         data = path.read_bytes()
-        tree = yaml.load(data, _Loader)  # noqa: S506 - it makes texts, lists and dictionaries only
+        tree = yaml.load(data.decode(), _Loader)  # noqa: S506 - it makes texts, lists, dictionaries
         content = HistoryMapping.model_validate(tree)
     except OSError as error:
         raise MappingError([Problem(str(path), "", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        message = f"is not UTF-8: byte {error.start + 1}"
+        raise MappingError([Problem(str(path), "", message, "save it as UTF-8")]) from None
     except yaml.YAMLError as error:
-        raise MappingError([Problem(str(path), "", _yaml_message(error))]) from None
+        raise MappingError([Problem(str(path), "", *_no_yaml(error))]) from None
+    except RecursionError:
+        raise MappingError([Problem(str(path), "", "is nested too deeply")]) from None
     except ValidationError as error:
         raise MappingError(_problems(str(path), error)) from None
     return MappingText(path, hashlib.sha256(data).hexdigest(), content)
+
+
+class _RefusedError(yaml.MarkedYAMLError):
+    """YAML that no mapping may hold; its problem is in our own words."""
 
 
 class _Loader(yaml.BaseLoader):
@@ -194,18 +215,37 @@ class _Loader(yaml.BaseLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _RefusedError(problem="a key is one text", problem_mark=key.start_mark)
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(
+                raise _RefusedError(
                     problem=f"`{key.value}` comes twice", problem_mark=key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
-def _yaml_message(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    what = getattr(error, "problem", None) or "is not YAML"
-    return f"line {mark.line + 1}, column {mark.column + 1}: {what}" if mark else str(what)
+_YAML = (
+    ("'\\t'", "a tab stands where no tab may", "indent with blanks"),
+    ("or ']'", "a bracket is not closed", "close every `[` and `{`"),
+    ("or '}'", "a bracket is not closed", "close every `[` and `{`"),
+    ("<stream end>", "the file ends too early", "close every bracket and quote"),
+    ("unexpected end of stream", "a quote is not closed", ""),
+    ("mapping values", "a second `:` stands in a line", "quote a text that holds `: `"),
+    ("alias", "`*` begins a text", "quote it"),
+)
+"""What PyYAML's own words tell, in ours."""
+
+
+def _no_yaml(error: yaml.YAMLError) -> tuple[str, str]:
+    """Where a file is no YAML, and the likely slip."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return "holds a character that YAML does not take", "write it as plain text"
+    mark, told = error.problem_mark, error.problem or ""
+    slips = (slip for slip in _YAML if slip[0] in told)
+    _, what, help_ = next(slips, ("", "is no YAML from here on", "compare the indentation"))
+    what = told if isinstance(error, _RefusedError) else what
+    return f"line {mark.line + 1}, column {mark.column + 1}: {what}", help_
 
 
 def _problems(file: str, error: ValidationError) -> list[Problem]:
@@ -223,7 +263,7 @@ def _said(kind: str, found: Any) -> tuple[str, str]:
     if kind == "missing":
         return "is missing", ""
     if kind == "literal_error":
-        return f"has to be {found['ctx']['expected']}", ""
+        return f"has to be {found['ctx']['expected']}".replace("'", "`"), ""
     if kind == "value_error":
         return str(found["ctx"]["error"]), ""
     return {
@@ -231,7 +271,7 @@ def _said(kind: str, found: Any) -> tuple[str, str]:
         "dict_type": ("has to be a block of keys", ""),
         "model_type": ("has to be a block of keys", ""),
         "tuple_type": ("has to be a list", "write it as [a, b]"),
-    }.get(kind, (str(found["msg"]), ""))
+    }.get(kind, ("cannot be read", ""))
 
 
 _KEYS = frozenset(

@@ -149,7 +149,8 @@ class Tally:
 
     `words` is by outcome, `changes` by outcome at the time and outcome now (outside the warm-up),
     `weeks` by week since the measured start, `review_days` and `step_up_days` by local day;
-    `overlap` counts rows in which two rules fire, `missing` inputs without a value by reason.
+    `overlap` counts rows in which two rules fire, `missing` inputs without a value by reason;
+    `last_us` is the time of the last decision.
     """
 
     words: list[Classed]
@@ -161,6 +162,7 @@ class Tally:
     step_up_days: dict[int, int] = field(default_factory=dict)
     missing: dict[tuple[str, str], int] = field(default_factory=dict)
     without_money: int = 0
+    last_us: int = 0
 
     @staticmethod
     def of(rules: int) -> Tally:
@@ -183,6 +185,7 @@ class Decided:
     classes: Small
     money: Int64s
     past: Small | None
+    at_us: Int64s
     day: Int64s
     week: Int64s
     stops: tuple[tuple[bool, bool], ...]
@@ -192,6 +195,7 @@ def tally_up(tally: Tally, decided: Decided) -> None:
     """Add a batch of decisions to the tally."""
     found = classed(decided.outcomes.word, len(WORDS), decided.classes, decided.money)
     tally.words = [added(old, new) for old, new in zip(tally.words, found, strict=True)]
+    tally.last_us = max(tally.last_us, int(decided.at_us.max(initial=0)))
     _add_changes(tally, decided)
     _add_weeks(tally, decided)
     _add_days(tally, decided)

@@ -16,6 +16,7 @@ from tidegate.engine.decision import Policy
 from tidegate.engine.expression_text import show_value
 from tidegate.engine.window_columns import NEVER_US
 from tidegate.simulation import checked_mapping
+from tidegate.simulation.advice import fault_counts, invalid_counts
 from tidegate.simulation.backtest import DryRun, Progress
 from tidegate.simulation.checked_mapping import CheckedSource
 from tidegate.simulation.history import History
@@ -69,6 +70,7 @@ class SourcePreview:
     rows: int
     accepted: int
     bad: int
+    after_end: int
     copies: int
     ties: int
     in_order: bool
@@ -91,6 +93,11 @@ class HistoryPreview:
     end_us: int
     sources: tuple[SourcePreview, ...]
     notes: tuple[str, ...]
+
+    @property
+    def accepted(self) -> int:
+        """How many rows were taken in."""
+        return sum(source.accepted for source in self.sources)
 
     @property
     def bad(self) -> int:
@@ -171,8 +178,9 @@ class _Tally:
             event=source.event.name,
             files=tuple(path.name for path in source.files),
             rows=intake.rows,
-            accepted=intake.rows - intake.bad - intake.copies,
+            accepted=intake.accepted,
             bad=intake.bad,
+            after_end=intake.after_end,
             copies=intake.copies,
             ties=intake.ties,
             in_order=in_order,
@@ -185,7 +193,7 @@ class _Tally:
                 LabelCount(name, rows, self.not_due[name]) for name, rows in self.labels.items()
             ),
             outcomes=_counts(self.outcomes),
-            faults=tuple(FaultCount(*fault, rows) for fault, rows in sorted(intake.faults.items())),
+            faults=fault_counts(source, intake),
             named=tuple(
                 NamedRow(
                     bad.file,
@@ -195,11 +203,7 @@ class _Tally:
                 )
                 for bad in intake.named
             ),
-            invalid=tuple(
-                FaultCount(name, "invalid", rows)
-                for name, rows in sorted(intake.invalid.items())
-                if rows
-            ),
+            invalid=invalid_counts(intake),
         )
 
     def _column(self, column: checked_mapping.Column) -> ColumnPreview:

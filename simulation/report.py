@@ -78,10 +78,9 @@ def _source(source: SourceResult) -> RenderableType:
     lines = [f"{source.event}: {_number(source.rows)} rows, {_number(source.accepted)} taken in"]
     if source.bad:
         lines.append(f"  {_counted(source.bad, 'bad row')} left out:")
-        lines += [
-            f"    {_number(fault.rows):>10}  {fault.field or 'the row'}: {fault.code}"
-            for fault in source.faults
-        ]
+        for fault in source.faults:
+            lines.append(f"    {_number(fault.rows):>10}  {fault.said}")
+            lines += [f"{'':14}  help: {fault.help}"] if fault.help else []
         lines += [
             f"    {row.file} row {row.row}{f' ({row.key})' if row.key else ''}: "
             + ", ".join(row.faults)
@@ -89,6 +88,8 @@ def _source(source: SourceResult) -> RenderableType:
         ]
         if source.bad > _BAD_ROWS_SHOWN:
             lines.append("    ... the JSON names more")
+    if source.after_end:
+        lines.append(f"  {_counted(source.after_end, 'row')} after the history's `end` left out")
     if source.copies:
         lines.append(f"  {_counted(source.copies, 'later copy', 'later copies')} of a key left out")
     lines += [
@@ -104,7 +105,7 @@ def _source(source: SourceResult) -> RenderableType:
 def _event(event: EventResult) -> Iterator[RenderableType]:
     yield _section(event.event, _scope(event))
     if not event.measured.count:
-        yield _lines(["Nothing is left to measure: give the mapping a shorter `warm_up`."])
+        yield _lines([_nothing(event)])
         return
     yield _section("Outcomes", _outcomes(event))
     if event.label:
@@ -121,13 +122,22 @@ def _event(event: EventResult) -> Iterator[RenderableType]:
         yield _section("Missing inputs", _missing(event))
 
 
+def _nothing(event: EventResult) -> str:
+    if not event.decided.count:
+        return "No row was taken in: nothing was decided."
+    return (
+        "Nothing is left to measure: give the mapping a shorter `warm_up`, or a `start` where the"
+        " history is complete from an earlier time."
+    )
+
+
 def _scope(event: EventResult) -> RenderableType:
     lines = [f"{_number(event.decided.count)} decided, {_number(event.measured.count)} measured"]
     if event.warm_up.count:
         until = format_time(event.warm_up_until_us)
-        lines.append(
-            f"{_number(event.warm_up.count)} before {until} left out: windows were not full yet"
-        )
+        whose = "" if event.warm_up_of == event.event else f" over `{event.warm_up_of}`"
+        left_out = f"{_number(event.warm_up.count)} before {until} left out"
+        lines.append(f"{left_out}: windows{whose} were not full yet")
     if event.label:
         lines += _scope_of_label(event)
     else:

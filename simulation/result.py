@@ -19,11 +19,20 @@ StandingName = Literal["live", "shadow", "rollout", "dated"]
 
 @dataclass(frozen=True, slots=True)
 class FaultCount:
-    """In how many rows a field was refused, by the door's code; an empty field is the row."""
+    """In how many rows a field was refused, by the door's code; an empty field is the row.
+
+    `help` says what to do, where there is anything to say.
+    """
 
     field: str
     code: str
     rows: int
+    help: str = ""
+
+    @property
+    def said(self) -> str:
+        """The field, or the row, with the code."""
+        return f"{self.field or 'the row'}: {self.code}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +47,14 @@ class NamedRow:
 
 @dataclass(frozen=True, slots=True)
 class SourceResult:
-    """What became of the rows of one source."""
+    """What became of the rows of one source; those `after_end` lie after the history's end."""
 
     event: str
     files: tuple[str, ...]
     rows: int
     accepted: int
     bad: int
+    after_end: int
     copies: int
     ties: int
     in_order: bool
@@ -123,7 +133,7 @@ class Overlap:
 class WeekResult:
     """One week from `day` on: how much was decided and declined, how well.
 
-    `whole`: the history goes on to its end.
+    `whole`: decisions go on to its end.
     """
 
     day: int
@@ -157,14 +167,16 @@ class MissingInput:
 class EventResult:
     """The dry run over one decided event.
 
-    `tied_under_a_key` are decisions that share time and a window's key with another: they do not
-    see each other.
+    `warm_up_of` is the type of event whose windows are the last to be full.
+    `tied_under_a_key` are decisions, those of the warm-up too, that share time and a window's key
+    with another: they do not see each other.
     """
 
     event: str
     decided: Volume
     warm_up: Volume
     warm_up_until_us: int
+    warm_up_of: str
     measured: Volume
     money: str
     currency: str

@@ -14,7 +14,7 @@ import polars as pl
 from tidegate.dsl.card_numbers import holds_card_number
 from tidegate.dsl.diagnostics import visible
 from tidegate.dsl.program import EventType, Program
-from tidegate.dsl.types import Kind
+from tidegate.dsl.types import TIME_MAX_US, Kind
 from tidegate.engine.column_batch import (
     CODED_KINDS,
     STATUSES,
@@ -33,7 +33,10 @@ from tidegate.simulation.times import Flags, Int64s
 NAMED_BAD_ROWS = 20
 _KEY_SHOWN = 60
 UNKNOWN_WORD = "unknown_word"
+LABEL_COLUMN = "label "
+"""Before the label's name, what a fault calls the column of a label."""
 _NOT_SAID, _UNKNOWN = -1, -2
+_FALSE, _TRUE = 0, 1
 
 Small = npt.NDArray[np.int8]
 MakeReader = Callable[..., ColumnReader]
@@ -64,16 +67,23 @@ class Intake:
     """What became of the rows of one source; grows while the history is read.
 
     `copies` are later rows with a key that was there before, `ties` rows that share their time
-    with another. `invalid` counts, by field, bad values that a lenient field let pass as missing.
+    with another, `after_end` rows later than the history's end. `invalid` counts, by field, bad
+    values that a lenient field let pass as missing.
     """
 
     rows: int = 0
     bad: int = 0
+    after_end: int = 0
     copies: int = 0
     ties: int = 0
     faults: Counter[Fault] = field(default_factory=Counter)
     invalid: Counter[str] = field(default_factory=Counter)
     named: list[BadRow] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> int:
+        """How many rows were taken in."""
+        return self.rows - self.bad - self.after_end - self.copies
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,11 +139,17 @@ class RowReader:
     """Reads the rows of one source; `intake` tells what became of them."""
 
     def __init__(
-        self, source: CheckedSource, files: SourceFiles, program: Program, make: MakeReader
+        self,
+        source: CheckedSource,
+        files: SourceFiles,
+        program: Program,
+        make: MakeReader,
+        end_us: int | None = None,
     ) -> None:
         self.source = source
         self.files = files
         self.event = source.event
+        self.end_us = TIME_MAX_US if end_us is None else end_us
         self.intake = Intake()
         self.later_copies: Int64s = np.empty(0, np.int64)
         self._models = tuple(program.model(name) for name in source.event.models)
@@ -152,6 +168,7 @@ class RowReader:
             for label in source.labels
             if label.reported
         }
+        self._label_codes = {label.name: _truth(label) for label in source.labels}
 
     # times and keys alone
 
@@ -178,9 +195,9 @@ class RowReader:
         return texts_of(raw.frame, self.source.column_of(self.event.key))
 
     def arrivals(self, raw: RawFrame) -> pl.DataFrame:
-        """Key, time of arrival, order and number of the rows that pass the door."""
+        """Key, time of arrival, order and number of the rows that may be taken in."""
         read = self._read(raw)
-        fine = np.flatnonzero(~read.refused)
+        fine = np.flatnonzero(~read.refused & ~self._after_end(read))
         received = read.at_us if read.received_us is None else read.received_us
         return pl.DataFrame(
             {
@@ -194,13 +211,15 @@ class RowReader:
     # everything
 
     def take(self, raw: RawFrame) -> Rows:
-        """The rows that pass, in order of time; the others go into the intake."""
+        """The rows that are taken in, in order of time; the others go into the intake."""
         read = self._read(raw)
         self.intake.rows += len(raw.rows)
         self._note(raw, read)
-        copies = ~read.refused & np.isin(raw.rows, self.later_copies)
+        after_end = ~read.refused & self._after_end(read)
+        self.intake.after_end += int(after_end.sum())
+        copies = ~read.refused & ~after_end & np.isin(raw.rows, self.later_copies)
         self.intake.copies += int(copies.sum())
-        rows = np.flatnonzero(~read.refused & ~copies)
+        rows = np.flatnonzero(~read.refused & ~after_end & ~copies)
         rows = rows[np.lexsort((read.order[rows], read.at_us[rows]))]
         self.intake.ties += _ties(read.at_us[rows])
         return self._rows(raw, read, rows)
@@ -219,7 +238,18 @@ class RowReader:
             cells[_RECEIVED] = self._received.read(frame)
         if self._order is not None:
             cells[_ORDER] = self._order.read(frame)
-        return _Read(raw, at.values, cells, self._words(frame), self._given_statuses(frame))
+        return _Read(
+            raw,
+            at.values,
+            cells,
+            self._words(frame),
+            self._given_statuses(frame),
+            self._labels(frame),
+        )
+
+    def _after_end(self, read: _Read) -> Flags:
+        after: Flags = read.at_us > self.end_us
+        return after
 
     def _words(self, frame: pl.DataFrame) -> Small | None:
         outcome = self.source.outcome
@@ -227,6 +257,12 @@ class RowReader:
             return None
         codes = {text: WORDS.index(word) for text, word in outcome.values.items()}
         return _codes(frame[outcome.column], codes)
+
+    def _labels(self, frame: pl.DataFrame) -> dict[str, Small]:
+        return {
+            label.name: _codes(frame[label.origin.column], self._label_codes[label.name])
+            for label in self.source.labels
+        }
 
     def _given_statuses(self, frame: pl.DataFrame) -> dict[str, Small]:
         return {
@@ -273,8 +309,7 @@ class RowReader:
             columns=columns,
             statuses=statuses,
             reported_us={
-                label.name: self._label(label, raw.frame, read)[rows]
-                for label in self.source.labels
+                label.name: self._label(label, read)[rows] for label in self.source.labels
             },
             past=None if read.past is None else read.past[rows],
             keys=self.keys_of(raw)[rows],
@@ -315,8 +350,8 @@ class RowReader:
             columns[model.score] = IntegerColumn.of(column.values, status == ok)
             yield model.name, status
 
-    def _label(self, label: LabelColumn, frame: pl.DataFrame, read: _Read) -> Int64s:
-        true = _codes(frame[label.origin.column], dict.fromkeys(label.origin.true_values, 1)) == 1
+    def _label(self, label: LabelColumn, read: _Read) -> Int64s:
+        true = read.labels[label.name] == _TRUE
         reported = read.at_us + label.after_us
         if label.reported is not None:
             cells = read.cells[_label(label.name)]
@@ -345,13 +380,22 @@ class _Read:
     cells: Mapping[str, Cells]
     past: Small | None
     statuses: Mapping[str, Small]
+    labels: Mapping[str, Small]
+
+    @property
+    def words(self) -> Iterator[tuple[str, Small]]:
+        """Columns of which every text has to be known, by the name that a fault gives them."""
+        if self.past is not None:
+            yield "outcome", self.past
+        yield from ((f"status of {model}", codes) for model, codes in self.statuses.items())
+        yield from ((f"{LABEL_COLUMN}{name}", codes) for name, codes in self.labels.items())
 
     @property
     def refused(self) -> Flags:
         refused: Flags = self.raw.broken != 0
         for cells in self.cells.values():
             refused = refused | cells.refused
-        for codes in (*self.statuses.values(), *(() if self.past is None else (self.past,))):
+        for _, codes in self.words:
             refused = refused | (codes == _UNKNOWN)
         return refused
 
@@ -376,11 +420,16 @@ class _Read:
         for name, cells in self.cells.items():
             for code in np.unique(cells.faults[cells.refused & whole]).tolist():
                 yield Fault(name, cells.codes[code]), (cells.faults == code) & whole
-        words = [] if self.past is None else [("outcome", self.past)]
-        words += [(f"status of {model}", codes) for model, codes in self.statuses.items()]
-        for name, codes in words:
+        for name, codes in self.words:
             if (flags := (codes == _UNKNOWN) & whole).any():
                 yield Fault(name, UNKNOWN_WORD), flags
+
+
+def _truth(label: LabelColumn) -> dict[str, int]:
+    """The code of each text of a label's column."""
+    return dict.fromkeys(label.origin.false_values, _FALSE) | dict.fromkeys(
+        label.origin.true_values, _TRUE
+    )
 
 
 def nothing(kind: Kind, rows: int) -> Column:

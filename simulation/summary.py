@@ -9,6 +9,7 @@ import numpy as np
 
 from tidegate.dsl.program import EventType, Label, Rule
 from tidegate.dsl.zones import DAY_US
+from tidegate.simulation.advice import fault_counts, invalid_counts
 from tidegate.simulation.history import History
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import (
@@ -33,7 +34,6 @@ from tidegate.simulation.result import (
     Change,
     ClassVolumes,
     EventResult,
-    FaultCount,
     LevelName,
     LevelResult,
     MissingInput,
@@ -47,6 +47,7 @@ from tidegate.simulation.result import (
 )
 from tidegate.simulation.rows import Intake
 from tidegate.simulation.times import days_of
+from tidegate.simulation.warm_up import WarmUp
 
 TOP_OVERLAPS = 10
 WEEK_US = 7 * DAY_US
@@ -67,7 +68,7 @@ class EventFacts:
     """
 
     event: EventType
-    measured_from_us: int
+    warm_up: WarmUp
     label: Label | None
     money: str
     stops: tuple[tuple[bool, bool], ...]
@@ -107,21 +108,18 @@ def _source(history: History, name: str, intake: Intake) -> SourceResult:
         event=name,
         files=tuple(path.name for path in source.files),
         rows=intake.rows,
-        accepted=intake.rows - intake.bad - intake.copies,
+        accepted=intake.accepted,
         bad=intake.bad,
+        after_end=intake.after_end,
         copies=intake.copies,
         ties=intake.ties,
         in_order=name not in history.unordered,
-        faults=tuple(FaultCount(*fault, rows) for fault, rows in sorted(intake.faults.items())),
+        faults=fault_counts(source, intake),
         named=tuple(
             NamedRow(bad.file, bad.row, bad.key, tuple(_fault(*fault) for fault in bad.faults))
             for bad in intake.named
         ),
-        invalid=tuple(
-            FaultCount(field, "invalid", rows)
-            for field, rows in sorted(intake.invalid.items())
-            if rows
-        ),
+        invalid=invalid_counts(intake),
     )
 
 
@@ -153,7 +151,8 @@ class _Summary:
             event=facts.event.name,
             decided=total(everything),
             warm_up=everything[WARM_UP],
-            warm_up_until_us=facts.measured_from_us,
+            warm_up_until_us=facts.warm_up.until_us,
+            warm_up_of=facts.warm_up.event,
             measured=measured(everything),
             money=facts.money,
             currency=self.program.currency if facts.money else "",
@@ -185,12 +184,11 @@ class _Summary:
         )
 
     def _days(self) -> int:
-        """How many local days the measured stretch touches."""
-        span = self.history.span
-        first_us = max(self.facts.measured_from_us, span.start_us)
-        if first_us > span.last_us:
+        """How many local days the measured stretch touches, up to the last decision."""
+        first_us, last_us = self.facts.warm_up.until_us, self.tally.last_us
+        if first_us > last_us:
             return 0
-        first, last = days_of(np.array([first_us, span.last_us]), self.program.zone).tolist()
+        first, last = days_of(np.array([first_us, last_us]), self.program.zone).tolist()
         return int(last - first + 1)
 
     def _levels(self) -> Iterator[LevelResult]:
@@ -238,7 +236,7 @@ class _Summary:
             yield Overlap(rules[left].id, rules[right].id, rows, share(rows, either) or 0)
 
     def _weeks(self) -> Iterator[WeekResult]:
-        start_us = self.facts.measured_from_us
+        start_us = self.facts.warm_up.until_us
         for week, words in sorted(self.tally.weeks.items()):
             everything, declined = _sum(words), words[_DECLINE]
             acted = _sum(words[place] for place in (_DECLINE, _STEP_UP, _REVIEW))
@@ -247,7 +245,7 @@ class _Summary:
             first_us = np.array([start_us + week * WEEK_US])
             yield WeekResult(
                 day=int(days_of(first_us, self.program.zone)[0]),
-                whole=int(first_us[0]) + WEEK_US <= self.history.span.last_us,
+                whole=int(first_us[0]) + WEEK_US <= self.tally.last_us,
                 rows=rows,
                 decline=rate(measured(declined).count, rows),
                 acted_on=rate(measured(acted).count, rows),

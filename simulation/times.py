@@ -32,6 +32,8 @@ def read_times(series: pl.Series, unit: str, zone: str) -> tuple[Int64s, Flags]:
         times, valid = _of_datetimes(series, zone)
     elif series.dtype == pl.Date:
         times, valid = _of_days(series, zone)
+    elif series.dtype == pl.String and unit:
+        times, valid = _of_counts(series.cast(pl.Int64, strict=False), unit)
     elif series.dtype.is_integer():
         times, valid = _of_counts(series, unit)
     else:

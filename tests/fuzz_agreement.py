@@ -1,7 +1,7 @@
 """Whether the evaluators agree on a policy, event by event, and whether the checker told the truth.
 
-The definition is `authority_by_the_book`: the interpreter, evaluated for every rung. Generated code
-and columns are held against it: masks, points, the evaluation of every clamp, and everything that
+The definition is `authority_by_the_book`: the interpreter, evaluated for every rung. Generated
+code, branching or with a predicate index, and columns are held against it: masks, points, the evaluation of every clamp, and everything that
 a decision says.
 """
 
@@ -33,7 +33,7 @@ from tidegate.dsl.unknowns import walk
 from tidegate.engine.column_batch import collect
 from tidegate.engine.column_outcome import ColumnSettler
 from tidegate.engine.columns import ColumnEvaluator, EventPlan, RuleMasks
-from tidegate.engine.generated import compile_event
+from tidegate.engine.generated import INDEX_FROM, compile_event
 from tidegate.engine.interpreter import (
     Missing,
     explain_value,
@@ -114,7 +114,7 @@ def disagreement(
     """The first situation on which an evaluator says something else; a batch shares its lists."""
     managed = {declared.name for declared in program.lists if not declared.path}
     files = {n: c for n, c in batches[0][0].lists.items() if n not in managed}
-    compiled = compile_event(program, event, files)
+    compiled = compile_event(program, event, files, index_from=rng.choice((1, INDEX_FROM)))
     plan = EventPlan(program, event)
     settler, columns = ColumnSettler(plan), ColumnEvaluator(plan)
     for situations in batches:

@@ -51,11 +51,11 @@ def test_a_case_is_the_same_each_time() -> None:
 def test_a_planted_disagreement_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search would pass whatever the evaluators say."""
 
-    def forgetful(program: Program, event: object, lists: Lists) -> CompiledEvent:
+    def forgetful(program: Program, event: object, lists: Lists, index_from: int) -> CompiledEvent:
         own = next(e for e in program.events if e is event)
         quiet = [replace(rule, exceptions=()) for rule in own.rules]
         program = with_rules(program, own, quiet)
-        return compile_event(program, program.event(own.name), lists)
+        return compile_event(program, program.event(own.name), lists, index_from)
 
     monkeypatch.setattr(fuzz_agreement, "compile_event", forgetful)
     found = run_cases("agreement", 12, seed=71, processes=1)

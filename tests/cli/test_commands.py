@@ -47,7 +47,7 @@ def test_a_call_that_does_not_exist_is_a_usage_error(run: Run, arguments: list[s
         ["check", "nowhere", "--json"],
         ["test", "nowhere", "--json"],
         ["decide", "nowhere", "event.json", "--json"],
-        ["backtest", "nowhere", "m.yaml", "--json", "-"],
+        ["backtest", "nowhere", "m.yaml", "--json"],
         ["history", "check", "nowhere", "m.yaml", "--json"],
     ],
 )
@@ -260,6 +260,9 @@ BAD_JSON: list[Any] = [
     ("[1]", "no JSON object"),
     ('{"id": "a", "id": "b"}', "twice"),
     ('{"amount": NaN}', "no number"),
+    ('{"amount": 1e999999999999999999999}', "the exponent of a number is too large"),
+    ('{"amount": 1e-999999999999999999999}', "the exponent of a number is too large"),
+    ('{"amount": ' + "9" * 5_000 + "}", "a number has too many digits"),
     (b"\xff", "not UTF-8"),
     ("[" * 100_000, "e.json"),
     ('{"a": "' + "x" * 2**20 + '"}', "larger than 1 MiB"),
@@ -410,7 +413,7 @@ def test_bad_rows_are_named(run: Run, shop: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "options"), [(["history", "check"], ["--json"]), (["backtest"], ["--json", "-"])]
+    ("command", "options"), [(["history", "check"], ["--json"]), (["backtest"], ["--json"])]
 )
 def test_a_mapping_that_does_not_fit_is_refused_as_a_whole(
     run: Run, shop: Path, command: list[str], options: list[str]
@@ -425,10 +428,20 @@ def test_a_mapping_that_does_not_fit_is_refused_as_a_whole(
     assert "did you mean `card_country`?" in result.stderr
 
 
+def test_a_history_of_nothing_is_no_success(run: Run, shop: Path) -> None:
+    """A nightly run over an empty export is green for months."""
+    heading = (shop / "history.csv").read_text().splitlines()[0]
+    (shop / "history.csv").write_text(f"{heading}\n")
+    assert "no row was taken in" in run("backtest", "shop", "shop/mapping.yaml", code=3).stderr
+    shown = run("history", "check", "shop", "shop/mapping.yaml", code=3).stdout
+    assert "error: no row was taken in" in shown
+    assert "1970" not in shown
+
+
 @pytest.mark.usefixtures("shop")
 def test_a_backtest_is_limited(run: Run) -> None:
     """A first look over a long history should take seconds."""
-    found = json_of(run("backtest", "shop", "shop/mapping.yaml", "--limit", "100", "--json", "-"))
+    found = json_of(run("backtest", "shop", "shop/mapping.yaml", "--limit", "100", "--json"))
     assert found["schema"] == "tidegate.backtest/1"
     assert found["events"][0]["decided"]["count"] == 100
     assert "Dry run of first_rules" in run("backtest", "shop", "shop/mapping.yaml").stdout

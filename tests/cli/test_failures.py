@@ -93,18 +93,18 @@ def test_what_init_writes_may_be_edited(run: Run, shop: Path) -> None:
 def test_a_backtest_is_kept_beside_the_report(run: Run, tmp_path: Path) -> None:
     """A run of an hour must not be repeated for the other form of its result."""
     arguments = ("backtest", "shop", "shop/mapping.yaml", "--limit", "200")
-    report = run(*arguments, "--json", "out.json").stdout
+    report = run(*arguments, "--out", "out.json").stdout
     assert report == run(*arguments).stdout
     assert report.startswith("Dry run of first_rules")
     kept = json.loads((tmp_path / "out.json").read_bytes())
-    assert kept == json_of(run(*arguments, "--json", "-"))
-    assert "cannot be written" in run(*arguments, "--json", "no/out.json", code=3).stderr
+    assert kept == json_of(run(*arguments, "--json"))
+    assert "cannot be written" in run(*arguments, "--out", "no/out.json", code=3).stderr
 
 
 @pytest.mark.usefixtures("shop")
 def test_an_error_goes_into_no_file(run: Run, tmp_path: Path) -> None:
     """A file named `out.json` that holds an error would be read as a result."""
-    run("backtest", "shop", "nowhere.yaml", "--json", "out.json", code=3)
+    run("backtest", "shop", "nowhere.yaml", "--out", "out.json", code=3)
     assert not (tmp_path / "out.json").exists()
 
 
@@ -152,6 +152,19 @@ def test_a_score_that_is_no_score_is_refused(run: Run, tmp_path: Path, score: ob
     (tmp_path / "e.json").write_text("{}")
     result = run("decide", "card", "e.json", "--scores", "s.json", code=3)
     assert "`fraud_score` is no number" in result.stderr
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("option", ["--features", "--scores", "--lists"])
+@pytest.mark.parametrize("value", [1, None, [0.5]])
+def test_a_card_number_as_a_name_is_never_repeated(
+    run: Run, tmp_path: Path, option: str, value: object
+) -> None:
+    """The message, and whatever keeps it, would hold the card number."""
+    (tmp_path / "given.json").write_text(json.dumps({"4111111111111111": value}))
+    result = run("decide", "shop", "shop/payment.json", option, "given.json", code=3)
+    assert "4111" not in result.output
+    assert "given.json" not in result.output
 
 
 @pytest.mark.usefixtures("shop")

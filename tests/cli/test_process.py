@@ -116,7 +116,7 @@ def test_a_long_line_is_not_wrapped_on_a_terminal(shop: Path) -> None:
 
 def test_a_reader_that_goes_away_is_no_error(shop: Path) -> None:
     """`tidegate backtest … | head` is how people look."""
-    arguments = ["backtest", "shop", "shop/mapping.yaml", "--json", "-"]
+    arguments = ["backtest", "shop", "shop/mapping.yaml", "--json"]
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=shop,

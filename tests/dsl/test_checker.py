@@ -82,6 +82,14 @@ def test_a_version_covers_the_meaning_and_nothing_else() -> None:
         assert rule(text).meaning not in meanings, text
 
 
+@pytest.mark.parametrize("action", ['tag "x"', "add 5 points", "advise route = 1"])
+def test_a_version_covers_the_reason_of_every_action(action: str) -> None:
+    """A reason of what is no rung could change behind an unchanged version."""
+    text = f"rule example version 1 when tries_10m > limit then {action}"
+
+    assert len({rule(text + why).meaning for why in ("", " because odd", " because down")}) == 3
+
+
 def test_a_version_covers_features_and_the_bounds_of_params_but_not_their_values() -> None:
     """A window could shrink, or a bound move, behind an unchanged version."""
     text = "rule example version 1 when tries_10m > limit then review because odd"

@@ -143,7 +143,6 @@ class Book:
     def capped(
         self, levels: dict[Ladder, int], names: dict[str, str], default: int
     ) -> Iterator[Capped]:
-        used = used_here(self.program, self.situation)
         for ladder in LADDERS:
             asks = self.asks(self.unmasked(), ladder, within=False)
             top = max((a.rung for _, a in asks), default=-1)
@@ -152,14 +151,26 @@ class Book:
                 continue
             name = RUNGS[ladder](top).name.lower()
             if name != names[ladder]:
-                heard = [
-                    m.name
-                    for m in self.models()
-                    if m in used
-                    and (is_ok(m.name, self.situation) or self.abstained(m))
-                    and m.ceiling(ladder) < top
-                ]
-                yield Capped(ladder, name, tuple(heard))
+                names_of = [m.name for m in self.models() if self.is_behind(m, ladder, top)]
+                yield Capped(ladder, name, tuple(names_of))
+
+    def is_behind(self, model: Model, ladder: Ladder, rung: int) -> bool:
+        """Whether masking the model, or what it does by abstaining, may lose the rung."""
+        used = model in used_here(self.program, self.situation)
+        if not used or model.ceiling(ladder) >= rung:
+            return False
+        rules = self.situation.event.rules
+        acting = [(rules[bit.bit_length() - 1], do) for bit, do in self.acts(self.unmasked())]
+        asking = [rule for rule, do in acting if any(
+            a.ladder == ladder and a.rung >= rung for a in do.asks)]  # fmt: skip
+        points_count = any(rule.reads_points for rule in asking)
+        if self.abstained(model):
+            asks = [a.rung for a in model.unavailable.asks if a.ladder == ladder]
+            pays = points_count and model.unavailable.points > 0
+            return pays or max(asks, default=-1) >= rung
+        adders = [rule for rule, do in acting if points_count and do.points > 0]
+        is_read = any(model.name in rule.models for rule in asking + adders)
+        return is_read and is_ok(model.name, self.situation)
 
 
 def _word(disposition: int, authentication: int) -> Word:

@@ -266,6 +266,41 @@ def test_who_holds_alone_is_not_named_beside_who_asks_for_exactly_that() -> None
     assert result.winners == (("disposition", bits_of(program, "exact")),)
 
 
+@pytest.mark.parametrize(
+    ("asking", "behind"),
+    [
+        ([rule("r", score_above("m"), does(decline()))], ("m",)),
+        ([rule("r", either(score_above("m"), score_above("p")), does(decline()))], ("m", "p")),
+        ([rule("r", points_at_least(50), does(decline())),
+          rule("s", score_above("m"), does(points=50))], ("m",)),
+        ([rule("r", points_at_least(50), does(decline())),
+          rule("s", score_above("m"), does(points=50)),
+          rule("t", score_above("p"), does(points=50), shadow=True)], ("m",)),
+        ([rule("r", score_above("m"), does(decline(), points=50)),
+          rule("s", points_at_least(50), does(hold())),
+          rule("t", score_above("p"), does(points=50))], ("m",)),
+    ],
+)  # fmt: skip
+def test_only_the_models_behind_a_rung_are_named(asking: list[Rule], behind: Any) -> None:
+    """A model that nobody who asks has read would be blamed."""
+    bystanders = [
+        rule("x", score_above("p"), does(review())),
+        rule("y", score_above("p"), does(decline()), shadow=True),
+        rule("z", negation(score_above("p")), does(decline())),
+    ]
+    models = [model("m", "review"), model("p", "review")]
+    result = settled(policy(*asking, *bystanders, models=models), m=0.9, p=0.9)
+    assert Capped("disposition", "decline", behind) in result.capped
+
+
+def test_an_abstention_is_named_for_what_it_asks_or_adds_itself() -> None:
+    """A model that abstained without a word would be blamed for another one's score."""
+    risky = rule("r", score_above("m"), does(decline()))
+    models = [model("m", "review"), model("p", "review", unavailable=does(review(), points=9))]
+    result = settled(policy(risky, models=models), {"m": "ok", "p": "abstained"}, m=0.9)
+    assert result.capped == (Capped("disposition", "decline", ("m",)),)
+
+
 def test_what_rules_reach_without_the_score_is_not_capped() -> None:
     """A hard rule would be weakened because a model agrees with it."""
     either_way = rule("r", either(score_above("m"), dear()), does(decline("risk")))
@@ -563,6 +598,7 @@ def test_settling_is_that_of_the_book(block: int) -> None:
             assert result == settle_by_the_book(program, situation), f"seed {seed}"
             seen.add(result.outcome.word)
             seen.update(f"capped {one.ladder}" for one in result.capped)
+            assert all(one.models for one in result.capped), f"seed {seed}"
     assert {"approve", "review", "step_up", "decline", "capped disposition"} <= seen
 
 

@@ -34,6 +34,14 @@ DRESSINGS: dict[str, Callable[[str], str]] = {
     "plain": lambda n: n,
     "spaces": lambda n: " ".join(n[i : i + 4] for i in range(0, len(n), 4)),
     "dashes": lambda n: "-".join(n[i : i + 4] for i in range(0, len(n), 4)),
+    "dots": lambda n: ".".join(n[i : i + 4] for i in range(0, len(n), 4)),
+    "slashes": lambda n: "/".join(n[i : i + 4] for i in range(0, len(n), 4)),
+    "underscores": lambda n: "_".join(n[i : i + 4] for i in range(0, len(n), 4)),
+    "spaced slashes": lambda n: " / ".join(n[i : i + 4] for i in range(0, len(n), 4)),
+    "each digit dotted": ".".join,
+    "dots and an expiry date": lambda n: f"{n[:4]}.{n[4:10]}.{n[10:]} 12/28",
+    "slashes behind dots": lambda n: f"1.2.{n[:4]}/{n[4:10]}/{n[10:]}",
+    "percent-encoded slashes": lambda n: f"{n[:4]}%2F{n[4:10]}%2F{n[10:]}",
     "no-break spaces": lambda n: "\u00a0".join(n[i : i + 4] for i in range(0, len(n), 4)),
     "en dashes": lambda n: "\u2013".join(n[i : i + 4] for i in range(0, len(n), 4)),
     "zero-width spaces": lambda n: "\u200b".join(n[i : i + 4] for i in range(0, len(n), 4)),
@@ -72,6 +80,13 @@ def test_finds_every_brand_in_every_dressing(brand: str, dressing: str) -> None:
         "pay_01JD9F3X7M2QK8VYB4W5RZ6C0T",
         "+4917012345674",  # a telephone number that is a Visa number of old, but for its plus
         "192.168.100.100",
+        "192.168.100.100/24",
+        "4111111.111111111",  # a decimal number
+        "40.712776 -74.005970",  # coordinates whose digits are a Visa number
+        "48.85661400000007",
+        "2026/11/23/001234",
+        "1.3.6.1.4.1.311.21.20",
+        "1763892000.000000",
         "0.483726193847562",
         "",
     ],
@@ -131,6 +146,8 @@ def test_does_not_choke_on_long_digits() -> None:
     """A megabyte of digits and separators would hold the service up."""
     assert not holds_card_number("1 " * 200_000)
     assert not holds_card_number("7" * 400_000)
+    assert not holds_card_number("1." * 200_000)
+    assert not holds_card_number("7_" + "7" * 400_000)
 
 
 def test_random_numbers_pass_mostly() -> None:

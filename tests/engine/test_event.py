@@ -102,6 +102,10 @@ def _refusals(**fields: object) -> tuple[Refusal, ...]:
         ("ratio", Decimal("1E-6"), 1),
         ("ratio", -3, -3_000_000),
         ("ratio", Decimal("0E-400"), 0),
+        ("ratio", Decimal(f"1.{'0' * 5_000}"), 1_000_000),
+        ("ratio", Decimal(f"-0.5{'0' * 5_000}"), -500_000),
+        ("ratio", Decimal(f"0.{'0' * 5_000}"), 0),
+        ("amount", {"minor": Decimal(f"12.{'0' * 5_000}"), "currency": "EUR"}, 12),
         ("is_new", True, True),
         ("waited", "10m", 600_000_000),
         ("waited", "-3us", -3),
@@ -162,6 +166,8 @@ BAD: list[tuple[str, object, str]] = [
     ("ratio", ".5", "wrong_type"),
     ("ratio", "\u0665", "wrong_type"),
     ("ratio", Decimal("1E-400"), "wrong_type"),
+    ("ratio", Decimal(f"0.{'1' * 5_000}"), "wrong_type"),
+    ("ratio", Decimal(f"1.{'0' * 5_000}1"), "wrong_type"),
     ("is_new", 1, "wrong_type"),
     ("is_new", "true", "wrong_type"),
     ("waited", 600, "wrong_type"),
@@ -247,6 +253,26 @@ def test_a_lenient_field_is_missing_where_its_value_is_bad() -> None:
     assert admitted.values["score"] is None
     assert admitted.reasons == {"score": "invalid", "tip": "invalid"}
     assert admitted.values["tip.currency"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"z\x1b[31m": {"x\u202ey": CARD}}, "z\ufffd[31m.x\ufffdy"),
+        ({"z\x1b[31m": {CARD: 1}}, "z\ufffd[31m"),
+        ({"x" * 500: {"y": CARD}}, "x" * 100),
+        ({"4111": {"1111": {"1111": {"1111": CARD}}}}, "…"),
+    ],
+)
+def test_a_card_number_is_refused_without_the_senders_tricks(
+    body: dict[str, object], path: str
+) -> None:
+    """A log line would be coloured, turned around or flooded, or spell the number in names."""
+    refusal = _refusals(**body)[0]
+
+    assert (refusal.code, refusal.path) == ("card_number", path)
+    assert refusal.message.isprintable()
+    assert len(refusal.message) < 200
 
 
 def test_a_lenient_field_does_not_take_card_numbers() -> None:

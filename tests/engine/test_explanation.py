@@ -200,6 +200,75 @@ def test_shows_what_authority_capped() -> None:
     assert decision.explain_rule("acts").capped == shown.capped
 
 
+BYSTANDERS = """
+rule cautious version 1
+  when amount > 100 EUR or tip > 1 EUR
+  then decline because odd
+  if unknown then review because odd
+rule settled version 1
+  when amount > 1 EUR or tip > 1 EUR
+  then review because odd
+  if unknown then decline because odd
+rule watching version 1
+  shadow
+  when amount > 1 EUR
+  then decline because odd
+"""
+
+
+def test_only_who_asked_in_vain_is_capped() -> None:
+    """A rule that never asked for the rung, or never acts, would seem held back."""
+    text = CAPPED.replace("amount money", "amount money\n  tip money?") + BYSTANDERS
+    decision = Engine(policy_of(text)).decide(
+        {"id": "p", "at": "2026-11-23T14:00:00Z", "amount": "5 EUR"}, scores={"weak_score": "0.9"}
+    )
+    rules = ("acts", "cautious", "settled", "watching")
+
+    assert [(rule, decision.explain_rule(rule).state) for rule in rules] == [
+        ("acts", "fired"), ("cautious", "unknown"), ("settled", "fired"), ("watching", "fired"),
+    ]  # fmt: skip
+    assert [bool(decision.explain_rule(rule).capped) for rule in rules] == [True, *[False] * 3]
+
+
+def test_a_decision_is_evaluated_once_for_all_its_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Explaining five hundred unknown rules would take seconds."""
+    clamps = []
+
+    def counted(program: Program, situation: Any, clamp: frozenset[str]) -> Any:
+        clamps.append(clamp)
+        return evaluate(program, situation, clamp)
+
+    monkeypatch.setattr("tidegate.engine.explanation.interpret", counted)
+    decision = _decide({"amount": "60.00 EUR", "ip_country": None}, tries=9, score="0.999")
+
+    assert decision.explain().ladders
+    assert len(clamps) == len(set(clamps))
+
+
+SPOKEN = """
+reason speed "Faster than people type" message "Please try again."
+reason place "An unlikely place" message "Please try again."
+rule speaks version 1
+  when amount > 1 EUR
+  then add 30 points because speed, add 20 points because place, tag "x" because speed, tag "y",
+    advise route = "slow" because place
+"""
+
+
+def test_the_reasons_of_points_stand_where_points_decide() -> None:
+    """An author's reason for points, a tag or advice would be checked and never seen again."""
+    decision = Engine(policy_of(CAPPED + SPOKEN)).decide(
+        {"id": "p", "at": "2026-11-23T14:00:00Z", "amount": "5 EUR"}, scores={"weak_score": "0.1"}
+    )
+    shown = (
+        'then add 50 points because place and speed, tag "x" because speed, tag "y", '
+        'advise route = "slow" because place'
+    )
+
+    assert decision.outcome.reasons == ("odd",)
+    assert shown in render_explanation(decision.explain())
+
+
 @pytest.mark.parametrize(("share", "live"), [("0.0001%", "dear@1"), ("100%", "dear@2")])
 def test_prefers_the_live_version_of_a_rule(share: str, live: str) -> None:
     """An analyst would read about the version that does not act."""
@@ -234,6 +303,16 @@ def test_a_token_is_never_shown_whole(token: str, shown: str) -> None:
     """A token on a screen could be used by whoever sees it."""
     assert short_token(token) == shown
     assert show_value(token, TOKEN, "EUR") == f'"{shown}"'
+
+
+def test_a_key_that_is_a_token_is_not_shown_whole() -> None:
+    """The first line of an explanation would give the token away."""
+    engine = Engine(policy_of(CAPPED.replace("id text key", "id token key")))
+    body = {"id": "tok_4kX9pQ2mLw", "at": "2026-11-23T14:00:00Z", "amount": "5 EUR"}
+    shown = engine.decide(body, scores={"weak_score": "0.1"}).explain()
+
+    assert shown.key == "tok_4k…"
+    assert render_explanation(shown).startswith("payment tok_4k…: approve")
 
 
 def test_no_token_is_in_any_text() -> None:
@@ -393,7 +472,7 @@ rule above version 1 when points > bar then review because odd
         )
     ).decide({"id": "p", "at": "2026-11-23T14:00:00Z"})
 
-    actions = ("add 3 points", "add bonus points (50)", "advise cap_at = cap (5.00 EUR)")
+    actions = ("add 3 + bonus (50) points", "advise cap_at = cap (5.00 EUR)")
     assert decision.explain_rule("adds").actions == actions
     shown = [decision.explain_rule(name).condition for name in ("at_bar", "above")]
     assert shown == ["points >= bar", "points > bar"]

@@ -175,6 +175,12 @@ class SmallHistory:
     rows: list[Row] = field(default_factory=list)
 
 
+def sub(text: str, old: str, new: str) -> str:
+    """The text with its one `old` replaced."""
+    assert text.count(old) == 1
+    return text.replace(old, new)
+
+
 def write_policy(folder: Path) -> Policy:
     """The small policy, in a folder of its own."""
     (folder / "lists").mkdir(parents=True)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.histories import small_history
+from tests.simulation.histories import small_history, sub
 from tidegate.rules import Policy, load_policy
 from tidegate.simulation.backtest import DryRun, run_backtest
+from tidegate.simulation.mapping import MappingError
 from tidegate.simulation.measures import Volume
 from tidegate.simulation.preview import preview
 from tidegate.simulation.report import to_json, to_text
@@ -84,6 +85,20 @@ sources:
     labels:
       fraud: {column: fraud, true_values: [yes]}
     outcome: {column: was, values: {ok: approve, no: decline}}
+"""
+
+REFUND = """event refund
+  id      text   key
+  at      time
+  amount  money
+  card    token
+
+"""
+REFUNDS = """
+  - event: refund
+    file: refunds.csv
+    zone: UTC
+    fields: {id: id, at: at, amount: {column: amount, unit: major, currency: EUR}, card: card}
 """
 
 # Two days are warm-up by windows of one day: the first day is left out.
@@ -160,6 +175,31 @@ def test_no_secret_is_shown(shop: Path) -> None:
     shown = to_json(result) + to_text(result) + repr(preview(policy, shop / "mapping.yaml").sources)
     assert "4111" not in shown
     assert "France" not in shown
+
+
+@pytest.mark.parametrize(
+    ("values", "text", "bad"),
+    [
+        ("true_values: [yes]", "maybe", 1),
+        ("true_values: [yes]", "", 0),
+        ("true_values: [yes], false_values: [no, maybe]", "maybe", 0),
+        ("true_values: [1], false_values: [0]", "1", 17),
+        ("true_values: [yes, maybe]", "maybe", 0),
+    ],
+)
+def test_every_text_of_a_label_is_known(shop: Path, values: str, text: str, bad: int) -> None:
+    """A fraud column that says `maybe`, or 1 where `yes` was meant, counts as good customers."""
+    (shop / "payments.csv").write_text(CSV.replace("b,FR,,no", f"b,FR,,{text}"))
+    (shop / "mapping.yaml").write_text(sub(MAPPING, "true_values: [yes]", values))
+    result, _ = dry_run(shop)
+    faults = {fault.field: fault for fault in result.sources[0].faults}
+    assert (faults["label fraud"].rows if bad else 0) == bad
+    if bad:
+        assert faults["label fraud"].code == "unknown_word"
+        assert "`false_values`" in faults["label fraud"].help
+        assert "`false_values`" in to_text(result)
+    else:
+        assert "label fraud" not in faults
 
 
 def test_only_matured_labels_count(shop: Path) -> None:
@@ -357,13 +397,107 @@ def test_rows_of_other_events_are_read_with_theirs(shop: Path) -> None:
     assert "tells no label" in to_text(result)
 
 
-def test_a_history_of_nothing(shop: Path) -> None:
-    """An empty file ends in a stack trace."""
-    (shop / "payments.csv").write_text(CSV.splitlines()[0] + "\n")
-    result, event = dry_run(shop)
-    assert (result.rows, event.measured.count) == (0, 0)
-    (shop / "payments.csv").write_text("".join(CSV.splitlines(keepends=True)[:2]))
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "payment: no row was taken in, of 0"),
+        ([12, 14], "payment: no row was taken in, of 2, 2 bad"),
+        ([14], "payment: origin: unknown_country in 1 of 1\n  help: `values` renames texts"),
+    ],
+)
+def test_a_history_of_nothing(shop: Path, rows: list[int], said: str) -> None:
+    """A report of nothing from 1970 to 1970 passes for a dry run."""
+    lines = CSV.splitlines(keepends=True)
+    (shop / "payments.csv").write_text("".join([lines[0], *(lines[row] for row in rows)]))
+    with pytest.raises(MappingError) as refused:
+        dry_run(shop)
+    assert said in str(refused.value)
+    (shop / "payments.csv").write_text("".join(lines[:2]))
     assert dry_run(shop)[0].rows == 1
+
+
+def test_a_history_of_other_events_alone(shop: Path) -> None:
+    """A history without one payment is measured, and the report is empty."""
+    policy = sub(POLICY, "feature tries", REFUND + "feature tries")
+    (shop / "policy" / "policy.tide").write_text(policy)
+    (shop / "refunds.csv").write_text("id,at,amount,card\nr1,2026-09-02 01:00:00,1.00,b\n")
+    (shop / "mapping.yaml").write_text("sources:" + REFUNDS)
+    with pytest.raises(MappingError, match="add a source of `payment`"):
+        dry_run(shop)
+
+
+def test_a_file_without_times_begins_nothing(shop: Path) -> None:
+    """The history begins in 1970 because no refund was ever made."""
+    (shop / "policy" / "policy.tide").write_text(
+        sub(POLICY, "feature tries", REFUND + "feature tries")
+    )
+    (shop / "refunds.csv").write_text("id,at,amount,card\n")
+    before = dry_run(shop)[0].start_us
+    (shop / "mapping.yaml").write_text(MAPPING + REFUNDS)
+    assert dry_run(shop)[0].start_us == before
+
+
+def test_rows_after_the_end_are_left_out(shop: Path) -> None:
+    """Payments whose chargebacks cannot be in the history yet are measured all the same."""
+    (shop / "mapping.yaml").write_text("end: 2026-09-04\n" + MAPPING)
+    result, event = dry_run(shop)
+    (source,) = result.sources
+    assert (source.accepted, source.after_end, source.bad, source.copies) == (10, 2, 6, 1)
+    assert event.decided.count == 10
+    assert event.labels_due_before_us == result.end_us - event.label_after_us
+    assert "2 rows after the history's `end` left out" in to_text(result)
+    (found,) = preview(load_policy(shop / "policy"), shop / "mapping.yaml").sources
+    assert (found.accepted, found.after_end) == (10, 2)
+
+
+def test_a_copy_counts_where_the_first_is_after_the_end(shop: Path) -> None:
+    """A row that is left out takes the row with its key along."""
+    heading, *lines = CSV.splitlines()
+    late = "p08,2026-09-05 06:00:00,10.00,e,FR,,no,ok,2026-09-01 00:00:00"
+    rows = [f"{heading},seen", late, *(f"{line},{line.split(',')[1]}" for line in lines)]
+    (shop / "payments.csv").write_text("\n".join(rows) + "\n")
+    (shop / "mapping.yaml").write_text("end: 2026-09-04\n" + MAPPING + "    received: seen\n")
+    (source,) = dry_run(shop)[0].sources
+    assert (source.after_end, source.copies) == (3, 1)
+
+
+def test_an_end_before_everything_is_a_slip(shop: Path) -> None:
+    """A dry run of a time before the first payment reports on nothing, or on everything."""
+    (shop / "mapping.yaml").write_text("end: 2020-01-01\n" + MAPPING)
+    with pytest.raises(MappingError, match="end: is before the first row of `payment`"):
+        dry_run(shop)
+
+
+def test_the_load_of_a_day_knows_no_other_events(shop: Path) -> None:
+    """Chargebacks come for months after the last payment, and the reviews of a day look fewer."""
+    before = dry_run(shop)[1]
+    (shop / "policy" / "policy.tide").write_text(
+        sub(POLICY, "feature tries", REFUND + "feature tries")
+    )
+    (shop / "refunds.csv").write_text("id,at,amount,card\nr1,2026-12-01 00:00:00,1.00,b\n")
+    (shop / "mapping.yaml").write_text(MAPPING + REFUNDS)
+    after = dry_run(shop)[1]
+    assert after.review == before.review
+    assert [week.whole for week in after.weeks] == [week.whole for week in before.weeks] == [False]
+    assert dry_run(shop, limit=10)[1].review.days == 1
+
+
+def test_inputs_that_are_missing_in_the_warm_up_are_not_counted(shop: Path) -> None:
+    """More inputs are missing than there are decisions measured."""
+    policy = sub(
+        POLICY, "count of payment by card over 1d", "average of amount of payment by card over 1d"
+    )
+    policy = sub(policy, "tries >= 1", "tries >= 1 EUR")
+    policy = sub(
+        policy,
+        "then step_up confirm because why\n",
+        "then step_up confirm because why\n  if unknown then skip\n",
+    )
+    (shop / "policy" / "policy.tide").write_text(policy)
+    _, event = dry_run(shop)
+    (missing,) = event.missing
+    # Of the ten that are measured, p04 alone has one before it: p05 and p06 do not see each other.
+    assert (missing.input, missing.rows) == ("tries", 9)
 
 
 def test_loaded_policy_is_what_runs(shop: Path) -> None:

@@ -50,6 +50,46 @@ CASES = [
     ("label: fraud\n", "", "has to say which label measures", "one of `dispute`, `fraud`"),
     ("label: fraud", "label: fraud\nend: yesterday", "is no time", "write a date"),
     ("label: fraud", "label: fraud\nwarm_up: long", "is no duration", "such as 35d"),
+    (
+        "    fields:",
+        "    labels: {fraud: {column: amount, true_values: [0]}}\n    fields:",
+        "`0` is true and false",
+        "",
+    ),
+    ("    zone: Europe/Paris\n", "", "time` holds local times without a zone", "`zone: UTC`"),
+    ("channel: {constant: ecom}", "channel: {constant: web}", "the field's words", "ecom, pos"),
+    (
+        "channel: {constant: ecom}",
+        "channel: {constant: ecom}\n      origin: {constant: XX}",
+        "payment.origin.constant: is no country code",
+        "such as FR",
+    ),
+    (
+        "amount: {column: amount, unit: major}",
+        "amount: {constant: 10000.01, unit: major}",
+        "payment.amount.constant: is above the field's maximum",
+        "",
+    ),
+    (
+        "amount: {column: amount, unit: major}",
+        "amount: {constant: 12.345, unit: major}",
+        "payment.amount.constant: cannot be read as money",
+        "",
+    ),
+    (
+        "channel: {constant: ecom}",
+        "channel: {constant: ecom}\n      note: {constant: 4111 1111 1111 1111}",
+        "payment.note.constant: looks like a card number",
+        "tokens",
+    ),
+    ("currency: EUR", "currency: USD", "no rates to turn USD into EUR", "own currency"),
+    ("zone: Europe/Paris", "zone: UTC\n    decimal: x", "decimal: has to be `.` or `,`", ""),
+    (
+        "    fields:",
+        "    labels: {fraud: {column: amount, true_values: [1]}}\n    fields:",
+        "labels.fraud: the policy takes `fraud` from `chargeback`",
+        "a source of `chargeback`, or leave `from chargeback` out",
+    ),
     ("card: card", "card: cart", "has no column `cart`", "did you mean `card`?"),
 ]
 
@@ -91,6 +131,47 @@ def test_what_is_wrong_is_named(
     assert help_ in said
     assert "mapping.yaml" in said
     assert all(problem.message for problem in refused.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "help_"),
+    [
+        ("sources: [", "line 1, column 11: the file ends too early", "bracket"),
+        ("sources: [a, b", "line 1, column 15: a bracket is not closed", "`[` and `{`"),
+        ("sources: {a: b]", "line 1, column 15: a bracket is not closed", "`[` and `{`"),
+        ("sources:\n\t- event: payment", "line 2, column 1: a tab", "with blanks"),
+        ("history: 'mine", "line 1, column 15: a quote is not closed", ""),
+        ("history: a: b", "line 1, column 11: ", "text that holds `: `"),
+        ("history: mine\n- a", "line 2, column 1: is no YAML from here on", "indentation"),
+        ("history: *mine", "line 1, column 10: ", ""),
+        ("? [a, b]\n: c", "line 1, column 3: a key is one text", ""),
+        ("", "has to be a block of keys", ""),
+        ("- a", "has to be a block of keys", ""),
+        ("history: \x01", "holds a character that YAML does not take", ""),
+        ("[" * 3000, "is nested too deeply", ""),
+        ("sources: &a\n  - *a", "", ""),
+        ("label: [a]\nsources: x", "sources: has to be a list", "[a, b]"),
+    ],
+)  # fmt: skip
+def test_what_is_no_yaml_is_said_in_our_words(
+    policy: Policy, tmp_path: Path, text: str, message: str, help_: str
+) -> None:
+    """An analyst reads `expected ',' or ']', but got '<stream end>'`, or sees a stack trace."""
+    with pytest.raises(MappingError) as refused:
+        DryRun(policy, written(tmp_path, text))
+    said = str(refused.value)
+    assert message in said
+    assert help_ in said
+    for leak in ("<stream", "token", "expected", "found", "Input", "valid", "unhashable", "cyclic"):
+        assert leak not in said.replace(str(tmp_path), "")
+
+
+def test_bytes_that_are_no_text(policy: Policy, tmp_path: Path) -> None:
+    """A mapping in another encoding ends in a stack trace."""
+    path = written(tmp_path, GOOD)
+    path.write_bytes(b"history: caf\xe9\n" + GOOD.encode())
+    with pytest.raises(MappingError, match="is not UTF-8"):
+        DryRun(policy, path)
 
 
 def test_all_problems_come_at_once(policy: Policy, tmp_path: Path) -> None:
@@ -135,6 +216,50 @@ def test_a_file_that_is_no_parquet(policy: Policy, tmp_path: Path) -> None:
     (tmp_path / "payments.parquet").write_text("no parquet")
     with pytest.raises(MappingError, match="cannot be read as parquet"):
         DryRun(policy, written(tmp_path, GOOD.replace("payments.csv", "payments.parquet")))
+
+
+def test_decimals_behind_a_comma(policy: Policy, tmp_path: Path) -> None:
+    """An export from a German spreadsheet is 1,200 bad rows, or 12,50 euros are 1,250."""
+    path = written(tmp_path, GOOD)
+    german = CSV.replace("12.50", '"12,50"') + '2,2026-09-01 10:00:00,"1.000,00",c1\n'
+    german += "3,2026-09-01 10:00:00,12.50,c1\n"
+    (tmp_path / "payments.csv").write_text(german.rpartition("3,")[0])
+    with pytest.raises(MappingError) as refused:
+        DryRun(policy, path)
+    (problem,) = refused.value.problems
+    assert problem.key == "payment.amount.decimal"
+    assert '`decimal: ","`' in problem.help
+    (tmp_path / "payments.csv").write_text(german)
+    path.write_text(GOOD.replace("zone:", 'decimal: ","\n    zone:'))
+    run = DryRun(policy, path)
+    (batch,) = run.batches()
+    assert run.decided(batch).money.tolist() == [1250]
+    assert run.history.intakes["payment"].bad == 2
+
+
+def test_one_odd_text_is_a_bad_row(policy: Policy, tmp_path: Path) -> None:
+    """One row in another form stops a history of a million."""
+    path = written(tmp_path, GOOD.replace("    zone: Europe/Paris\n", ""))
+    rows = "".join(f"{n},2026-09-01T10:00:0{n}Z,{n}.50,c1\n" for n in range(3))
+    (tmp_path / "payments.csv").write_text(
+        "number,time,amount,card\n8,2026-09-01T10:00:00,1.50,c1\n" + rows + '9,,"1,50",c1\n'
+    )
+    run = DryRun(policy, path)
+    assert sum(batch.rows.count for batch in run.batches()) == 3
+    assert run.history.intakes["payment"].bad == 2
+
+
+def test_counts_in_texts_are_times(policy: Policy, tmp_path: Path) -> None:
+    """The unit that the mapping names holds for Parquet only."""
+    text = GOOD.replace("at: time", "at: {column: time, unit: ms}")
+    path = written(tmp_path, text.replace("    zone: Europe/Paris\n", ""))
+    (tmp_path / "payments.csv").write_text(
+        "number,time,amount,card\n1,1790000000000,1,c\n2,soon,1,c\n"
+    )
+    run = DryRun(policy, path)
+    (batch,) = run.batches()
+    assert batch.rows.at_us.tolist() == [1_790_000_000 * 10**6]
+    assert run.history.intakes["payment"].bad == 1
 
 
 def test_two_sources_of_one_event(policy: Policy, tmp_path: Path) -> None:
