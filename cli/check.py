@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegate.cli.inputs import AsJson, PolicyFolder, read_policy
-from tidegate.cli.output import ExitCode, counted, say, say_json
+from tidegate.cli.inputs import AsJson, PolicyFolder, exit_code, read_policy
+from tidegate.cli.output import counted, say, say_json
 from tidegate.dsl.rates import parse_day
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ def check(
 
     Rules, lists and rates are read; what this release does not do yet is listed as notes.
     """
-    from tidegate.dsl.diagnostics import has_errors
-
     loaded = _read(policy, today)
     if as_json or format_ is Format.JSON:
         say_json(_as_json(loaded))
@@ -51,7 +49,7 @@ def check(
         _say_github(loaded, policy)
     else:
         _say_text(loaded, policy)
-    raise typer.Exit(ExitCode.FAILED if has_errors(loaded.diagnostics) else ExitCode.FINE)
+    raise typer.Exit(exit_code(loaded.diagnostics))
 
 
 def _read(folder: Path, today: str) -> Loaded:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,7 @@ import typer
 
 from tidegate.cli.explain import Audience, AudienceOption, text_of
 from tidegate.cli.files import keep
-from tidegate.cli.inputs import AsJson, PolicyFolder, bad_input, load, managed_lists, read_object
+from tidegate.cli.inputs import AsJson, PolicyFolder, load, read_object
 from tidegate.cli.output import ExitCode, Stop, counted, say, say_json
 
 if TYPE_CHECKING:
@@ -53,7 +52,12 @@ def decide(
     ] = "",
     record: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="Keep the decision's record there."),
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            readable=False,
+            help="Keep the decision's record there.",
+        ),
     ] = None,
     audience: AudienceOption = Audience.ANALYST,
     as_json: AsJson = False,
@@ -72,11 +76,13 @@ def decide(
             read_object(body),
             event,
             features=_object(features),
-            scores=_scores(_object(scores)),
-            lists=managed_lists(loaded, _object(lists)),
+            scores=_object(scores),
+            lists=_object(lists),
         )
     except EventRefused as refused:
-        raise _refused(refused) from None
+        raise _refused(
+            refused, "" if features else "give features with `--features FILE`"
+        ) from None
     if record is not None:
         keep(record, decision.record_bytes)
     if as_json:
@@ -89,20 +95,7 @@ def _object(path: str) -> dict[str, Any]:
     return read_object(path) if path else {}
 
 
-def _scores(given: dict[str, Any]) -> dict[str, str]:
-    """The scores as texts; that one of them is no score is for the engine to record."""
-    from tidegate.engine.event import shown_name
-
-    for name, score in given.items():
-        if isinstance(score, bool) or not isinstance(score, str | int | Decimal):
-            raise bad_input(
-                f"score `{shown_name(name)}` is no number",
-                'write 0.91, "unavailable" or "abstained"',
-            )
-    return {name: str(score) for name, score in given.items()}
-
-
-def _refused(refused: EventRefused) -> Stop:
+def _refused(refused: EventRefused, without_features: str) -> Stop:
     found = refused.refusals
     lines = [
         f"error[{r.code}]: {r.message}" + (f"\n  help: {r.help}" if r.help else "") for r in found
@@ -114,13 +107,14 @@ def _refused(refused: EventRefused) -> Stop:
         ExitCode.BAD_INPUT,
         "event_refused",
         f"the event was refused for {counted(len(found), 'reason')}; nothing was decided",
+        help_=without_features if any(r.code == "missing_feature" for r in found) else "",
         problems=problems,
         text="\n".join(lines),
     )
 
 
 def _say(decision: Decision, record: Path | None, audience: Audience) -> None:
-    say(text_of(decision.explain(audience.value)))
+    say(text_of(decision.explain(audience.value), decision.outcome.word))
     if audience is Audience.ANALYST:
         for line in _beside(decision):
             say(line)

@@ -32,7 +32,8 @@ class Audience(StrEnum):
 AudienceOption = Annotated[
     Audience, typer.Option(help="The customer hears no rule and no threshold.")
 ]
-NOTHING_TO_TELL = "nothing: the policy has no message for this"
+NO_MESSAGE = "nothing: the policy has no message for this"
+APPROVED = "nothing: the payment was approved"
 
 
 def explain(
@@ -56,11 +57,9 @@ def explain(
         _explain_record(read_record(what), load(policy), audience, rule, as_json)
 
 
-def text_of(explanation: Explanation) -> str:
+def text_of(explanation: Explanation, word: str) -> str:
     """An explanation for people; a customer who may hear nothing is no empty line."""
-    from tidegate.engine import render_explanation
-
-    return render_explanation(explanation) or NOTHING_TO_TELL
+    return str(explanation) or (APPROVED if word == "approve" else NO_MESSAGE)
 
 
 def codes() -> dict[str, str]:
@@ -87,7 +86,6 @@ def _explain_record(
 ) -> None:
     from tidegate.engine import explain as explained
     from tidegate.engine import explain_rule as explained_rule
-    from tidegate.engine import render_rule
     from tidegate.engine.explanation import UnknownRuleError
 
     if record.policy.hash != policy.hash:
@@ -100,10 +98,10 @@ def _explain_record(
         found: Any
         if rule:
             found = explained_rule(program, record, rule)
-            text = render_rule(found)
+            text = str(found)
         else:
             found = explained(program, record, audience.value)
-            text = text_of(found)
+            text = text_of(found, record.outcome.word)
     except UnknownRuleError as error:
         unknown, _, near = str(error).partition("; ")
         raise bad_input(unknown, near) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegate.cli.inputs import AsJson, bad_input
+from tidegate.cli.inputs import AsJson, bad_input, exit_code
 from tidegate.cli.output import ExitCode, complain, counted, say, say_json
 
 if TYPE_CHECKING:
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of one file: `problems` say why it was left as it is."""
+    """What became of one file: `problems` say why it was left as it is.
+
+    `folder` is where the paths in `problems` begin.
+    """
 
     path: Path
-    changed: bool
+    folder: Path
+    changed: bool = False
     source: Source | None = None
     problems: tuple[Diagnostic, ...] = ()
 
@@ -33,6 +37,7 @@ def fmt(
         typer.Argument(
             metavar="[PATH...]",
             show_default=False,
+            readable=False,
             help="Policy folders or files; by default here.",
         ),
     ] = None,
@@ -45,40 +50,51 @@ def fmt(
 
     Comments and meaning stay; a file with an error is left as it is.
     """
-    found = [_format(path, check) for path in _files(paths or [Path()])]
+    found = [written for path in paths or [Path()] for written in _formatted(path, check)]
     if as_json:
         say_json(_as_json(found, check))
     else:
         _say(found, check)
-    refused = any(written.problems for written in found)
+    code = exit_code([d for written in found for d in written.problems])
     unformatted = check and any(written.changed for written in found)
-    raise typer.Exit(ExitCode.FAILED if refused or unformatted else ExitCode.FINE)
+    raise typer.Exit(code or (ExitCode.FAILED if unformatted else ExitCode.FINE))
 
 
-def _files(paths: list[Path]) -> Iterator[Path]:
+def _formatted(path: Path, check: bool) -> Iterator[Written]:
+    if path.is_dir():
+        yield from _formatted_folder(path, check)
+    elif path.is_file() and path.suffix == ".tide":
+        yield _format(path, path.parent, check)
+    else:
+        raise bad_input(f"`{path}` is no folder and no rule file", "rule files end in `.tide`")
+
+
+def _formatted_folder(folder: Path, check: bool) -> Iterator[Written]:
     from tidegate.rules.files import rule_files
+    from tidegate.rules.loading import no_rules
 
-    for path in paths:
-        if path.is_dir():
-            yield from rule_files(path)
-        elif path.is_file() and path.suffix == ".tide":
-            yield path
-        else:
-            raise bad_input(f"`{path}` is no folder and no rule file", "rule files end in `.tide`")
+    files = rule_files(folder)
+    if not (files.paths or files.problems):
+        none = no_rules(folder)
+        raise bad_input(none.message, none.help)
+    for problem in files.problems:
+        yield Written(folder / problem.span.path, folder, problems=(problem,))
+    for path in files.paths:
+        yield _format(path, folder, check)
 
 
-def _format(path: Path, check: bool) -> Written:
+def _format(path: Path, folder: Path, check: bool) -> Written:
     from tidegate.cli.files import replace_file
     from tidegate.dsl.diagnostics import Diagnostic
     from tidegate.dsl.formatter import format_source
     from tidegate.rules.files import read_source
 
-    source = read_source(path, path.parent)
+    source = read_source(path, folder)
     if isinstance(source, Diagnostic):
-        return Written(path, False, None, (source,))
+        return Written(path, folder, problems=(source,))
     formatted = format_source(source)
     if formatted.text is None:
-        return Written(path, False, source, formatted.diagnostics)
+        return Written(path, folder, source=source, problems=formatted.diagnostics)
     content = formatted.text.encode()
     try:
         changed = path.read_bytes() != content
@@ -86,7 +102,7 @@ def _format(path: Path, check: bool) -> Written:
             replace_file(path, content)
     except OSError as error:
         raise bad_input(f"`{path}` cannot be written: {error.strerror}") from None
-    return Written(path, changed)
+    return Written(path, folder, changed)
 
 
 def _say(found: list[Written], check: bool) -> None:
@@ -94,8 +110,7 @@ def _say(found: list[Written], check: bool) -> None:
 
     for written in found:
         if written.problems:
-            sources = {written.source.path: written.source} if written.source else {}
-            complain(as_text(written.problems, sources) + "\n")
+            complain(as_text(written.problems, _sources(written), written.folder) + "\n")
         elif written.changed:
             say(f"{'would format' if check else 'formatted'} {written.path}")
     changed = sum(written.changed for written in found)
@@ -103,9 +118,11 @@ def _say(found: list[Written], check: bool) -> None:
     say(f"{counted(len(found), 'file')}, {changed:,} {verb}")
 
 
-def _as_json(found: list[Written], check: bool) -> dict[str, Any]:
-    from tidegate.cli.diagnostics import as_json
+def _sources(written: Written) -> dict[str, Source]:
+    return {written.source.path: written.source} if written.source else {}
 
+
+def _as_json(found: list[Written], check: bool) -> dict[str, Any]:
     return {
         "schema": "tidegate.fmt/1",
         "written": not check,
@@ -113,11 +130,15 @@ def _as_json(found: list[Written], check: bool) -> dict[str, Any]:
             {
                 "file": str(written.path),
                 "changed": written.changed,
-                "diagnostics": [
-                    as_json(d, {written.source.path: written.source} if written.source else {})
-                    for d in written.problems
-                ],
+                "diagnostics": [_problem(written, problem) for problem in written.problems],
             }
             for written in found
         ],
     }
+
+
+def _problem(written: Written, problem: Diagnostic) -> dict[str, Any]:
+    """A diagnostic whose file is named as the one around it."""
+    from tidegate.cli.diagnostics import as_json
+
+    return {**as_json(problem, _sources(written)), "file": str(written.path)}

@@ -28,7 +28,12 @@ class Example(StrEnum):
 def init(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="DIR", show_default=False, help="Where to; new or an empty folder."),
+        typer.Argument(
+            metavar="DIR",
+            show_default=False,
+            readable=False,
+            help="Where to; new or an empty folder.",
+        ),
     ],
     example: Annotated[
         Example,
@@ -41,7 +46,8 @@ def init(
     DIR gets its rules, cases, a made-up history with its mapping, and a payment to decide.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise bad_input(f"`{folder}` is not empty", "name a folder that does not exist yet")
+        what = "is not empty" if folder.is_dir() else "is a file"
+        raise bad_input(f"`{folder}` {what}", "name a folder that does not exist yet")
     try:
         copied = _copy(files("tidegate") / "examples" / example.value, folder)
         written = sorted(path.relative_to(folder).as_posix() for path in copied)

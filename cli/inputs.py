@@ -13,17 +13,24 @@ import typer
 from tidegate.cli.output import ExitCode, Stop, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection
 
-    from tidegate.dsl.lists import ListContent
+    from tidegate.dsl.diagnostics import Diagnostic
     from tidegate.engine import Record
     from tidegate.rules import Loaded, Policy
 
+# What cannot be read is bad input; Typer would call it wrong usage.
 PolicyFolder = Annotated[
-    Path, typer.Argument(metavar="POLICY", show_default=False, help="The policy's folder.")
+    Path,
+    typer.Argument(
+        metavar="POLICY", show_default=False, readable=False, help="The policy's folder."
+    ),
 ]
 PolicyOption = Annotated[
-    Path, typer.Option(metavar="FOLDER", show_default="here", help="The policy's folder.")
+    Path,
+    typer.Option(
+        metavar="FOLDER", show_default="here", readable=False, help="The policy's folder."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -31,6 +38,8 @@ MAX_JSON_BYTES = 2**20
 STDIN = "-"
 NO_POLICY = "TG183"
 """What `tidegate.rules.read` says of a folder that is none, or is without rules."""
+UNREADABLE = "TG182"
+"""What it says of a file or a folder that the system does not let it read."""
 
 
 def load(folder: Path) -> Policy:
@@ -43,12 +52,21 @@ def load(folder: Path) -> Policy:
         return loaded.policy
     errors = [d for d in loaded.diagnostics if d.severity is Severity.ERROR]
     raise Stop(
-        ExitCode.FAILED,
+        exit_code(errors),
         "policy_refused",
         f"the policy has {counted(len(errors), 'error')}; nothing was done",
         problems=[as_json(d, loaded.sources) for d in errors],
         text=as_text(errors, loaded.sources, folder),
     )
+
+
+def exit_code(diagnostics: Collection[Diagnostic]) -> ExitCode:
+    """How a command ends that found these: what cannot be read is bad input, not a bad policy."""
+    from tidegate.dsl.diagnostics import has_errors
+
+    if any(d.code == UNREADABLE for d in diagnostics):
+        return ExitCode.BAD_INPUT
+    return ExitCode.FAILED if has_errors(diagnostics) else ExitCode.FINE
 
 
 def read_policy(folder: Path, today_us: int | None = None) -> Loaded:
@@ -135,28 +153,6 @@ def read_record(path: str) -> Record:
         return parse_record(read_bytes(path).removesuffix(b"\n").removesuffix(b"\r"))
     except RecordError as error:
         raise bad_input(f"{_shown(path)} is no record: {error}") from None
-
-
-def managed_lists(policy: Policy, given: Mapping[str, Any]) -> dict[str, ListContent | None]:
-    """The contents of managed lists; null, and a list that is not given, cannot be read."""
-    from tidegate.engine.event import unknown_name
-    from tidegate.rules.tables import content_of
-
-    managed = {d.name: d for d in policy.program.lists if not d.path}
-    contents: dict[str, ListContent | None] = dict.fromkeys(managed)
-    for name, values in given.items():
-        if name not in managed:
-            unknown = unknown_name("managed list", name, managed)
-            raise bad_input(unknown.message, unknown.help)
-        if values is None:
-            continue
-        if not isinstance(values, list):
-            raise bad_input(f"list `{name}`: write its values as `[…]`, or null")
-        content = content_of(values, managed[name])
-        if isinstance(content, str):
-            raise bad_input(f"list `{name}`: {content}")
-        contents[name] = content
-    return contents
 
 
 def bad_input(message: str, help_: str = "") -> Stop:

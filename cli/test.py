@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tidegate.cli.inputs import AsJson, PolicyFolder, load
+from tidegate.cli.inputs import AsJson, PolicyFolder, exit_code, load
 from tidegate.cli.output import ExitCode, Stop, counted, say, say_json
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _cases(folder: Path) -> tuple[LocatedCase, ...]:
     if not found.diagnostics:
         return found.cases
     raise Stop(
-        ExitCode.FAILED,
+        exit_code(found.diagnostics),
         "cases_refused",
         f"the cases have {counted(len(found.diagnostics), 'error')}; none was run",
         problems=[as_json(d, {}) for d in found.diagnostics],
@@ -87,6 +87,8 @@ def _failure(result: CaseResult, folder: Path) -> str:
     for difference in result.differences:
         lines.append(f"  {difference.what:{width}}  expected  {difference.expected}")
         lines.append(f"  {'':{width}}  found     {difference.found}")
+        if difference.help:
+            lines.append(f"  help: {difference.help}")
     for rule in _silent(result):
         lines += (f"  {line}" for line in _why(result, rule))
     return "\n".join(lines)
@@ -125,7 +127,7 @@ def _as_json(results: Sequence[CaseResult]) -> dict[str, Any]:
                 "line": result.located.line,
                 "passed": result.passed,
                 "differences": [
-                    {"what": d.what, "expected": d.expected, "found": d.found}
+                    {"what": d.what, "expected": d.expected, "found": d.found, "help": d.help}
                     for d in result.differences
                 ],
             }

@@ -66,7 +66,7 @@ def _reason(typer: Typer, action: tree.Action) -> str:
     if action.because is None:
         return ""
     name = action.because.text
-    if name not in typer.names.reasons:
+    if name not in typer.names.reasons and not typer.names.is_lost(name, "reason"):
         typer.error(
             "TG222",
             f"no reason is called `{name}`",
@@ -97,7 +97,7 @@ def _ask(typer: Typer, action: tree.Action, reason: str) -> list[Ask]:
                 "leave the exemption to the gateway for now",
             )
             return []
-    if name not in typer.names.step_ups:
+    if name not in typer.names.step_ups and not typer.names.is_lost(name, "step_up"):
         assert action.name is not None
         typer.error(
             "TG223",
@@ -163,7 +163,7 @@ def _check_advised_once(typer: Typer, actions: tree.ActionList, advice: list[Adv
 def _constant(typer: Typer, value: tree.Expr) -> bool:
     """Whether this is a literal or the name of a param."""
     if isinstance(value, tree.Reference):
-        return value.name in typer.params
+        return value.name in typer.params or typer.names.is_lost(value.name, "param")
     return isinstance(value, tree.Literal)
 
 

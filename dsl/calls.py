@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from tidegate.dsl import ranges, tree
-from tidegate.dsl.currencies import MINOR_DIGITS
+from tidegate.dsl.currencies import minor_digits
 from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.nodes import integer_node
 from tidegate.dsl.program import Call, Constant, Expression, Function
@@ -169,7 +169,7 @@ def _round(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     operand, places = typer.value(node.arguments[0], event), node.arguments[1]
     if operand is None:
         return None
-    decimals = MINOR_DIGITS[typer.currency] if operand.type == MONEY else 6
+    decimals = minor_digits(typer.currency) if operand.type == MONEY else 6
     whole = isinstance(places, tree.Literal) and places.kind == "whole" and not places.negative
     if operand.type not in (NUMBER, MONEY) or not isinstance(places, tree.Literal) or not whole:
         return _wrong(typer, node, usage)

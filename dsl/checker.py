@@ -7,31 +7,23 @@ What is wrong is reported and left out; the program exists only where there is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, relaxes
-from tidegate.dsl.currencies import MINOR_DIGITS
-from tidegate.dsl.declarations import (
-    check_event,
-    check_feature,
-    check_fields,
-    check_grant,
-    check_guarantee,
-    check_label,
-    check_list,
-    check_param,
-    check_reason,
-    check_step_up,
-    text_of,
-)
+from tidegate.dsl.currencies import MINOR_DIGITS, minor_digits
 from tidegate.dsl.diagnostics import Diagnostic, Severity, has_errors, in_order, nearest
+from tidegate.dsl.event_checks import check_event, check_fields
 from tidegate.dsl.expressions import Typer
+from tidegate.dsl.feature_checks import check_feature, check_label
+from tidegate.dsl.grant_checks import check_grant, check_guarantee, event_of
 from tidegate.dsl.meaning import meaning_hash
 from tidegate.dsl.model_checks import check_model
 from tidegate.dsl.nodes import field_input, score_input
+from tidegate.dsl.plain_checks import check_list, check_param, check_reason, check_step_up
 from tidegate.dsl.program import (
     Actions,
     EventType,
@@ -43,8 +35,10 @@ from tidegate.dsl.program import (
     Program,
     Rule,
 )
-from tidegate.dsl.rule_checks import RuleChecker, check_advice, check_names
+from tidegate.dsl.rule_checks import RuleChecker
+from tidegate.dsl.rules_together import check_advice, check_names
 from tidegate.dsl.scope import Names, collect
+from tidegate.dsl.shared_checks import text_of
 from tidegate.dsl.source import Span
 from tidegate.dsl.unknowns import children
 from tidegate.dsl.zones import DAY_US, Zone, load_zone
@@ -81,12 +75,15 @@ def check(files: Sequence[tree.File], *, today_us: int | None = None) -> Checked
 
 
 def _units(names: Names, problems: list[Diagnostic]) -> tuple[str, Zone]:
-    """Currency and zone; where they are wrong, stand-ins that let the rest be checked."""
+    """Currency and zone; where they are wrong, stand-ins that let the rest be checked.
+
+    The stand-in for a currency is no currency at all, so that an amount in any one will do.
+    """
     fallback = load_zone("UTC")
     assert fallback is not None  # it is in every zone database
     policy = names.policy
     if policy is None:
-        return "EUR", fallback
+        return "", fallback
     currency = policy.currency
     if policy.language not in (None, LANGUAGE_VERSION):
         problems.append(
@@ -132,7 +129,8 @@ def _units(names: Names, problems: list[Diagnostic]) -> tuple[str, Zone]:
                 'zones are named as in `"Europe/Paris"`',
             )
         )
-    return currency.text if currency else "EUR", zone or fallback
+    known = currency is not None and not names.any_lost("policy")
+    return currency.text if currency and known else "", zone or fallback
 
 
 class _Policy:
@@ -150,11 +148,13 @@ class _Policy:
         typer.params = {
             p.name: p for d in _sorted(names.params) if (p := check_param(typer, d)) is not None
         }
+        names.lost.update(("param", name) for name in names.params.keys() - typer.params.keys())
+        lists = {d.name.text: check_list(typer, d) for d in _sorted(names.lists)}
+        names.lost.update(("list", name) for name, checked in lists.items() if checked is None)
         typer.find_feature = self._feature
         labels = [check_label(typer, d) for d in _sorted(names.labels)]
         for name in sorted(names.features):
-            self._feature(name)
-        lists = [check_list(typer, d) for d in _sorted(names.lists)]
+            self._feature(name, names.features[name].name.span)
         reasons = [check_reason(typer, d) for d in _sorted(names.reasons)]
         step_ups = [check_step_up(typer, d, self._results(d)) for d in _sorted(names.step_ups)]
         models = {
@@ -178,14 +178,14 @@ class _Policy:
             text=text_of(policy.text) if policy else "",
             language=LANGUAGE_VERSION,
             currency=typer.currency,
-            minor_digits=MINOR_DIGITS[typer.currency],
+            minor_digits=minor_digits(typer.currency),
             zone=typer.zone.name,
             rates=text_of(policy.rates) if policy else "",
             events=tuple(_with_rules(e, rules, models) for e in events.values()),
             params=tuple(typer.params[n] for n in sorted(typer.params)),
             features=features,
             labels=tuple(x for x in labels if x),
-            lists=tuple(x for x in lists if x),
+            lists=tuple(x for x in lists.values() if x),
             models=tuple(models[n] for n in sorted(models)),
             reasons=tuple(reasons),
             step_ups=tuple(x for x in step_ups if x),
@@ -193,7 +193,8 @@ class _Policy:
             grants=tuple(grants),
         )
 
-    def _feature(self, name: str) -> Feature | None:
+    def _feature(self, name: str, place: Span) -> Feature | None:
+        """The feature that `place` reads."""
         if name in self._checking:
             self.typer.error(
                 "TG207", f"feature `{name}` refers to itself", self.names.features[name].name.span
@@ -204,7 +205,7 @@ class _Policy:
                 "TG605",
                 f"a feature reads the counted event's own fields and its label; `{name}` is a "
                 "feature",
-                self.names.features[self._checking[-1]].span,
+                place,
             )
             return None  # a chain of them is not followed
         if name not in self._features:
@@ -231,26 +232,42 @@ class _Policy:
     def _rules(self, models: dict[str, Model], decided: list[str]) -> list[Rule]:
         checker = RuleChecker(self.typer, models, decided)
         found = [checker.check(declared) for declared in self.names.rules]
+        self._unused_groups(checker, decided)
         rules = sorted((r for r in found if r is not None), key=lambda r: (r.name, r.version))
         check_names(self.typer, rules)
         check_advice(self.typer, rules, models.values())
         return rules
 
+    def _unused_groups(self, checker: RuleChecker, decided: list[str]) -> None:
+        """The exceptions of a group that no rule is in."""
+        used = {rule.group.text for rule in self.names.rules if rule.group is not None}
+        for name in sorted(self.names.groups.keys() - used):
+            group = self.names.groups[name]
+            events = decided
+            if group.event is not None:
+                event = event_of(self.typer, group.event, None, group.name, decided)
+                events = [] if event is None else [event]
+            self._in_some_event(partial(checker.exceptions, group.exceptions), events)
+
     def _unread_lets(self) -> None:
-        """A let that nothing reads is checked in the first event that has what it reads."""
-        read = self.typer.lets_read()
-        for name in sorted(set(self.names.lets) - read):
-            declared = self.names.lets[name]
-            start = len(self.typer.problems)
-            attempts: list[list[Diagnostic]] = []
-            for event in sorted(self.typer.fields):
-                typed = self.typer.value(tree.Reference(declared.name.span, name), event)
-                attempts.append(self.typer.problems[start:])
-                del self.typer.problems[start:]
-                if typed is not None:
-                    break
-            else:
-                self.typer.problems += _fewest(attempts)
+        """The lets that nothing reads."""
+        for name in sorted(set(self.names.lets) - self.typer.lets_read()):
+            reference = tree.Reference(self.names.lets[name].name.span, name)
+            self._in_some_event(partial(self.typer.value, reference), sorted(self.typer.fields))
+
+    def _in_some_event(self, typed: Callable[[str], object], events: Sequence[str]) -> None:
+        """Keep what is said in the first event that `typed` succeeds in, else in the nearest."""
+        start = len(self.typer.problems)
+        attempts: list[list[Diagnostic]] = []
+        for event in events:
+            fine = typed(event) is not None
+            attempts.append(self.typer.problems[start:])
+            del self.typer.problems[start:]
+            if fine:
+                self.typer.problems += attempts[-1]
+                return
+        if not self.names.any_lost("event"):
+            self.typer.problems += _fewest(attempts)
 
 
 def _sorted(table: Mapping[str, D]) -> list[D]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tidegate.dsl import tree
 from tidegate.dsl.layout import ink
-from tidegate.dsl.syntax_errors import Piece
+from tidegate.dsl.pieces import Piece
 from tidegate.dsl.words import TYPE_WORDS
 
 HEAD = "head"

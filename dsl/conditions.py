@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tidegate.dsl import tree
 from tidegate.dsl.diagnostics import nearest
+from tidegate.dsl.habits import habit, named_number
 from tidegate.dsl.literals import network_range, of_one_version
+from tidegate.dsl.never_true import warn_never_true
 from tidegate.dsl.nodes import (
     compare,
     comparison_help,
@@ -74,7 +76,7 @@ def negation(typer: Typer, node: tree.Negation, event: str) -> Expression | None
 
 
 def comparison(typer: Typer, node: tree.Comparison, event: str) -> Expression | None:
-    if _bare_word(typer, node, event):
+    if habit(typer, node, event):
         return None
     sides = typer.pair(node.left, node.right, event, alike=True)
     if sides is None:
@@ -96,25 +98,9 @@ def comparison(typer: Typer, node: tree.Comparison, event: str) -> Expression | 
     if not _fine_enough(typer, left, right, node):
         return None
     left, right = folded_alike(left, right)
-    return compare(node.op, left, right, node.span)
-
-
-def _bare_word(typer: Typer, node: tree.Comparison, event: str) -> bool:
-    """Report `channel = ecom`: a bare word where a quoted one is meant."""
-    for this, other in ((node.left, node.right), (node.right, node.left)):
-        if not isinstance(this, tree.Reference) or _known(typer, this.name, event):
-            continue
-        if not isinstance(other, tree.Reference) or not _known(typer, other.name, event):
-            continue
-        lead = typer.value(other, event)
-        if lead is not None and lead.type.kind is Kind.WORD:
-            typer.unknown_name(this, event, lead.type)
-            return True
-    return False
-
-
-def _known(typer: Typer, name: str, event: str) -> bool:
-    return name in typer.fields.get(event, {}) or name in typer.names.values() or name == "points"
+    typed = compare(node.op, left, right, node.span)
+    warn_never_true(typer, typed)
+    return typed
 
 
 def _fine_enough(typer: Typer, left: Expression, right: Expression, node: tree.Expr) -> bool:
@@ -196,6 +182,8 @@ def among_literals(typer: Typer, node: tree.AmongLiterals, event: str) -> Expres
     values: list[Value] = []
     before = len(typer.problems)
     for item in node.items:
+        if named_number(typer, node.operand, item, event):
+            return None
         typed = _set_item(typer, item, event, operand.type)
         if typed is not None:
             values.append(typed.value)
@@ -274,6 +262,8 @@ def among_network(typer: Typer, node: tree.AmongNetwork, event: str) -> Expressi
 def among_named(typer: Typer, node: tree.AmongNamed, event: str) -> Expression | None:
     operand = typer.value(node.operand, event)
     declared = typer.names.lists.get(node.list.text)
+    if typer.names.is_lost(node.list.text, "list"):
+        return None
     if declared is None:
         sort = typer.names.sort_of(node.list.text)
         typer.error(
@@ -306,8 +296,22 @@ def text_match(typer: Typer, node: tree.TextMatch, event: str) -> Expression | N
     if operand.type != TEXT:
         typer.error("TG310", f"`{node.op}` looks into a text, this is a {operand.type}", node.span)
         return None
+    _warn_percent(typer, node)
     pattern = folding(operand).apply(node.pattern.value)
     return unary_test(TextTest, operand, node, op=node.op, pattern=pattern)
+
+
+def _warn_percent(typer: Typer, node: tree.TextMatch) -> None:
+    """`like "%@x.com"`, as SQL has it."""
+    pattern = node.pattern.value
+    if node.op == "like" and "%" in (pattern[:1], pattern[-1:]) and "*" not in pattern:
+        meant = pattern.replace("%", "*")
+        typer.warn(
+            "TG323",
+            "`%` is an ordinary character of a text",
+            node.pattern.span,
+            f'write `like "{meant}"`: `*` is any text',
+        )
 
 
 def presence(typer: Typer, node: tree.Presence, event: str) -> Expression | None:

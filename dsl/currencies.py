@@ -6,6 +6,7 @@ a payment and are left out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -37,3 +38,23 @@ MINOR_DIGITS: Mapping[str, int] = MappingProxyType(
     }
 )
 """Decimals by currency code: 2 for EUR, 0 for JPY."""
+
+
+def minor_digits(currency: str) -> int:
+    """How many decimals `currency` has; where it is not known, two as in most."""
+    return MINOR_DIGITS.get(currency, 2)
+
+
+def example(currency: str) -> str:
+    """An amount in `currency`, for a message; in some currency where it is not known."""
+    return f"100 {currency or 'EUR'}"
+
+
+def written_in(text: str) -> str:
+    """The currency in which a file with `text` writes its amounts; empty where it shows none."""
+    declared = _DECLARED.search(text) or _WRITTEN.search(text)
+    return declared[1] if declared and declared[1] in MINOR_DIGITS else ""
+
+
+_DECLARED = re.compile(r"\bcurrency\s+([A-Z]{3})\b")
+_WRITTEN = re.compile(r"[0-9] ?([A-Z]{3})\b")

@@ -13,6 +13,9 @@ from enum import Enum
 
 from tidegate.dsl.source import Source, Span
 
+MAX_EXCERPT = 160
+"""How many characters of a line are shown; the rest of a longer one is cut."""
+
 
 class Severity(Enum):
     """How much a diagnostic weighs: an error refuses the policy, a note says what is not done."""
@@ -51,8 +54,13 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """A help line `did you mean …?` for the nearest candidate, or an empty one."""
-    found = get_close_matches(word, sorted(set(candidates)), n=1, cutoff=0.7)
-    return f"did you mean `{found[0]}`?" if found else ""
+    found = nearest_word(word, candidates)
+    return f"did you mean `{found}`?" if found else ""
+
+
+def nearest_word(word: str, candidates: Iterable[str]) -> str:
+    """The candidate that `word` is probably a slip of, or an empty text."""
+    return next(iter(get_close_matches(word, sorted(set(candidates)), n=1, cutoff=0.7)), "")
 
 
 def render(diagnostic: Diagnostic, sources: Mapping[str, Source]) -> str:
@@ -69,15 +77,16 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, Source]) -> str:
     return "\n".join(lines)
 
 
-def _place(span: Span, label: str, sources: Mapping[str, Source], line: int = 0) -> list[str]:
+def _place(span: Span, label: str, sources: Mapping[str, Source], row: int = 0) -> list[str]:
     source = sources.get(span.path)
     if source is None:
-        place = f"{span.path}:{line}" if line else span.path
+        place = f"{span.path}:{row}" if row else span.path
         return [f"  --> {place}"] if place else []
     line_number, column = source.position(span.start)
-    text = source.line(line_number)
-    last = min(span.end - span.start, len(text) - column + 1)
-    before = "".join("\t" if char == "\t" else " " for char in text[: column - 1])
+    line = source.line(line_number)
+    text, first = _excerpt(line, column - 1)
+    last = min(span.end - span.start, len(line) - column + 1, first + MAX_EXCERPT - column + 1)
+    before = "".join("\t" if char == "\t" else " " for char in text[: column - 1 - first])
     gutter = " " * len(str(line_number))
     mark = before + "^" * max(last, 1) + (f" {label}" if label else "")
     return [
@@ -86,6 +95,16 @@ def _place(span: Span, label: str, sources: Mapping[str, Source], line: int = 0)
         f" {line_number} | {visible(text)}",
         f" {gutter} | {mark}",
     ]
+
+
+def _excerpt(line: str, column: int) -> tuple[str, int]:
+    """A line of a length to read, with the character at `column`; and how much is cut before it."""
+    if len(line) <= MAX_EXCERPT:
+        return line, 0
+    first = max(0, min(column - MAX_EXCERPT // 3, len(line) - MAX_EXCERPT))
+    text = line[first : first + MAX_EXCERPT]
+    start, end = "…" if first else "", "…" if first + MAX_EXCERPT < len(line) else ""
+    return start + text[len(start) : len(text) - len(end)] + end, first
 
 
 def visible(text: str) -> str:

@@ -10,7 +10,7 @@ from tidegate.dsl.types import INT64_MAX, INT64_MIN, Value
 
 
 @dataclass(frozen=True, slots=True)
-class _Demand:
+class Demand:
     """What a conjunct demands of one expression: a value of a set, or an interval."""
 
     subject: Expression
@@ -19,49 +19,55 @@ class _Demand:
     high: int = INT64_MAX
 
 
-def exclusive(one: Expression, other: Expression, *, though_unknown: bool = False) -> bool:
-    """True only where no event can make both true; False is "cannot say".
+def exclusive(
+    one: tuple[Demand, ...], other: tuple[Demand, ...], *, though_unknown: bool = False
+) -> bool:
+    """True only where no event can meet the demands of both conditions; False is "cannot say".
 
     `though_unknown`: where no event can make each of them true or unknown.
     """
-    demands = [
-        demand for demand in _demands(one) if not (though_unknown and demand.subject.can_be_missing)
-    ]
-    return any(a.subject == b.subject and _disjoint(a, b) for b in _demands(other) for a in demands)
+    if though_unknown:
+        one = tuple(demand for demand in one if not demand.subject.can_be_missing)
+    return any(_disjoint(a, b) and a.subject == b.subject for b in other for a in one)
 
 
-def _demands(node: Expression) -> Iterator[_Demand]:
+def demands(condition: Expression) -> tuple[Demand, ...]:
+    """What has to hold wherever `condition` is true."""
+    return tuple(_demands(condition))
+
+
+def _demands(node: Expression) -> Iterator[Demand]:
     if isinstance(node, And):
         for item in node.items:
             yield from _demands(item)
     elif isinstance(node, LetRef):
         yield from _demands(node.body)
     elif isinstance(node, InSet):
-        yield _Demand(node.operand, node.values)
+        yield Demand(node.operand, node.values)
     elif isinstance(node, Compare) and isinstance(node.right, Constant) and not node.right.param:
         yield from _comparison(node.left, node.op, node.right.value)
     elif not isinstance(node, Not):
-        yield _Demand(node, frozenset({True}))
+        yield Demand(node, frozenset({True}))
     else:
-        yield _Demand(node.operand, frozenset({False}))
+        yield Demand(node.operand, frozenset({False}))
 
 
-def _comparison(subject: Expression, op: str, value: Value) -> Iterator[_Demand]:
+def _comparison(subject: Expression, op: str, value: Value) -> Iterator[Demand]:
     if op == "=":
-        yield _Demand(subject, frozenset({value}))
+        yield Demand(subject, frozenset({value}))
     elif isinstance(value, int) and not isinstance(value, bool):
         match op:
             case ">":
-                yield _Demand(subject, None, low=value + 1)
+                yield Demand(subject, None, low=value + 1)
             case ">=":
-                yield _Demand(subject, None, low=value)
+                yield Demand(subject, None, low=value)
             case "<":
-                yield _Demand(subject, None, high=value - 1)
+                yield Demand(subject, None, high=value - 1)
             case "<=":
-                yield _Demand(subject, None, high=value)
+                yield Demand(subject, None, high=value)
 
 
-def _disjoint(a: _Demand, b: _Demand) -> bool:
+def _disjoint(a: Demand, b: Demand) -> bool:
     if a.values is not None and b.values is not None:
         return not a.values & b.values
     if a.values is None and b.values is None:

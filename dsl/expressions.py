@@ -45,7 +45,7 @@ from tidegate.dsl.program import (
     Otherwise,
     Param,
 )
-from tidegate.dsl.scope import Names
+from tidegate.dsl.scope import VALUES, Names
 from tidegate.dsl.shapes import folded_alike
 from tidegate.dsl.source import Span
 from tidegate.dsl.types import (
@@ -72,10 +72,12 @@ class Typer:
         self.problems: list[Diagnostic] = []
         self.fields: dict[str, dict[str, Field]] = {}
         self.params: dict[str, Param] = {}
-        self.find_feature: Callable[[str], Feature | None] = lambda _: None
+        self.find_feature: Callable[[str, Span], Feature | None] = lambda _name, _place: None
         self._extents = Extents(names.lets)
         self._lets: dict[tuple[str, str], LetRef | None] = {}
-        self._open: list[str] = []
+        self._open: dict[str, Span] = {}
+        """The lets that are being typed, and the place that reads each."""
+        self._slips: dict[tuple[str, str], str] = {}
 
     # --- reporting
 
@@ -181,7 +183,8 @@ class Typer:
             return self._score(name, event, node.span)
         if name in self.names.labels:
             return self._label(name, event, node.span)
-        self.unknown_name(node, event, wanted)
+        if not self.names.is_lost(name, *VALUES):
+            self.unknown_name(node, event, wanted)
         return None
 
     def unknown_name(self, node: tree.Reference, event: str, wanted: Type | None) -> None:
@@ -194,6 +197,10 @@ class Typer:
                 node.span,
                 f'write `"{name}"`' if name in wanted.words else near,
             )
+            return
+        if wanted is not None and wanted.kind is Kind.COUNTRY and name.upper() in COUNTRIES:
+            message = f"`{name}` stands without quotes where a country code is meant"
+            self.error("TG205", message, node.span, f'write `"{name.upper()}"`')
             return
         elsewhere = sorted(e for e, fields in self.fields.items() if name in fields)
         if elsewhere:
@@ -208,22 +215,27 @@ class Typer:
         if sort:
             self.error("TG204", f"`{name}` is a {sort} and has no value", node.span)
             return
-        visible = set(self.fields.get(event, {})) | (self.names.values() - self._foreign(event))
-        self.error("TG204", f"nothing is called `{name}`", node.span, nearest(name, visible))
+        self.error("TG204", f"nothing is called `{name}`", node.span, self._nearest(name, event))
 
-    def _foreign(self, event: str) -> set[str]:
-        return {n for e, fields in self.fields.items() if e != event for n in fields}
+    def _nearest(self, name: str, event: str) -> str:
+        """The name that is probably meant; looked for once, however often the slip is repeated."""
+        if (name, event) not in self._slips:
+            foreign = {n for e, fields in self.fields.items() if e != event for n in fields}
+            visible = set(self.fields.get(event, {})) | (self.names.values() - foreign)
+            self._slips[name, event] = nearest(name, visible)
+        return self._slips[name, event]
 
     def _let(self, name: str, event: str, span: Span) -> Expression | None:
         key = (event, name)
         if name in self._open:
-            circle = " → ".join([*self._open[self._open.index(name) :], name])
+            opened = list(self._open)
+            circle = " → ".join([*opened[opened.index(name) :], name])
             self.error("TG207", f"let `{name}` refers to itself ({circle})", span)
             return None
         if key not in self._lets:
-            self._open.append(name)
+            self._open[name] = span
             self._lets[key] = self._let_reference(name, event)
-            self._open.pop()
+            del self._open[name]
         found = self._lets[key]
         return None if found is None else replace(found, span=span)
 
@@ -258,12 +270,14 @@ class Typer:
         return {name for _, name in self._lets}
 
     def _feature(self, name: str, event: str, span: Span) -> Expression | None:
-        feature = self.find_feature(name)
+        feature = self.find_feature(name, next(iter(self._open.values()), span))
         if feature is None:
             return None
         optional = feature.aggregate not in ("count", "sum", "distinct")
         for own, counted in feature.keys:
             field = self.fields.get(event, {}).get(own)
+            if field is None and self.names.is_lost(own, "field"):
+                return None
             if field is None:
                 self.error(
                     "TG206",
@@ -297,12 +311,13 @@ class Typer:
 
     def _score(self, name: str, event: str, span: Span) -> Expression | None:
         model = self.names.models[self.names.scores[name]]
-        if model.use is None or model.use.text != event:
-            used = f"only on `{model.use.text}`" if model.use else "nowhere"
+        if model.use is None:
+            return None  # the model's declaration is wrong and reported
+        if model.use.text != event:
             self.error(
                 "TG506",
-                f"model `{model.name.text}` is used {used}, so `{name}` cannot be read on "
-                f"`{event}`",
+                f"model `{model.name.text}` is used only on `{model.use.text}`, so `{name}` "
+                f"cannot be read on `{event}`",
                 span,
                 related=((model.name.span, "the model is here"),),
             )
@@ -319,6 +334,8 @@ class Typer:
 
     def _member(self, node: tree.Member, event: str, _wanted: Type | None) -> Expression | None:
         field = self.fields.get(event, {}).get(node.base)
+        if field is None and self.names.is_lost(node.base, "field"):
+            return None
         if field is None or field.type != MONEY or node.name not in ("original", "currency"):
             self.error(
                 "TG204",
@@ -376,7 +393,7 @@ class Typer:
                 "TG305",
                 f"cannot {verb} a {left.type} and a {right.type}",
                 node.span,
-                arithmetic_help(node.op, left.type, right.type),
+                arithmetic_help(node.op, left.type, right.type, self.currency),
             )
             return None
         kind, up, down = found

@@ -143,7 +143,7 @@ def _money(spelling: str, sign: int, currency: str) -> Read | Wrong:
     amount, unit = spelling[:-3].strip(), spelling[-3:]
     if unit not in MINOR_DIGITS:
         return Wrong("TG301", f"`{unit}` is no currency of ISO 4217")
-    if unit != currency:
+    if currency and unit != currency:
         return Wrong(
             "TG302",
             f"this amount is in `{unit}`, the policy decides in `{currency}`",

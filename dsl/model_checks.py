@@ -6,7 +6,6 @@ from typing import cast
 
 from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, relaxes
-from tidegate.dsl.declarations import no_labels, one_of, text_of
 from tidegate.dsl.expressions import Typer
 from tidegate.dsl.literals import Wrong, duration_us, read_literal
 from tidegate.dsl.program import (
@@ -22,6 +21,7 @@ from tidegate.dsl.program import (
     PointsAtLeast,
     Review,
 )
+from tidegate.dsl.shared_checks import is_event, no_labels, one_of, text_of
 from tidegate.dsl.source import Span
 from tidegate.dsl.unknowns import can_be_unknown, walk
 
@@ -45,8 +45,7 @@ def check_model(typer: Typer, declared: tree.ModelDeclaration) -> Model | None:
     assert declared.use is not None
     assert declared.score is not None
     event = declared.use.text
-    if event not in typer.fields:
-        typer.error("TG215", f"no event is called `{event}`", declared.use.span)
+    if not is_event(typer, declared.use):
         return None
     reads = tuple(_read(typer, name, event) for name in declared.reads)
     use_when = typer.condition(declared.use_when, event) if declared.use_when is not None else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from tidegate.dsl import ranges, tree
+from tidegate.dsl.currencies import example
 from tidegate.dsl.program import (
     Compare,
     Constant,
@@ -226,12 +227,12 @@ def _operators() -> Mapping[tuple[str, Kind, Kind], tuple[Type, int, int]]:
 OPERATORS = _operators()
 
 
-def arithmetic_help(op: str, left: Type, right: Type) -> str:
+def arithmetic_help(op: str, left: Type, right: Type, currency: str) -> str:
     """A way out where an operator does not fit its operands."""
     if {left.kind, right.kind} == {Kind.COUNT, Kind.NUMBER} and op in "+-":
         return "a count and a number do not add up; multiply the count by `1.0` first"
     if MONEY in (left, right) and op in "+-":
-        return "an amount needs its currency, as in `100 EUR`"
+        return f"an amount needs its currency, as in `{example(currency)}`"
     if left == right == MONEY and op == "*":
         return "amounts are multiplied by a count or a number"
     return ""
@@ -241,9 +242,11 @@ def comparison_help(left: Type, right: Type, currency: str) -> str:
     """A way out where two types cannot be compared."""
     kinds = {left.kind, right.kind}
     if Kind.MONEY in kinds and kinds & {Kind.COUNT, Kind.NUMBER}:
-        return f"an amount needs its currency, as in `100 {currency}`"
+        return f"an amount needs its currency, as in `{example(currency)}`"
     if Kind.DURATION in kinds and kinds & {Kind.COUNT, Kind.NUMBER}:
         return "a duration needs its unit, as in `10m`"
+    if Kind.TIME in kinds and kinds & {Kind.COUNT, Kind.NUMBER}:
+        return "a day is written as in `2026-02-01`; a time of day is tested as `hour(at) >= 22`"
     if Kind.TIME in kinds and Kind.DURATION in kinds:
         return "subtract two times to get a duration"
     if kinds == {Kind.COUNT, Kind.NUMBER}:

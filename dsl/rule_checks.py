@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import combinations
 from typing import cast
 
 from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, exempts, highest, relaxes
-from tidegate.dsl.declarations import event_of, no_labels, text_of
 from tidegate.dsl.diagnostics import nearest
-from tidegate.dsl.exclusion import exclusive
 from tidegate.dsl.expressions import Typer
+from tidegate.dsl.grant_checks import event_of
 from tidegate.dsl.literals import Wrong, read_literal
 from tidegate.dsl.model_checks import check_authority
 from tidegate.dsl.nodes import points_at_least
@@ -23,6 +20,7 @@ from tidegate.dsl.program import (
     And,
     Constant,
     Expression,
+    Field,
     Input,
     Model,
     Or,
@@ -30,7 +28,7 @@ from tidegate.dsl.program import (
     Rollout,
     Rule,
 )
-from tidegate.dsl.source import Span
+from tidegate.dsl.shared_checks import no_labels, text_of
 from tidegate.dsl.types import COUNT, FLAG
 from tidegate.dsl.unknowns import can_be_unknown, sources, walk
 
@@ -67,7 +65,8 @@ class RuleChecker:
         if event is None or declared.when is None:
             return None
         when = self._when(declared.when, event)
-        exceptions = self._exceptions(declared, group, event)
+        inherited = group.exceptions if group else ()
+        exceptions = self.exceptions((*declared.exceptions, *inherited), event)
         if when is None or then is None or exceptions is None:
             return None
         no_labels(typer, when)
@@ -103,7 +102,7 @@ class RuleChecker:
         if declared.group is None:
             return None
         group = self.typer.names.groups.get(declared.group.text)
-        if group is None:
+        if group is None and not self.typer.names.is_lost(declared.group.text, "group"):
             self.typer.error(
                 "TG224",
                 f"no group is called `{declared.group.text}`",
@@ -140,10 +139,8 @@ class RuleChecker:
             return None  # the general typing reports it
         return points_at_least(value, int(node.op == ">"), node.span)
 
-    def _exceptions(
-        self, declared: tree.RuleDeclaration, group: tree.GroupDeclaration | None, event: str
-    ) -> tuple[Expression, ...] | None:
-        nodes = (*declared.exceptions, *(group.exceptions if group else ()))
+    def exceptions(self, nodes: Iterable[tree.Expr], event: str) -> tuple[Expression, ...] | None:
+        """The exceptions of a rule or a group; None where one is wrong."""
         typed = [self.typer.condition(node, event) for node in nodes]
         if None in typed:
             return None
@@ -164,13 +161,10 @@ class RuleChecker:
                 )
             return None
         field = self.typer.fields[event].get(clause.field.text)
+        if field is None and self.typer.names.is_lost(clause.field.text, "field"):
+            return None
         if field is None or field.type.kind.value not in ("text", "token"):
-            self.typer.error(
-                "TG405",
-                f"a rollout is kept by a text or a token of `{event}`",
-                clause.field.span,
-                nearest(clause.field.text, self.typer.fields[event]),
-            )
+            self._no_rollout_by(clause.field, field, event)
             return None
         read = read_literal(clause.share, None, self.typer.currency, self.typer.zone)
         if isinstance(read, Wrong) or not 0 <= cast("int", read.value) <= 10**6:
@@ -178,6 +172,18 @@ class RuleChecker:
             return None
         wave = clause.wave.text if clause.wave else declared.name.text
         return Rollout(cast("int", read.value), field.name, wave)
+
+    def _no_rollout_by(self, name: tree.Name, field: Field | None, event: str) -> None:
+        fields = self.typer.fields[event].values()
+        fitting = sorted(f.name for f in fields if f.type.kind.value in ("text", "token"))
+        listed = ", ".join(f"`{fit}`" for fit in fitting)
+        wrong = f", and `{field.name}` is a {field.type}" if field else ""
+        self.typer.error(
+            "TG405",
+            f"a rollout is kept by a text or a token of `{event}`{wrong}",
+            name.span,
+            nearest(name.text, fitting) or f"such fields are {listed}",
+        )
 
     def _date(self, literal: tree.Literal | None) -> int | None:
         if literal is None:
@@ -205,6 +211,8 @@ class RuleChecker:
                     "delete `if unknown`",
                 )
             return None
+        if clause is None and declared.group is not None and group is None:
+            return NO_ACTIONS  # what the group would say is not known
         if clause is None:
             self.typer.error(
                 "TG411",
@@ -313,125 +321,6 @@ class RuleChecker:
                         "drop the score from the exception",
                         ((model.span, "its authority is declared here"),),
                     )
-
-
-# --- rules against each other ---
-
-
-def check_names(typer: Typer, rules: list[Rule]) -> None:
-    """One name is one rule, except a version that replaces another one in a rollout."""
-    by_name: dict[str, list[Rule]] = {}
-    for rule in rules:
-        by_name.setdefault(rule.name, []).append(rule)
-    for name, same in sorted(by_name.items()):
-        versions = [rule.version for rule in same]
-        for rule in same:
-            if rule.replaces is not None and rule.replaces not in versions:
-                typer.error(
-                    "TG405",
-                    f"there is no version {rule.replaces} of rule `{name}` to replace",
-                    rule.span,
-                    "keep the older version in the folder until the rollout is over",
-                )
-            if rule.replaces is not None and rule.replaces >= rule.version:
-                typer.error("TG405", "a rule replaces an older version", rule.span)
-            _check_replaced(typer, rule, same)
-        replaced = {rule.replaces for rule in same}
-        newest = [rule for rule in same if rule.version not in replaced]
-        if len(newest) > 1 or len(set(versions)) < len(versions):
-            first, second = sorted(same, key=lambda r: r.span)[:2]
-            typer.error(
-                "TG201",
-                f"rule `{name}` is declared twice",
-                second.span,
-                "give one of them another name, or let one replace the other in a rollout",
-                ((first.span, "first declared here"),),
-            )
-
-
-def _check_replaced(typer: Typer, rule: Rule, same: list[Rule]) -> None:
-    """A rollout must not switch off a mandatory version, not even for its share of the keys."""
-    for older in same:
-        if older.mandatory and rule.replaces == older.version:
-            typer.error(
-                "TG422",
-                f"version {older.version} of rule `{rule.name}` is mandatory, and a rollout would "
-                "switch it off for its share",
-                rule.span,
-                "change the mandatory rule itself, or try the new one under another name",
-                ((older.span, "the mandatory version is here"),),
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class _Adviser:
-    """What gives advice on an event: a rule, or a model that is unavailable.
-
-    It gives `then` where `when` is true and `unknown` where that is unknown; None holds always.
-    """
-
-    title: str
-    event: str
-    span: Span
-    when: Expression | None
-    then: Actions
-    unknown: Actions = NO_ACTIONS
-
-
-def check_advice(typer: Typer, rules: Iterable[Rule], models: Iterable[Model]) -> None:
-    """Rules and models that may act together must not advise different values of one name."""
-    advising: dict[tuple[str, str], list[_Adviser]] = {}
-    for adviser in (*map(_ruling, rules), *map(_falling_back, models)):
-        for advice in (*adviser.then.advice, *adviser.unknown.advice):
-            advising.setdefault((adviser.event, advice.name), []).append(adviser)
-    for (_, name), found in sorted(advising.items()):
-        for one, other in combinations(dict.fromkeys(found), 2):
-            # Versions of one rule replace each other and never act together.
-            if one.title != other.title and _contradict(one, other, name):
-                typer.error(
-                    "TG432",
-                    f"{one.title} and {other.title} may act together and advise different "
-                    f"values of `{name}`",
-                    other.span,
-                    "make their conditions exclude each other",
-                    ((one.span, "the other one"),),
-                )
-
-
-def _ruling(rule: Rule) -> _Adviser:
-    unknown = rule.unknown or NO_ACTIONS
-    return _Adviser(f"rule `{rule.name}`", rule.event, rule.span, rule.when, rule.then, unknown)
-
-
-def _falling_back(model: Model) -> _Adviser:
-    return _Adviser(
-        f"model `{model.name}`", model.use_event, model.span, model.use_when, model.unavailable
-    )
-
-
-def _contradict(one: _Adviser, other: _Adviser, name: str) -> bool:
-    """Whether some event may make both act, each with another value of `name`."""
-    mine, others = _values(one.then, name), _values(other.then, name)
-    if _differ(mine, others) and not _exclusive(one, other):
-        return True
-    unsure, others_unsure = _values(one.unknown, name), _values(other.unknown, name)
-    together = ((unsure, others), (unsure, others_unsure), (mine, others_unsure))
-    differ = any(_differ(a, b) for a, b in together)
-    return differ and not _exclusive(one, other, though_unknown=True)
-
-
-def _differ(mine: set[object], others: set[object]) -> bool:
-    return bool(mine and others) and len(mine | others) > 1
-
-
-def _exclusive(one: _Adviser, other: _Adviser, *, though_unknown: bool = False) -> bool:
-    if one.when is None or other.when is None:
-        return False
-    return exclusive(one.when, other.when, though_unknown=though_unknown)
-
-
-def _values(actions: Actions, name: str) -> set[object]:
-    return {(a.type, a.value) for a in actions.advice if a.name == name}
 
 
 def _idle(rule: Rule) -> bool:

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from tidegate.dsl.characters import disguised, hidden, odd_space
-from tidegate.dsl.currencies import MINOR_DIGITS
+from tidegate.dsl.currencies import MINOR_DIGITS, example, written_in
 from tidegate.dsl.diagnostics import Diagnostic, Severity
 from tidegate.dsl.nesting import Nesting, is_value
 from tidegate.dsl.source import Source, Span
@@ -47,6 +47,10 @@ _TOKEN = re.compile(
                [^\u201c\u201d\u201e\u00bb\u2018\u2019"\n]*[\u201c\u201d\u00bb\u2018\u2019]?)
   | (?P<foreign>[A-Za-z0-9_]*[^\x00-\x7f\s\u201c\u201d\u201e\u00ab\u00bb\u2018\u2019][A-Za-z0-9_]*)
   | (?P<instant>[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9:.]*(?:Z|[+-][0-9]{2}:[0-9]{2})?)?)
+  | (?P<day>(?=0|[0-9]+[/-]0|[0-9]+[/-][0-9]+[/-]0|[0-9]+\.)
+            (?:[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}|[0-9]{1,2}-[0-9]{1,2}-[0-9]{4}
+              |[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}|[0-9]{4}/[0-9]{1,2}/[0-9]{1,2})(?![0-9A-Za-z_.]))
+  | (?P<clock>[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?![0-9A-Za-z_:./]))
   | (?P<network>[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(?:/[0-9]+)?
                |[0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*(?:/[0-9]+)?)
   | (?P<number>\.?[0-9][0-9A-Za-z_.]*)
@@ -163,7 +167,7 @@ class _Look:
         self._errors = len(self.diagnostics)
         self._nesting = Nesting()
         self._words = self._read = self._warnings = 0
-        self._over = False
+        self._over = self._clock_said = False
 
     def stretch(self, place: int) -> int | None:
         """Look at the text from `place` on; returns where to go on after a part left out."""
@@ -215,6 +219,7 @@ class _Look:
         self.chunks.append(Chunk(token.text, token.start, token.start))
         self._nesting = Nesting()
         self._words = 0
+        self._clock_said = False
         if len(self.chunks) > MAX_DECLARATIONS:
             self._too_many(token)
 
@@ -238,8 +243,9 @@ class _Look:
         if separated:
             self._read = separated.span.end
         slip = separated or _slip(self.source, token)
-        if slip is not None:
+        if slip is not None and not (token.sort == "clock" and self._clock_said):
             self._report(slip)
+        self._clock_said = self._clock_said or token.sort == "clock"
         self._warn(token)
         excess = self._nesting.take(token.text, value=is_value(token.sort, token.text))
         if excess is not None:
@@ -328,6 +334,10 @@ def _slip(source: Source, token: Token) -> Diagnostic | None:
     if found is None:
         return None
     code, message, help_text = found
+    if token.sort == "clock":
+        help_text = _hours(source.text, token)
+    if "100 EUR" in help_text:
+        help_text = help_text.replace("100 EUR", example(written_in(source.text)))
     return Diagnostic(code, message, _span(source, token), help_text)
 
 
@@ -363,8 +373,36 @@ def _text_slip(text: str) -> _Found:
 def _foreign_slip(text: str) -> _Found:
     if not text.isprintable():
         return None  # what is hidden in it is reported by itself
+    money = _MONEY_SIGN.fullmatch(text)
+    if money:
+        written = f"{money[1] or money[3]} {_SIGNS_OF_MONEY[money[2]]}"
+        return "TG102", f"`{text}` is no literal", f"an amount is written `{written}`"
     message = f"`{_short(text)}` is no word of the language and cannot be a name"
     return "TG105", message, "names are written with a to z, digits and `_`"
+
+
+_SIGNS_OF_MONEY = {"\u20ac": "EUR", "\u00a3": "GBP", "\u00a5": "JPY"}
+_MONEY_SIGN = re.compile(rf"([0-9]*)([{''.join(_SIGNS_OF_MONEY)}])([0-9]*)(?<!^.)")
+
+
+def _day_slip(text: str) -> _Found:
+    return "TG102", f"`{text}` is no day", "a day is written year, month, day: `2026-02-01`"
+
+
+def _clock_slip(text: str) -> _Found:
+    return "TG102", f"`{text}` is no literal; a time of day is asked for by its hour", ""
+
+
+def _hours(text: str, token: Token) -> str:
+    """How a time of day is tested; with the author's own hours where both ends stand there."""
+    window = text[max(token.start - 100, 0) : token.end + 20]
+    found = _CLOCKS.search(window)
+    field, low, high = found.groups() if found else ("at", "22", "6")
+    join = "or" if int(low) > int(high) else "and"
+    return f"write `hour({field}) >= {int(low)} {join} hour({field}) < {int(high)}`"
+
+
+_CLOCKS = re.compile(r"([a-z_][a-z0-9_]*)\s+between\s+([0-9]{1,2}):00\s+and\s+([0-9]{1,2}):00\b")
 
 
 def _word_slip(text: str) -> _Found:
@@ -389,7 +427,9 @@ def _number_slip(text: str) -> _Found:
     message, help_text = found or (
         "is no literal", "a literal is `5`, `0.85`, `12%`, `100 EUR` or `10m`"
     )  # fmt: skip
-    return "TG102", f"`{_short(text)}` {message}", help_text.replace("@", _short(text))
+    written = re.sub(r"([0-9.]+)([a-z]+)", lambda m: f"{m[1]} {m[2].upper()}", text)
+    help_text = help_text.replace("@MONEY", written).replace("@", _short(text))
+    return "TG102", f"`{_short(text)}` {message}", help_text
 
 
 _BAD_NUMBERS = tuple(
@@ -405,7 +445,7 @@ _BAD_NUMBERS = tuple(
         (r"[0-9]+(sec|secs|seconds?|mins?|minutes?|hr|hrs|hours?|days?|weeks?|mo|months?|y|years?)",
          "is no duration", "the units are us, ms, s, m, h, d and w"),
         (rf"[0-9.]+({'|'.join(MINOR_DIGITS).lower()})", "is no literal",
-         "a currency is written in capitals: `100 EUR`"),
+         "write `@MONEY`"),
         (r"[0-9]+\.[0-9]+(us|ms|s|m|h|d|w)", "is no duration", "a duration counts whole units"),
         (r"[0-9]+\.[0-9]+\..*", "is no literal", "an address has four parts"),
         (r"[0-9]+[kKM]", "is no number", "write the digits out"),
@@ -415,7 +455,7 @@ _BAD_NUMBERS = tuple(
 _SLIP_OF = {
     "slip": _operator_slip, "quoted": _quote_slip, "open_text": _open_text_slip,
     "text": _text_slip, "foreign": _foreign_slip, "word": _word_slip, "number": _number_slip,
-    "network": _network_slip,
+    "network": _network_slip, "day": _day_slip, "clock": _clock_slip,
 }  # fmt: skip
 
 

@@ -15,6 +15,8 @@ from tidegate.dsl.diagnostics import Diagnostic
 from tidegate.dsl.source import Span
 
 D = TypeVar("D", bound=tree.Declaration)
+VALUES = ("field", "feature", "let", "param", "label", "score")
+"""The sorts of names that an expression uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,36 @@ class Names:
     rules: tuple[tree.RuleDeclaration, ...]
     scores: dict[str, str] = field(default_factory=dict)
     """Score name to the name of its model."""
+    lost: set[tuple[str, str]] = field(default_factory=set)
+    """Sort and name of what is declared, but with an error: nothing follows from using it."""
+    whole: bool = True
+    """Whether every file was looked at to its end."""
+
+    def is_lost(self, name: str, *sorts: str) -> bool:
+        """Whether `name` may be of one of the sorts, and an error stands at its declaration."""
+        return not self.whole or any((sort, name) in self.lost for sort in sorts)
+
+    def any_lost(self, sort: str) -> bool:
+        """Whether there may be something of this sort that could not be read."""
+        return not self.whole or any(sort == other for other, _ in self.lost)
+
+    def is_value(self, name: str) -> bool:
+        """Whether an expression may use `name` in some place."""
+        tables = (self.features, self.lets, self.params, self.labels, self.scores)
+        return any(name in table for table in tables) or name in self._fields()
+
+    def _fields(self) -> set[str]:
+        return {f.name.text for e in self.events.values() for f in e.fields}
 
     def values(self) -> set[str]:
         """Every name that an expression may use, whatever the place."""
-        fields = {f.name.text for e in self.events.values() for f in e.fields}
-        return fields | {*self.features, *self.lets, *self.params, *self.labels, *self.scores}
+        return self._fields() | {
+            *self.features,
+            *self.lets,
+            *self.params,
+            *self.labels,
+            *self.scores,
+        }
 
     def sort_of(self, name: str) -> str:
         """What `name` is, in words; empty where it is nothing."""
@@ -62,9 +89,13 @@ def collect(files: Sequence[tree.File]) -> tuple[Names, list[Diagnostic]]:
         (d for file in files for d in file.declarations), key=lambda d: (d.name.text, d.span)
     )
     problems: list[Diagnostic] = []
+    lost = {(u.word, u.name) for file in files for u in file.unread}
+    whole = all(file.whole for file in files)
     policies = _of(declarations, tree.PolicyDeclaration)
+    if len({p.currency for p in policies}) > 1:
+        lost.add(("policy", ""))  # nobody can tell which currency is meant
     names = Names(
-        policy=_only_policy(policies, files, problems),
+        policy=_only_policy(policies, problems),
         events=_table(_of(declarations, tree.EventDeclaration), "event", problems),
         features=_table(_of(declarations, tree.FeatureDeclaration), "feature", problems),
         lets=_table(_of(declarations, tree.LetDeclaration), "let", problems),
@@ -78,7 +109,11 @@ def collect(files: Sequence[tree.File]) -> tuple[Names, list[Diagnostic]]:
         guarantees=_table(_of(declarations, tree.GuaranteeDeclaration), "guarantee", problems),
         grants=_table(_of(declarations, tree.GrantDeclaration), "grant", problems),
         rules=tuple(_of(declarations, tree.RuleDeclaration)),
+        lost=lost,
+        whole=whole,
     )
+    if not policies and not names.any_lost("policy"):
+        problems.append(_no_policy(files))
     for model in names.models.values():
         if model.score is not None:
             names.scores.setdefault(model.score.text, model.name.text)
@@ -91,30 +126,32 @@ def _of(declarations: Iterable[tree.Declaration], kind: type[D]) -> list[D]:
 
 
 def _only_policy(
-    policies: list[tree.PolicyDeclaration], files: Sequence[tree.File], problems: list[Diagnostic]
+    policies: list[tree.PolicyDeclaration], problems: list[Diagnostic]
 ) -> tree.PolicyDeclaration | None:
+    """The policy that stands first; what another one says otherwise is not known."""
     if not policies:
-        place = Span(min((f.path for f in files), default=""), 0, 0)
-        problems.append(
-            Diagnostic(
-                "TG202",
-                "the folder declares no policy",
-                place,
-                'write `policy NAME language 1 currency EUR timezone "Europe/Paris"` in one file',
-            )
-        )
         return None
+    first, *others = sorted(policies, key=lambda policy: policy.span)
     problems += [
         Diagnostic(
             "TG202",
             "a folder is one policy, and this is a second declaration of it",
             extra.name.span,
             "delete one of them",
-            related=((policies[0].name.span, "the first one is here"),),
+            related=((first.name.span, "the first one is here"),),
         )
-        for extra in policies[1:]
+        for extra in others
     ]
-    return policies[0]
+    return first
+
+
+def _no_policy(files: Sequence[tree.File]) -> Diagnostic:
+    return Diagnostic(
+        "TG202",
+        "the folder declares no policy",
+        Span(min((f.path for f in files), default=""), 0, 0),
+        'write `policy NAME language 1 currency EUR timezone "Europe/Paris"` in one file',
+    )
 
 
 def _table(declarations: list[D], sort: str, problems: list[Diagnostic]) -> dict[str, D]:

@@ -445,9 +445,22 @@ class Comment(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A name that a declaration opened by `word` has, though the declaration has errors."""
+
+    word: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class File:
-    """One parsed file: what could be read of it, in the order of the text."""
+    """One parsed file: what could be read of it, in the order of the text.
+
+    `unread` names what could not; a file that is not `whole` holds more than anybody looked at.
+    """
 
     path: str
     declarations: tuple[Declaration, ...]
     comments: tuple[Comment, ...]
+    unread: tuple[Unread, ...] = ()
+    whole: bool = True

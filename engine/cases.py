@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from tidegate.dsl.lists import ListContent
+from tidegate.dsl.diagnostics import nearest
 from tidegate.engine.decision import Decision, Engine, EventRefused
 from tidegate.rules.cases import Case, Expected, LocatedCase
-from tidegate.rules.tables import content_of
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that came out otherwise; both sides as a person reads them."""
+    """One thing that came out otherwise; both sides as a person reads them, and a way out."""
 
     what: str
     expected: str
     found: str
+    help: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,45 +42,21 @@ def run_case(engine: Engine, located: LocatedCase) -> CaseResult:
         decision = _decide(engine, case)
     except EventRefused as refused:
         return CaseResult(located, tuple(_refusal(case.expect, refused)), None)
-    except _BadCaseError as bad:
-        return CaseResult(located, (Difference("case", "a list of the policy", str(bad)),), None)
     return CaseResult(located, tuple(_differences(case.expect, decision)), decision)
-
-
-class _BadCaseError(ValueError):
-    """A case gives something that the policy does not have."""
 
 
 def _decide(engine: Engine, case: Case) -> Decision:
     event, body = next(iter(case.event.items()))
-    return engine.decide(
-        body,
-        event,
-        features=case.features,
-        scores={name: str(score) for name, score in case.scores.items()},
-        lists=_lists(engine, case.lists),
-    )
-
-
-def _lists(engine: Engine, given: Mapping[str, list[str] | None]) -> dict[str, ListContent | None]:
-    """The managed lists of a case; one that it does not give, or gives as null, is unreadable."""
-    managed = {d.name: d for d in engine.program.lists if not d.path}
-    contents: dict[str, ListContent | None] = dict.fromkeys(managed)
-    for name, values in given.items():
-        if name not in managed:
-            raise _BadCaseError(f"`{name}` is no managed list")
-        if values is not None:
-            content = content_of(values, managed[name])
-            if isinstance(content, str):
-                raise _BadCaseError(f"list `{name}`: {content}")
-            contents[name] = content
-    return contents
+    return engine.decide(body, event, features=case.features, scores=case.scores, lists=case.lists)
 
 
 def _refusal(expect: Expected, refused: EventRefused) -> Iterator[Difference]:
     codes = sorted({r.code for r in refused.refusals})
     if expect.refused is None:
-        yield Difference("decision", f"outcome {expect.outcome}", f"refused: {refused}")
+        ways_out = dict.fromkeys(r.help for r in refused.refusals if r.help)
+        yield Difference(
+            "decision", f"outcome {expect.outcome}", f"refused: {refused}", "; ".join(ways_out)
+        )
     elif sorted(set(expect.refused)) != codes:
         yield Difference("refused", _names(sorted(set(expect.refused))), _names(codes))
 
@@ -93,19 +69,31 @@ def _differences(expect: Expected, decision: Decision) -> Iterator[Difference]:
     if expect.outcome != outcome.word:
         yield Difference("outcome", str(expect.outcome), outcome.word)
     if expect.reasons != list(outcome.reasons):
-        yield Difference("reasons", _names(expect.reasons or ()), _names(outcome.reasons))
+        wanted, declared = expect.reasons or (), {r.name for r in decision.program.reasons}
+        near = _unknown("reason", wanted, declared)
+        yield Difference("reasons", _names(wanted), _names(outcome.reasons), near)
     for what in ("disposition", "authentication", "review", "step_up", "points"):
-        wanted, found = getattr(expect, what), getattr(outcome, what)
-        if wanted is not None and wanted != found:
-            yield Difference(what, str(wanted), str(found) or "none")
+        stated, found = getattr(expect, what), getattr(outcome, what)
+        if stated is not None and stated != found:
+            yield Difference(what, str(stated), str(found) or "none")
     yield from _rules("fired", expect.fired, record.rules.fired)
     yield from _rules("unknown", expect.unknown, record.rules.unknown)
     if expect.tags is not None and sorted(expect.tags) != list(outcome.tags):
         yield Difference("tags", _names(sorted(expect.tags)), _names(outcome.tags))
     if expect.advice is not None:
-        wanted, found = _advice(expect.advice), _advice(record.outcome.advice)
-        if wanted != found:
-            yield Difference("advice", wanted, found)
+        advised, found = _advice(expect.advice), _advice(record.outcome.advice)
+        if advised != found:
+            yield Difference("advice", advised, found)
+
+
+def _unknown(sort: str, stated: Iterable[str], known: Collection[str]) -> str:
+    """Help with the names among `stated` that the policy does not have."""
+    unknown = (name for name in stated if name not in known)
+    return "; ".join(
+        f"the policy has no {sort} `{name}`"
+        + (f", {near}" if (near := nearest(name, known)) else "")
+        for name in unknown
+    )
 
 
 def _advice(advice: Mapping[str, str | int | bool | Decimal]) -> str:

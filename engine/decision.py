@@ -15,11 +15,18 @@ from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.lists import Lists
 from tidegate.dsl.program import EventType, Input, Model, Program
 from tidegate.dsl.rates import Rates
-from tidegate.dsl.types import Kind, Value
+from tidegate.dsl.types import Value
 from tidegate.dsl.unknowns import walk
 from tidegate.engine.authority import Authority
 from tidegate.engine.evaluator import Evaluator, EvaluatorKind, evaluator_of
-from tidegate.engine.event import Admitted, HashToken, Refusal, admit, keep_token, unknown_name
+from tidegate.engine.event import (
+    Admitted,
+    HashToken,
+    Refusal,
+    admit,
+    keep_token,
+    unknown_event,
+)
 from tidegate.engine.explanation import (
     AnalystExplanation,
     Audience,
@@ -29,26 +36,30 @@ from tidegate.engine.explanation import (
     explain,
     explain_rule,
 )
+from tidegate.engine.given import (
+    ABSTAINED,
+    FeatureValue,
+    GivenList,
+    HeardScore,
+    Score,
+    check_mapping,
+    read_features,
+    read_lists,
+    read_scores,
+)
 from tidegate.engine.record import RatesFacts, Record, record_hash
 from tidegate.engine.recorder import Provenance, Recorder, recorder
 from tidegate.engine.replay import ReplayResult, replay
 from tidegate.engine.situation import Outcome, ScoreStatus, Situation
-from tidegate.engine.values import NotHeldError, parse_decimal
-from tidegate.engine.wire import UnreadableError, read_amount, read_value
 
 NOT_GIVEN = "not_given"
 """Why a feature or a score is missing that the caller left out."""
-BAD_SCORE = "bad_score"
-"""Why a score is missing that is no number from 0 to 1 with at most 6 decimals."""
 EXPIRED = "expired"
 """Why a score is missing whose model is past its `until`."""
 
-FeatureValue = tuple[Value | None, str | None]
-"""A feature's value, or None and why it is missing: what windows answer."""
-
 NOTHING: Mapping[str, object] = {}
 NO_FEATURES: Mapping[str, FeatureValue] = {}
-NO_SCORES: Mapping[str, str] = {}
+NO_SCORES: Mapping[str, Score] = {}
 
 
 class Policy(Protocol):
@@ -118,6 +129,11 @@ class Engine:
     """
 
     def __init__(self, policy: Policy, *, evaluator: EvaluatorKind = "compiled") -> None:
+        if not hasattr(policy, "program"):
+            raise TypeError(
+                'an engine is made of a policy, such as `Engine(load_policy("shop"))`, '
+                f"and of no {type(policy).__name__}"
+            )
         self.policy = policy
         self.program = policy.program
         program = policy.program
@@ -164,32 +180,56 @@ class Engine:
         event: str = "",
         *,
         features: Mapping[str, object] = NOTHING,
-        scores: Mapping[str, str] = NO_SCORES,
-        lists: Lists | None = None,
+        scores: Mapping[str, Score] = NO_SCORES,
+        lists: Mapping[str, GivenList] | None = None,
         hash_token: HashToken = keep_token,
         at_us: int | None = None,
     ) -> Decision:
         """Decide an event as it comes over the wire.
 
         `features` are values as in an event, None where missing; one that is left out is missing
-        with the reason `not_given`, and refused where the policy counts on it. `scores` are texts
-        such as `0.91`, `unavailable` or `abstained`. `lists` are the managed lists as they are
-        now, where the policy's own have grown old. `EventRefused` where a value cannot be read.
+        with the reason `not_given`, and refused where the policy counts on it.
+
+        `scores` are numbers such as `0.91`, their texts, `unavailable` or `abstained`. A number
+        that is no score (outside 0 to 1, more than 6 decimals, NaN) is missing as `bad_score`:
+        nothing is rounded to fit, so a float is given as `round(score, 6)`.
+
+        `lists` are the managed lists as they are now, by name the texts of each or None where it
+        cannot be read; those left out cannot be read either. Without it the policy's own stand.
+
+        `EventRefused` with everything that is wrong with any of them.
         """
-        admitted = self.admit(body, event, hash_token=hash_token, at_us=at_us)
-        read = _read_features(self.program, self._judge(admitted), features)
-        return self.decide_admitted(admitted, features=read, scores=scores, lists=lists)
+        judge = self._judge(event or self._only_event())
+        admitted = admit(
+            self.program,
+            judge.event.name,
+            body,
+            rates=self.policy.rates,
+            hash_token=hash_token,
+            at_us=at_us,
+        )
+        read, refusals = read_features(self.program, judge.features, features)
+        given, refused = judge.given(read, scores, lists)
+        known = {refusal.path for refusal in refusals}
+        refusals += (refusal for refusal in refused if refusal.path not in known)
+        if isinstance(admitted, tuple) or refusals:
+            raise EventRefused((*(admitted if isinstance(admitted, tuple) else ()), *refusals))
+        return judge.decide(admitted, given)
 
     def decide_admitted(
         self,
         admitted: Admitted,
         *,
         features: Mapping[str, FeatureValue] = NO_FEATURES,
-        scores: Mapping[str, str] = NO_SCORES,
-        lists: Lists | None = None,
+        scores: Mapping[str, Score] = NO_SCORES,
+        lists: Mapping[str, GivenList] | None = None,
     ) -> Decision:
         """Decide an event that was admitted, with features as windows give them."""
-        return self._judge(admitted).decide(_Given(admitted, features, scores), lists)
+        judge = self._judge(admitted.event.name)
+        given, refusals = judge.given(features, scores, lists)
+        if refusals:
+            raise EventRefused(tuple(refusals))
+        return judge.decide(admitted, given)
 
     def replay(self, record: Record) -> ReplayResult:
         """Decide again what a record tells of, from the record alone and by the definition."""
@@ -202,22 +242,23 @@ class Engine:
         message = f"the event is not named; decided here: {names}"
         raise EventRefused((Refusal("unknown_event", "", message),))
 
-    def _judge(self, admitted: Admitted) -> _Judge:
-        judge = self._judges.get(admitted.event.name)
-        if judge is None:
-            message = f"`{admitted.event.name}` is not decided here"
-            near = nearest(admitted.event.name, self._judges)
-            raise EventRefused((Refusal("not_decided", "", message, near),))
-        return judge
+    def _judge(self, event: str) -> _Judge:
+        judge = self._judges.get(event)
+        if judge is not None:
+            return judge
+        if all(declared.name != event for declared in self.program.events):
+            raise EventRefused((unknown_event(event, self._judges),))
+        message = f"`{event}` is not decided here"
+        raise EventRefused((Refusal("not_decided", "", message, nearest(event, self._judges)),))
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """All that comes with one event."""
+    """All that comes with one event, as it was read."""
 
-    admitted: Admitted
     features: Mapping[str, FeatureValue]
-    scores: Mapping[str, str]
+    scores: Mapping[str, HeardScore]
+    lists: Lists
 
 
 class _Judge:
@@ -230,18 +271,33 @@ class _Judge:
         self.event: EventType = evaluator.authority.event
         self.recorder: Recorder = recorder(evaluator.authority)
         self.models: dict[str, Model] = {m.score: m for m in evaluator.authority.models}
-        self.scores = frozenset(self.models)
-        self.known_features = frozenset(f.name for f in policy.program.features)
         self.features = {i.name: i for i in self.event.inputs if i.source == "feature"}
         self.needed = tuple(sorted(_never_missing(evaluator.authority)))
 
-    def decide(self, given: _Given, lists: Lists | None) -> Decision:
-        contents = self.policy.lists if lists is None else {**lists, **self.file_lists}
-        situation = self._situation(given, contents)
+    def given(
+        self,
+        features: Mapping[str, FeatureValue],
+        scores: Mapping[str, Score],
+        lists: Mapping[str, GivenList] | None,
+    ) -> tuple[_Given, list[Refusal]]:
+        """What was given with the event, and everything that is wrong with it."""
+        check_mapping("features", features, '{"tries_10m": (3, None)}')
+        refusals = [_needed(n) for n in self.needed if features.get(n, _NOT_GIVEN)[0] is None]
+        heard, bad_scores = read_scores(self.models, scores)
+        refusals += bad_scores
+        contents = self.policy.lists
+        if lists is not None:
+            managed, bad_lists = read_lists(self.policy.program, lists)
+            contents = {**managed, **self.file_lists}
+            refusals += bad_lists
+        return _Given(features, heard, contents), refusals
+
+    def decide(self, admitted: Admitted, given: _Given) -> Decision:
+        """Decide with what was found to be in order."""
+        situation = self._situation(admitted, given)
         settled = self.evaluator.settle(situation)
-        record = self.recorder.record(
-            situation, settled, self._provenance(given.admitted, contents), self.evaluator.evaluate
-        )
+        provenance = self._provenance(admitted, given.lists)
+        record = self.recorder.record(situation, settled, provenance, self.evaluator.evaluate)
         return Decision(settled.outcome, record, record.to_bytes(), self.evaluator.program)
 
     def _provenance(self, admitted: Admitted, lists: Lists) -> Provenance:
@@ -253,52 +309,47 @@ class _Judge:
             list_hashes={n: None if c is None else c.hash for n, c in contents.items()},
         )
 
-    def _situation(self, given: _Given, lists: Lists) -> Situation:
-        _refuse_unknown("score", given.scores, self.scores)
-        self._refuse_missing(given.features)
-        reasons = dict(given.admitted.reasons)
-        statuses = {m.name: self._status(m, given, reasons) for m in self.models.values()}
-        values = tuple(self._value(i, given, statuses, reasons) for i in self.event.inputs)
-        return Situation(self.event, values, lists, statuses, reasons)
+    def _situation(self, admitted: Admitted, given: _Given) -> Situation:
+        reasons = dict(admitted.reasons)
+        scores = {m.score: self._score(m, admitted, given) for m in self.models.values()}
+        statuses: dict[str, ScoreStatus] = {
+            model.name: _status(scores[model.score]) for model in self.models.values()
+        }
+        values = tuple(self._value(i, admitted, given, scores, reasons) for i in self.event.inputs)
+        reasons |= {name: said for name, said in scores.items() if isinstance(said, str)}
+        return Situation(self.event, values, given.lists, statuses, reasons)
 
-    def _refuse_missing(self, features: Mapping[str, FeatureValue]) -> None:
-        absent = (n for n in self.needed if features.get(n, _NOT_GIVEN)[0] is None)
-        refusals = tuple(map(_needed, absent))
-        if refusals:
-            raise EventRefused(refusals)
-
-    def _status(self, model: Model, given: _Given, reasons: dict[str, str]) -> ScoreStatus:
-        """Whether the model gave a score; if not, the reason is noted."""
-        said = given.scores.get(model.score, NOT_GIVEN)
-        if model.until_us is not None and given.admitted.at_us >= model.until_us:
-            said = EXPIRED
-        elif said not in _SILENT:
-            if _score(said) is not None:
-                return "ok"
-            said = BAD_SCORE
-        reasons[model.score] = said
-        return "abstained" if said == "abstained" else "unavailable"
+    def _score(self, model: Model, admitted: Admitted, given: _Given) -> HeardScore:
+        if model.until_us is not None and admitted.at_us >= model.until_us:
+            return EXPIRED
+        return given.scores.get(model.score, NOT_GIVEN)
 
     def _value(
         self,
         entry: Input,
+        admitted: Admitted,
         given: _Given,
-        statuses: Mapping[str, ScoreStatus],
+        scores: Mapping[str, HeardScore],
         reasons: dict[str, str],
     ) -> Value | None:
         if entry.source == "field":
-            return given.admitted.values.get(entry.name)
+            return admitted.values.get(entry.name)
         if entry.source == "score":
-            heard = statuses[self.models[entry.name].name] == "ok"
-            return _score(given.scores[entry.name]) if heard else None
+            said = scores[entry.name]
+            return None if isinstance(said, str) else said
         value, reason = given.features.get(entry.name, _NOT_GIVEN)
         if value is None and reason is not None:
             reasons[entry.name] = reason
         return value
 
 
-_SILENT = frozenset({"unavailable", "abstained", NOT_GIVEN})
 _NOT_GIVEN: FeatureValue = (None, NOT_GIVEN)
+
+
+def _status(said: HeardScore) -> ScoreStatus:
+    if isinstance(said, int):
+        return "ok"
+    return "abstained" if said == ABSTAINED else "unavailable"
 
 
 def _never_missing(authority: Authority) -> set[str]:
@@ -323,58 +374,3 @@ def _needed(feature: str) -> Refusal:
         f"`{feature}` is missing and never may be",
         "where windows cannot be read, nothing is decided and the `silent` answer stands",
     )
-
-
-def _score(text: str) -> int | None:
-    """The scaled score that `text` gives, where it is one from 0 to 1."""
-    try:
-        score = parse_decimal(text, 6)
-    except NotHeldError:
-        return None
-    return score if 0 <= score <= 10**6 else None
-
-
-def _refuse_unknown(what: str, given: Mapping[str, object], known: frozenset[str]) -> None:
-    if known.issuperset(given):
-        return
-    raise EventRefused(
-        tuple(unknown_name(what, name, known) for name in sorted(given.keys() - known))
-    )
-
-
-def _read_features(
-    program: Program, judge: _Judge, features: Mapping[str, object]
-) -> dict[str, FeatureValue]:
-    """Features from the wire; those that this event does not read are left aside."""
-    _refuse_unknown("feature", features, judge.known_features)
-    read: dict[str, FeatureValue] = {}
-    refusals = []
-    for name, entry in judge.features.items():
-        try:
-            if name in features:
-                read[name] = _read_feature(program, entry, features[name])
-        except UnreadableError as bad:
-            refusals.append(Refusal(bad.code, name, f"`{name}` {bad.what}", bad.help))
-    if refusals:
-        raise EventRefused(tuple(refusals))
-    return read
-
-
-def _read_feature(program: Program, entry: Input, raw: object) -> FeatureValue:
-    if raw is None:
-        return None, None
-    value = _feature_amount(program, raw) if entry.type.kind is Kind.MONEY \
-        else read_value(raw, entry.type)  # fmt: skip
-    bounds = entry.bounds
-    if bounds is not None and isinstance(value, int) and not bounds.low <= value <= bounds.high:
-        raise UnreadableError("out_of_range", "is out of its range", "no window can give it")
-    return value, None
-
-
-def _feature_amount(program: Program, raw: object) -> int:
-    amount = read_amount(raw)
-    if amount.currency != program.currency:
-        raise UnreadableError(
-            "no_rate", f"is not in {program.currency}", "features are in the policy's currency"
-        )
-    return amount.minor

@@ -78,8 +78,7 @@ def admit(
     """
     events = {event.name: event for event in program.events}
     if event_type not in events:
-        near = nearest(event_type, events)
-        return (Refusal("unknown_event", "", "the policy has no such event", near),)
+        return (unknown_event(event_type, events),)
     if not isinstance(body, Mapping):
         return (Refusal("not_an_object", "", "an event is an object of named values"),)
     admission = _Admission(program, events[event_type], rates, hash_token, at_us)
@@ -100,6 +99,14 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> Refusal:
 def shown_name(name: str) -> str:
     """A name that was sent, as a message may show it: short, nothing hidden, no card number."""
     return "…" if holds_card_number(name) else visible(name[:SHOWN_OF_NAME])
+
+
+def unknown_event(name: str, known: Iterable[str]) -> Refusal:
+    """The refusal of an event that the policy does not have; `known` are those to choose from."""
+    names = sorted(known)
+    choices = ", ".join(f"`{choice}`" for choice in names) or "none"
+    near = nearest(shown_name(name), names) or f"there is {choices}"
+    return Refusal("unknown_event", "", f"the policy has no event `{shown_name(name)}`", near)
 
 
 def _card_number_refusal(finding: Finding) -> Refusal:

@@ -39,8 +39,10 @@ from tidegate.dsl.program import (
     Rule,
     TextTest,
 )
-from tidegate.dsl.types import DURATION, INTEGER_KINDS, Kind, Type
+from tidegate.dsl.rates import format_day
+from tidegate.dsl.types import DURATION, INTEGER_KINDS, Kind, Type, Value
 from tidegate.dsl.unknowns import walk
+from tidegate.dsl.zones import DAY_US
 from tidegate.engine.authority import clamped
 from tidegate.engine.expression_text import (
     short_token,
@@ -48,6 +50,7 @@ from tidegate.engine.expression_text import (
     show_expression,
     show_value,
 )
+from tidegate.engine.functions import zone_named
 from tidegate.engine.interpreter import (
     NOBODY,
     Missing,
@@ -61,6 +64,8 @@ from tidegate.engine.interpreter import evaluate as interpret
 from tidegate.engine.record import Record
 from tidegate.engine.replay import situation_of
 from tidegate.engine.situation import Capped, Evaluation, Situation
+from tidegate.engine.standing import in_share
+from tidegate.engine.values import format_decimal
 
 Audience = Literal["analyst", "customer"]
 AtomState = Literal["true", "false", "unknown", "masked"]
@@ -115,6 +120,8 @@ class RuleExplanation:
 
     `actions` is what it did, or for a rule in the shadow would have done. `masked` are the models
     whose score it was not allowed to read there, `capped` the rungs it asked for in vain.
+    `standing` says why a rule without `shadow` did not act whatever it said: its rollout, its
+    dates, a newer version.
     """
 
     rule: str
@@ -127,6 +134,13 @@ class RuleExplanation:
     actions: tuple[str, ...]
     masked: tuple[str, ...]
     capped: tuple[Capped, ...]
+    standing: str = ""
+
+    def __str__(self) -> str:
+        """The text that `render_rule` gives."""
+        from tidegate.engine.explanation_text import render_rule
+
+        return render_rule(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +173,12 @@ class AnalystExplanation:
     shadow: tuple[RuleExplanation, ...]
     shadow_word: str
 
+    def __str__(self) -> str:
+        """The text that `render_explanation` gives."""
+        from tidegate.engine.explanation_text import render_explanation
+
+        return render_explanation(self)
+
 
 @dataclass(frozen=True, slots=True)
 class CustomerExplanation:
@@ -166,6 +186,12 @@ class CustomerExplanation:
 
     messages: tuple[str, ...]
     retry: str
+
+    def __str__(self) -> str:
+        """The text that `render_explanation` gives."""
+        from tidegate.engine.explanation_text import render_explanation
+
+        return render_explanation(self)
 
 
 Explanation = AnalystExplanation | CustomerExplanation
@@ -309,12 +335,40 @@ class _Explainer:
             actions=show_actions(actions, self.program.currency) if actions else (),
             masked=tuple(sorted(rule.models & read)),
             capped=tuple(self._capped(rule)),
+            standing="" if self._is_live(rule) else self._standing(rule),
         )
 
     def _evaluation(self, clamp: frozenset[str]) -> Evaluation:
         if clamp not in self._evaluations:
             self._evaluations[clamp] = interpret(self.program, self.situation, clamp)
         return self._evaluations[clamp]
+
+    def _standing(self, rule: Rule) -> str:
+        if rule.id in self.record.rules.inactive:
+            return self._dates(rule)
+        if rule.shadow:
+            return ""
+        rollout = rule.rollout
+        if rollout is not None and not in_share(rollout, self._read(rollout.field)):
+            share = format_decimal(rollout.share, 4, trim=True)
+            return f"outside the rollout {share}% by {rollout.field} ({rollout.wave})"
+        newer = (r for r in self.event.rules if r.name == rule.name and self._is_live(r))
+        return next((f"version {live.version} stands in its place" for live in newer), "")
+
+    def _dates(self, rule: Rule) -> str:
+        """Why the rule does not act on the event's day, as its dates are written."""
+        at_us = self._read(self.event.at)
+        if rule.from_us is not None and isinstance(at_us, int) and at_us < rule.from_us:
+            return f"not yet, it acts from {self._day(rule.from_us)}"
+        return "" if rule.until_us is None else f"it ended, until {self._day(rule.until_us)}"
+
+    def _day(self, time_us: int) -> str:
+        zone = zone_named(self.program.zone)
+        return format_day((time_us + zone.offset_us(time_us)) // DAY_US)
+
+    def _read(self, name: str) -> Value | None:
+        slots = {entry.name: slot for slot, entry in enumerate(self.event.inputs)}
+        return self.situation.values[slots[name]]
 
     def _points(self, rule: Rule, clamp: frozenset[str]) -> int:
         found = self._evaluation(clamp)

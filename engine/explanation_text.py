@@ -71,15 +71,17 @@ def _ladder_lines(ladder: LadderExplanation) -> Iterator[str]:
 
 
 def _rules(title: str, rules: Iterable[RuleExplanation]) -> Iterator[str]:
-    for rule in rules:
-        yield f"{title}:"
+    for number, rule in enumerate(rules):
+        if number == 0:
+            yield f"{title}:"
         yield from _indented(_rule_lines(rule))
 
 
 def _rule_lines(rule: RuleExplanation, *, alone: bool = False) -> Iterator[str]:
-    status = "" if rule.live or rule.state == "inactive" else ", in the shadow"
+    shadow = "" if rule.live or rule.state == "inactive" else ", in the shadow"
+    standing = f": {rule.standing}" if rule.standing else ""
     decisive = ", alone" if alone else ""
-    yield f"{rule.rule} {_STATES[rule.state]}{status}{decisive}"
+    yield f"{rule.rule} {_STATES[rule.state]}{shadow}{standing}{decisive}"
     if rule.text:
         yield f"  {rule.text}"
     yield from _indented(map(_atom_line, rule.atoms))

@@ -27,6 +27,7 @@ from tidegate.engine.formulas import NO_FACTS, negate, render, simplify, some_of
 from tidegate.engine.interpreter import NOBODY, asks_exempt
 from tidegate.engine.lowering import Context, Lowering, container
 from tidegate.engine.normal_form import conjunctions
+from tidegate.engine.plain import PlainSettler, plain_settler
 from tidegate.engine.predicate_index import (
     MAX_CONJUNCTIONS,
     IndexedRule,
@@ -196,7 +197,7 @@ def _decider(compiled: CompiledEvent) -> Decide:
     """The function behind `decide_values`, for an event whose rules always stand alike."""
     body = _Body(compiled, masking=False, fixed=compiled.authority.roster.fixed)
     bind = body.lowering.names.bind
-    memory = _Memory(compiled)
+    memory = _Memory(compiled, plain_settler(compiled.authority))
     settle = bind(memory.settle)
     if compiled.event.models:
         all_ok = bind(compiled.authority.all_ok)
@@ -209,12 +210,12 @@ def _decider(compiled: CompiledEvent) -> Decide:
     body.write_rules()
     # Points follow from the masks: every model answered, and every rule stands as it always does.
     # Few masks differ in more than what fired, so that is the inner key.
-    fired, *others = [name for name in body.answers[:3] if name != "0"] or ["0"]
-    outer = ", ".join(others) or "0"
+    fired, unknown, silenced, *_ = body.answers
+    outer = ", ".join(name for name in (unknown, silenced) if name != "0") or "0"
     after = [
         f"try: return {bind(memory.settled)}[{outer}][{fired}]",
         f"except {bind(KeyError)}: pass",
-        f"return {settle}(values, lists, statuses, ({outer}), {fired})",
+        f"return {settle}(values, lists, statuses, ({outer}), {', '.join(body.answers)})",
     ]
     return body.function(_DECIDER, after, wants_containers=True).run
 
@@ -227,6 +228,7 @@ class _Memory:
     """Decisions that follow from what the rules found alone, by what they found."""
 
     compiled: CompiledEvent
+    plain: PlainSettler | None
     settled: dict[object, dict[int, Settled]] = field(default_factory=dict)
     count: int = 0
 
@@ -235,19 +237,32 @@ class _Memory:
         values: Values,
         lists: Lists,
         statuses: Mapping[str, ScoreStatus],
-        *found: object,
+        outer: object = None,
+        *found: int,
     ) -> Settled:
-        """The decision at length, remembered where nothing but what was `found` matters."""
+        """The decision, remembered where nothing but what was `found` matters.
+
+        Where something was found, every model is used and answered. `found` begins with the inner
+        key, the fired rules; `outer` is the rest of the key.
+        """
+        settled = None
+        if found and self.plain is not None:
+            settled = self.plain.settle(Evaluation(*found))
+        if settled is not None:
+            self._remember(outer, found[0], settled)
+            return settled
         compiled = self.compiled
         settled = compiled.decide(Situation(compiled.event, values, lists, statuses))
         if found and self._follows(settled):
-            outer, fired = found
-            if self.count >= MAX_REMEMBERED:
-                self.settled.clear()
-                self.count = 0
-            self.settled.setdefault(outer, {})[cast(int, fired)] = settled
-            self.count += 1
+            self._remember(outer, found[0], settled)
         return settled
+
+    def _remember(self, outer: object, fired: int, settled: Settled) -> None:
+        if self.count >= MAX_REMEMBERED:
+            self.settled.clear()
+            self.count = 0
+        self.settled.setdefault(outer, {})[fired] = settled
+        self.count += 1
 
     def _follows(self, settled: Settled) -> bool:
         """Whether the authority gives the same decision wherever the same was found."""

@@ -26,7 +26,10 @@ NOT_RECORDED = "not_recorded"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One place where the replayed record differs: its path and both values as JSON would show."""
+    """One place where the replayed record differs: its path and both values as people read them.
+
+    `none` is an empty value, `absent` one that the other record alone has.
+    """
 
     path: str
     recorded: str
@@ -130,17 +133,26 @@ def _provenance(writer: Recorder, policy_hash: str, record: Record) -> Provenanc
     return Provenance(policy_hash, record.event.key, record.rates, known)
 
 
+_ABSENT = object()
+
+
 def _differences(path: str, recorded: Any, replayed: Any) -> Iterator[Difference]:
     if isinstance(recorded, Mapping) or isinstance(replayed, Mapping):
-        left, right = recorded or {}, replayed or {}
+        left, right = _fields(recorded), _fields(replayed)
         for name in sorted({*left, *right}):
             below = f"{path}.{name}" if path else name
-            yield from _differences(below, left.get(name), right.get(name))
+            yield from _differences(below, left.get(name, _ABSENT), right.get(name, _ABSENT))
     elif recorded != replayed:
         yield Difference(path, _shown(recorded), _shown(replayed))
 
 
+def _fields(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
 def _shown(value: object) -> str:
+    if value is _ABSENT:
+        return "absent"
     if isinstance(value, list):
         return ", ".join(map(_shown, value)) or "none"
     return "none" if value is None or value == "" else str(value)

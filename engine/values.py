@@ -185,6 +185,11 @@ def parse_time(text: str) -> int:
         raise NotHeldError("finer than a microsecond")
     time_us = _instant_us(f"{day}T{clock}") + int(decimals.ljust(6, "0"))
     time_us -= _offset_us(sign or "+", int(hours or 0), int(minutes or 0))
+    return checked_time(time_us)
+
+
+def checked_time(time_us: int) -> int:
+    """`time_us` where a clock may show it."""
     if not CLOCK_MIN_US <= time_us <= CLOCK_MAX_US:
         raise NotHeldError("outside 1970 to 2100")
     return time_us

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from tidegate.dsl.countries import COUNTRIES
@@ -19,11 +20,16 @@ from tidegate.engine.values import (
     NUMBER_DIGITS,
     NotHeldError,
     checked_int64,
+    checked_time,
     parse_decimal,
     parse_duration,
     parse_ip,
     parse_time,
 )
+
+_AMOUNT_HELP = 'write it with its currency, such as "12.34 EUR", and no more decimals than it has'
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class UnreadableError(ValueError):
@@ -55,14 +61,17 @@ def read_amount(raw: object) -> Amount:
 
 
 def _without_floats(raw: object) -> object:
-    # The shortest text that names a float is the decimal its author wrote.
-    return Decimal(repr(raw)) if isinstance(raw, float) else raw
+    # The shortest text that names a float is the decimal its author wrote. A float of numpy is one
+    # and has a text of its own.
+    return Decimal(float.__repr__(raw)) if isinstance(raw, float) else raw
 
 
 def _amount_of_text(raw: object) -> Amount:
     if not isinstance(raw, str):
         raise NotHeldError("an amount needs its currency")
-    number, _, currency = raw.rpartition(" ")
+    number, space, currency = raw.rpartition(" ")
+    if not space:
+        raise UnreadableError("unknown_currency", "has no currency", _AMOUNT_HELP)
     return Amount(parse_decimal(number, _digits(currency)), currency)
 
 
@@ -129,6 +138,18 @@ def _text(raw: object) -> str:
     return raw
 
 
+def _read_time(raw: object) -> int:
+    if not isinstance(raw, datetime):
+        return parse_time(_text(raw))
+    if raw.utcoffset() is None:
+        raise UnreadableError(
+            "wrong_type",
+            "is a datetime without its zone",
+            "give it its zone, such as `datetime(2026, 11, 23, 10, tzinfo=UTC)`",
+        )
+    return checked_time((raw - _EPOCH) // _MICROSECOND)
+
+
 def _read_text(raw: object) -> str:
     text = _text(raw)
     if text.isascii() and text.isprintable():
@@ -180,7 +201,7 @@ _READERS: Mapping[Kind, Callable[[object], Value]] = {
     Kind.FLAG: _read_flag,
     Kind.COUNT: _read_count,
     Kind.NUMBER: _read_number,
-    Kind.TIME: lambda raw: parse_time(_text(raw)),
+    Kind.TIME: _read_time,
     Kind.DURATION: lambda raw: parse_duration(_text(raw)),
     Kind.TEXT: _read_text,
     Kind.TOKEN: _read_token,
@@ -193,9 +214,7 @@ def _expected(noun: str, help_: str) -> Callable[[str], tuple[str, str]]:
     return lambda cause: (f"is not {noun}{f': {cause}' if cause else ''}", help_)
 
 
-_expected_amount = _expected(
-    "an amount", 'write it with its currency, such as "12.34 EUR", and no more decimals than it has'
-)
+_expected_amount = _expected("an amount", _AMOUNT_HELP)
 _EXPECTED: Mapping[Kind, Callable[[str], tuple[str, str]]] = {
     Kind.FLAG: _expected("a flag", "write true or false, without quotes"),
     Kind.COUNT: _expected("a count", "write a whole number, without quotes"),

@@ -30,8 +30,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from tidegate.dsl.diagnostics import Diagnostic, nearest
 from tidegate.dsl.source import Span
+from tidegate.rules.files import decoded, unreadable
 
 CASE_FOLDER = "cases"
+SUFFIXES = (".yaml", ".yml")
+_NOT_YAML = (
+    "from here on the file is no YAML",
+    "look at the indentation, and at brackets and quotes that are not closed",
+)
 Word = Literal["approve", "review", "step_up", "decline"]
 
 
@@ -107,10 +113,14 @@ def read_cases(folder: Path) -> Cases:
     """The cases in `cases/*.yaml` below the policy folder, sorted by file and line."""
     cases: list[LocatedCase] = []
     problems: list[Diagnostic] = []
-    files = sorted([*folder.glob(f"{CASE_FOLDER}/*.yaml"), *folder.glob(f"{CASE_FOLDER}/*.yml")])
+    try:
+        files = sorted(p for p in (folder / CASE_FOLDER).iterdir() if _is_case_file(p))
+    except FileNotFoundError:
+        files = []
+    except OSError as error:
+        return Cases((), (unreadable(CASE_FOLDER, error),))
     for path in files:
-        name = path.relative_to(folder).as_posix()
-        for found in _read_file(path, name):
+        for found in _read_file(path, f"{CASE_FOLDER}/{path.name}"):
             if isinstance(found, Diagnostic):
                 problems.append(found)
             else:
@@ -118,19 +128,16 @@ def read_cases(folder: Path) -> Cases:
     return Cases(tuple(cases), (*problems, *_repeated_names(cases)))
 
 
+def _is_case_file(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
 def _read_file(path: Path, name: str) -> Iterator[LocatedCase | Diagnostic]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=_Loader)
-        items = yaml.load(text, Loader=_Loader)  # noqa: S506 - as above
-    except (OSError, UnicodeDecodeError) as error:
-        yield _problem(name, 0, f"cannot be read: {error}")
+    read = _read_yaml(path, name)
+    if isinstance(read, Diagnostic):
+        yield read
         return
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        what = getattr(error, "problem", None) or "this is not YAML"
-        yield _problem(name, mark.line + 1 if mark else 0, what)
-        return
+    node, items = read
     if not isinstance(node, yaml.SequenceNode) or not isinstance(items, list):
         yield _problem(name, 1, "a file of cases is a list: each case begins with `- name:`")
         return
@@ -140,6 +147,25 @@ def _read_file(path: Path, name: str) -> Iterator[LocatedCase | Diagnostic]:
             yield LocatedCase(name, line, Case.model_validate(item))
         except ValidationError as error:
             yield from (_invalid(name, child, found) for found in error.errors(include_url=False))
+
+
+def _read_yaml(path: Path, name: str) -> tuple[yaml.Node | None, object] | Diagnostic:
+    """What a file holds, as nodes with their places and as values."""
+    if path.suffix not in SUFFIXES:
+        return _problem(name, 0, "files of cases end in `.yaml` or `.yml`", "rename it")
+    try:
+        text = decoded(path.read_bytes(), name)
+    except OSError as error:
+        return unreadable(name, error)
+    if isinstance(text, Diagnostic):
+        return text
+    try:
+        return yaml.compose(text, Loader=_Loader), yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except _NotTakenError as error:
+        return _problem(name, error.line, error.what)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        return _problem(name, mark.line + 1 if mark else 0, *_NOT_YAML)
 
 
 def _line_of(node: yaml.Node, path: Iterable[str | int]) -> int:
@@ -171,7 +197,7 @@ def _invalid(file: str, case: yaml.Node, found: Any) -> Diagnostic:
     elif kind == "literal_error":
         what = f"`{where}` has to be {found['ctx']['expected']}"
     else:
-        what = f"`{where}` {_KINDS.get(kind) or found['msg'].lower()}"
+        what = f"`{where}` {_KINDS.get(kind, 'does not hold what a case states there')}"
     return _problem(file, line, what, help_text)
 
 
@@ -201,6 +227,15 @@ def _problem(file: str, line: int, message: str, help_text: str = "") -> Diagnos
     return Diagnostic("TG801", message, Span(file, 0, 0), help_text, line=line)
 
 
+class _NotTakenError(Exception):
+    """Something is YAML and not taken in a case; the place is a line from one."""
+
+    def __init__(self, what: str, mark: yaml.Mark) -> None:
+        super().__init__(what)
+        self.what = what
+        self.line: int = mark.line + 1
+
+
 class _Loader(yaml.SafeLoader):
     """Texts stay texts: dates, `no`, `on` and `0x10` are none of YAML 1.1's other things."""
 
@@ -215,20 +250,16 @@ class _Loader(yaml.SafeLoader):
             problem = "types are not taken: quote what has to be a text"
         else:
             return super().compose_node(parent, index)
-        raise yaml.composer.ComposerError(problem=problem, problem_mark=event.start_mark)
+        raise _NotTakenError(problem, event.start_mark)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a key that comes twice: the second one would win unseen."""
         seen: set[Any] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    problem="a key is one word", problem_mark=key.start_mark
-                )
+                raise _NotTakenError("a key is one word", key.start_mark)
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"`{key.value}` comes twice", problem_mark=key.start_mark
-                )
+                raise _NotTakenError(f"`{key.value}` comes twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 

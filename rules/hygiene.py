@@ -50,7 +50,7 @@ def _finer(node: InList, content: ListContent) -> Iterator[Diagnostic]:
     number = sum(finer(covered, kept) is not None for covered in content.ranges)
     if number:
         yield Diagnostic(
-            "TG709",
+            "TG710",
             f"{number:,} of the networks of list `{node.list}` are smaller than what "
             f"{_named(node.operand)} is rounded to",
             node.span,

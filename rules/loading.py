@@ -62,22 +62,16 @@ def read(folder: str | Path, *, today_us: int | None = None) -> Loaded:
     if not root.is_dir():
         missing = Diagnostic("TG183", f"`{folder}` is no folder", Span("", 0, 0))
         return Loaded(None, (missing,), {})
-    sources, diagnostics = _sources(root)
+    sources, unread = _sources(root)
+    if not sources:
+        return Loaded(None, in_order(unread or [no_rules(folder)]), {})
     parsed = [parse(source) for source in sources.values()]
-    diagnostics += [d for p in parsed for d in p.diagnostics]
-    if not sources and not diagnostics:
-        none = Diagnostic(
-            "TG183",
-            f"`{folder}` holds no rule files",
-            Span("", 0, 0),
-            "rules are text files that end in `.tide`; `tidegate init` writes a first policy",
-        )
-        return Loaded(None, (none,), {})
     files = [p.file for p in parsed]
     checked = check(files, today_us=today_us)
     # Read whether the rules are right or not: all errors of a policy come in one run.
     lists, rates, problems = _data(root, files)
-    found = in_order([*diagnostics, *checked.diagnostics, *problems])
+    said = checked.diagnostics if not unread else filter(_is_sure, checked.diagnostics)
+    found = in_order([*unread, *(d for p in parsed for d in p.diagnostics), *said, *problems])
     if checked.program is None or has_errors(found):
         return Loaded(None, found, sources)
     found = in_order([*found, *unmatched_values(checked.program, lists)])
@@ -86,10 +80,26 @@ def read(folder: str | Path, *, today_us: int | None = None) -> Loaded:
     return Loaded(policy, found, sources)
 
 
+def no_rules(folder: str | Path) -> Diagnostic:
+    """What is said of a folder without a rule file."""
+    return Diagnostic(
+        "TG183",
+        f"`{folder}` holds no rule files",
+        Span("", 0, 0),
+        "rules are text files that end in `.tide`; `tidegate init` writes a first policy",
+    )
+
+
+def _is_sure(diagnostic: Diagnostic) -> bool:
+    """Whether it stands though a file is unread, which may hold the `policy` that is missed."""
+    return diagnostic.code != "TG202" or bool(diagnostic.related)
+
+
 def _sources(root: Path) -> tuple[dict[str, Source], list[Diagnostic]]:
     sources: dict[str, Source] = {}
-    problems: list[Diagnostic] = []
-    for path in rule_files(root):
+    files = rule_files(root)
+    problems = list(files.problems)
+    for path in files.paths:
         found = read_source(path, root)
         if isinstance(found, Source):
             sources[relative(path, root)] = found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from tidegate.dsl.lists import ListContent, Lists
 from tidegate.dsl.program import Program
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.source import Source
+from tidegate.rules.tables import content_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +31,24 @@ class Policy:
     diagnostics: tuple[Diagnostic, ...]
     folder: Path
 
-    def with_lists(self, contents: Mapping[str, ListContent]) -> Policy:
-        """This policy with the contents of managed lists; KeyError for a list it does not have."""
-        managed = {d.name for d in self.program.lists if not d.path}
-        unknown = sorted(contents.keys() - managed)
-        if unknown:
-            raise KeyError(f"no managed list is called {unknown[0]!r}")
+    def with_lists(self, contents: Mapping[str, ListContent | Iterable[str]]) -> Policy:
+        """This policy with the contents of managed lists, each a list of texts.
+
+        ValueError for a list that it does not have or that holds what such a list cannot.
+        """
+        managed = {d.name: d for d in self.program.lists if not d.path}
+        read: dict[str, ListContent] = {}
+        for name, values in contents.items():
+            if name not in managed:
+                raise ValueError(f"no managed list is called `{name}`")
+            content = content_of(values, managed[name])
+            if isinstance(content, str):
+                raise ValueError(f"list `{name}`: {content}")
+            read[name] = content
         return Policy(
             self.program,
             self.hash,
-            {**self.lists, **contents},
+            {**self.lists, **read},
             self.rates,
             self.sources,
             self.diagnostics,

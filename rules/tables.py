@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from unicodedata import normalize
 
@@ -17,6 +17,7 @@ from tidegate.dsl.program import ListDeclaration
 from tidegate.dsl.rates import Rates, of_quotes, parse_day, parse_rate
 from tidegate.dsl.source import Span
 from tidegate.dsl.types import Kind, Value
+from tidegate.rules.files import decoded, unreadable
 
 HEADER = "value"
 RATES_HEADER = ["date", "currency", "rate"]
@@ -38,8 +39,8 @@ def read_list(path: Path, name: str, kind: Kind) -> tuple[ListContent, Problems]
     values: set[Value] = set()
     ranges: list[tuple[int, int]] = []
     problems: Problems = []
-    for number, cells in _lines(path, name, problems):
-        if number == 1 and cells == [HEADER]:
+    for index, (number, cells) in enumerate(_lines(path, name, problems)):
+        if index == 0 and cells == [HEADER]:
             continue
         raw = cells[0].strip()
         wrong = (
@@ -59,11 +60,18 @@ def read_list(path: Path, name: str, kind: Kind) -> tuple[ListContent, Problems]
                 problems.append(_repeated(name, number))
             values.add(value)
     content = of_ranges(ranges) if kind is Kind.IP else ListContent(frozenset(values))
+    if not (values or ranges or problems):
+        problems.append(_empty(name, "values", "a rule that looks there finds nobody"))
     return content, _capped(problems, name)
 
 
-def content_of(values: Iterable[object], declared: ListDeclaration) -> ListContent | str:
+def content_of(values: object, declared: ListDeclaration) -> ListContent | str:
     """The content of a managed list, or what is wrong with it, by number and never by value."""
+    if isinstance(values, ListContent):
+        return values
+    # A text would be a list of its letters, a mapping one of its keys.
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        return "its values are not given as a list of texts"
     taken: list[str] = []
     for number, value in enumerate(values, start=1):
         if not isinstance(value, str):
@@ -96,10 +104,10 @@ def read_rates(path: Path, name: str, base: str) -> tuple[Rates, Problems]:
     """The dated rates: columns date, currency and rate, in units of currency per unit of `base`."""
     quotes: dict[tuple[int, str], int] = {}
     problems: Problems = []
-    for number, cells in _lines(path, name, problems):
-        if number == 1:
+    for index, (number, cells) in enumerate(_lines(path, name, problems)):
+        if index == 0:
             if cells != RATES_HEADER:
-                problems.append(_bad(name, 1, f"the header is `{','.join(RATES_HEADER)}`"))
+                problems.append(_bad(name, number, f"the header is `{','.join(RATES_HEADER)}`"))
             continue
         day = parse_day(cells[0]) if len(cells) == 3 else None
         rate = parse_rate(cells[2]) if len(cells) == 3 else None
@@ -109,22 +117,41 @@ def read_rates(path: Path, name: str, base: str) -> tuple[Rates, Problems]:
             problems.append(_bad(name, number, "this day has a rate for this currency already"))
         else:
             quotes[day, cells[1]] = rate
+    if not (quotes or problems):
+        problems.append(_empty(name, "rates", "payments in other currencies are refused"))
     rows = ((day, currency, rate) for (day, currency), rate in sorted(quotes.items()))
     return of_quotes(base, rows), _capped(problems, name)
 
 
 def _lines(path: Path, name: str, problems: Problems) -> Iterator[Line]:
-    """Lines with their numbers; empty ones are left out."""
+    """Lines with their numbers; empty ones and comments are left out."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
+            reader = csv.reader(map(_without_comment, stream), strict=True)
             for cells in reader:
                 if cells:
                     yield reader.line_num, cells
-    except UnicodeDecodeError as error:
-        problems.append(Diagnostic("TG181", f"`{name}` is not UTF-8: {error.reason}", _file(name)))
-    except (csv.Error, OSError) as error:
-        problems.append(Diagnostic("TG704", f"`{name}` cannot be read: {error}", _file(name)))
+    except UnicodeDecodeError:
+        found = decoded(path.read_bytes(), name)
+        assert isinstance(found, Diagnostic)
+        problems.append(found)
+    except OSError as error:
+        problems.append(unreadable(name, error))
+    except csv.Error:
+        what = "a quote is not closed, or something follows it on its line"
+        problems.append(
+            Diagnostic("TG704", what, _file(name), 'a quote inside a text is written twice: `""`')
+        )
+
+
+def _without_comment(line: str) -> str:
+    """The line, or an empty one in its place, so that the numbers of lines stay."""
+    return "\n" if line.lstrip().startswith("#") else line
+
+
+def _empty(name: str, what: str, so: str) -> Diagnostic:
+    message = f"there are no {what} in this file: {so}"
+    return Diagnostic("TG709", message, _file(name), severity=Severity.WARNING)
 
 
 def _file(name: str) -> Span:

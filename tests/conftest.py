@@ -5,9 +5,11 @@ absent the test is left out and the summary says so; with TIDEGATE_SHARED=requir
 """
 
 import difflib
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -81,6 +83,32 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             pytest.fail(difference, pytrace=False)
 
     return compare
+
+
+@pytest.fixture
+def seal(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Let the system refuse to open a path, as it does after `chmod 0` to anybody but root."""
+    sealed: set[str] = set()
+    allowed = os.access
+
+    def is_sealed(path: Any) -> bool:
+        return os.path.abspath(path) in sealed  # noqa: PTH100 - links stay
+
+    def guarded(opens: Callable[..., Any]) -> Callable[..., Any]:
+        def opened(path: Any, *arguments: Any, **named: Any) -> Any:
+            if is_sealed(path):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return opens(path, *arguments, **named)
+
+        return opened
+
+    monkeypatch.setattr(os, "scandir", guarded(os.scandir))
+    monkeypatch.setattr(os, "listdir", guarded(os.listdir))
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: not is_sealed(path) and allowed(path, mode)
+    )
+    monkeypatch.setattr(Path, "open", guarded(Path.open))
+    return lambda path: sealed.add(str(path))
 
 
 def golden_difference(path: Path, text: str) -> str:

@@ -123,7 +123,9 @@ def test_the_public_face_loads_nothing_until_asked() -> None:
     assert {name for name in loaded("import tidegate") if name.startswith("tidegate.")} == set()
 
 
-@pytest.mark.parametrize("name", ["Decision", "Engine", "Policy", "load_policy"])
+@pytest.mark.parametrize(
+    "name", ["Decision", "Engine", "EventRefused", "Policy", "PolicyRefused", "load_policy"]
+)
 def test_every_public_name_resolves(name: str) -> None:
     """A name that moved would fail at the user's first use of it only."""
     script = f"import tidegate; print(tidegate.{name}.__name__, {name!r} in dir(tidegate))"

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tidegate import Decision, Engine, load_policy
-from tidegate.engine import EventRefused
+from tidegate import Decision, Engine, EventRefused, load_policy
 
 FIRST = ROOT / "examples" / "first"
 PAYMENT = json.loads((FIRST / "payment.json").read_text())

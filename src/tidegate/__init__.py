@@ -8,17 +8,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tidegate.engine import Decision, Engine
-    from tidegate.rules import Policy, load_policy
+    from tidegate.engine import Decision, Engine, EventRefused
+    from tidegate.rules import Policy, PolicyRefused, load_policy
 
 __version__ = "0.1.0"
 
-__all__ = ["Decision", "Engine", "Policy", "__version__", "load_policy"]
+__all__ = [
+    "Decision",
+    "Engine",
+    "EventRefused",
+    "Policy",
+    "PolicyRefused",
+    "__version__",
+    "load_policy",
+]
 
 _HOMES = {
     "Decision": "tidegate.engine",
     "Engine": "tidegate.engine",
+    "EventRefused": "tidegate.engine",
     "Policy": "tidegate.rules",
+    "PolicyRefused": "tidegate.rules",
     "load_policy": "tidegate.rules",
 }
 

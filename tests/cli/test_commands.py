@@ -172,7 +172,9 @@ def test_a_failing_case_is_data_too(run: Run, shop: Path) -> None:
     found = json_of(run("test", "shop", "--json", code=1))
     assert (found["passed"], found["failed"]) == (4, 1)
     (failed,) = [case for case in found["cases"] if not case["passed"]]
-    assert failed["differences"] == [{"what": "reasons", "expected": "burst", "found": "large"}]
+    assert failed["differences"] == [
+        {"what": "reasons", "expected": "burst", "found": "large", "help": ""}
+    ]
     assert failed["file"] == "cases/first.yaml"
 
 
@@ -250,7 +252,7 @@ def test_a_refused_event_gives_every_reason_and_no_value(run: Run, tmp_path: Pat
     error = json_of(result)
     assert error["kind"] == "event_refused"
     codes = {problem["code"] for problem in error["problems"]}
-    assert codes == {"card_number", "unknown_currency", "unknown_field"}
+    assert codes == {"card_number", "unknown_currency", "unknown_field", "missing_feature"}
     assert "4111" not in result.output
     assert "twenty" not in result.output
 

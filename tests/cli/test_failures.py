@@ -129,7 +129,7 @@ def test_a_customer_of_an_approved_payment_is_told_nothing(run: Run, shop: Path)
     (shop / "payment.json").write_text(json.dumps(payment | {"amount": "5.00 EUR"}))
     event = ("decide", "shop", "shop/payment.json", "--features", "shop/features.json")
     said = run(*event, "--audience", "customer").stdout
-    assert said == "nothing: the policy has no message for this\n"
+    assert said == "nothing: the payment was approved\n"
 
 
 def test_points_tags_and_advice_are_shown(run: Run, shop: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_score_that_is_no_score_is_refused(run: Run, tmp_path: Path, score: ob
     (tmp_path / "s.json").write_text(json.dumps({"fraud_score": score}))
     (tmp_path / "e.json").write_text("{}")
     result = run("decide", "card", "e.json", "--scores", "s.json", code=3)
-    assert "`fraud_score` is no number" in result.stderr
+    assert "`fraud_score` is no score" in result.stderr
 
 
 @pytest.mark.usefixtures("shop")
@@ -171,3 +171,103 @@ def test_a_card_number_as_a_name_is_never_repeated(
 def test_standard_input_is_read_once(run: Run) -> None:
     """The second reader would find it empty and blame the file."""
     assert "read once" in run("decide", "shop", "-", "--features", "-", code=2).stderr
+
+
+# --- what cannot be read ---
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["check", "shop"], ["test", "shop"], ["decide", "shop", "shop/payment.json"], ["fmt", "shop"]],
+)
+@pytest.mark.parametrize("sealed", ["shop", "shop/rules.tide"])
+def test_what_cannot_be_read_is_bad_input(
+    run: Run, shop: Path, seal: Callable[[Path], None], arguments: list[str], sealed: str
+) -> None:
+    """A build would blame the policy for a disk, or go on without its rules."""
+    seal(shop.parent / sealed)
+    output = run(*arguments, code=3).output
+    assert "TG182" in output
+    assert "TG202" not in output
+    assert "shop" in output
+
+
+def test_a_policy_that_is_wrong_and_unread_shows_both(
+    run: Run, shop: Path, seal: Callable[[Path], None]
+) -> None:
+    """All that is wrong comes in one run."""
+    (shop / "more.tide").write_text("ruel x version 1\n")
+    seal(shop / "rules.tide")
+    output = run("check", "shop", code=3).output
+    assert "--> shop/rules.tide" in output
+    assert "--> shop/more.tide:1" in output
+
+
+def test_init_into_a_file_says_that_it_is_one(run: Run, tmp_path: Path) -> None:
+    """`Not empty` is said of folders."""
+    (tmp_path / "afile").touch()
+    assert "`afile` is a file" in run("init", "afile", code=3).stderr
+
+
+# --- fmt ---
+
+
+def test_fmt_of_nothing_is_no_success(run: Run, tmp_path: Path) -> None:
+    """A misspelt folder would keep the build green for ever."""
+    (tmp_path / "empty").mkdir()
+    assert "holds no rule files" in run("fmt", "--check", "empty", code=3).stderr
+
+
+def test_fmt_names_a_file_as_it_was_called(run: Run, shop: Path) -> None:
+    """Two folders may hold a `rules.tide`, and an editor opens what is printed."""
+    (shop / "deep").mkdir()
+    (shop / "deep" / "more.tide").write_text("ruel x version 1\n")
+    for called in ("shop", "shop/deep/more.tide"):
+        assert "--> shop/deep/more.tide:1" in run("fmt", called, code=1).stderr
+        found = json_of(run("fmt", called, "--json", code=1))["files"][0]
+        assert found["file"] == found["diagnostics"][0]["file"] == "shop/deep/more.tide"
+
+
+# --- slips in what is given ---
+
+
+@pytest.mark.usefixtures("shop")
+def test_features_that_are_not_given_name_their_option(run: Run) -> None:
+    """The first call of `decide` is the one without them."""
+    without = run("decide", "shop", "shop/payment.json", code=3).stderr
+    assert without.endswith("help: give features with `--features FILE`\n")
+
+
+def test_an_event_that_is_not_decided_is_said_alone(run: Run, shop: Path) -> None:
+    """Its fields are nobody's fault."""
+    with (shop / "policy.tide").open("a") as file:
+        file.write("\nevent dispute\n  id text key\n  at time\n  kind text\n")
+    arguments = ("decide", "shop", "shop/payment.json", "--event", "dispute", "--json")
+    (problem,) = json_of(run(*arguments, code=3))["problems"]
+    assert (problem["code"], problem["message"]) == (
+        "not_decided",
+        "`dispute` is not decided here",
+    )
+
+
+def test_a_misspelt_reason_in_a_case_gets_its_neighbour(run: Run, shop: Path) -> None:
+    """`expected brust, found burst` takes a second look."""
+    cases = shop / "cases" / "first.yaml"
+    cases.write_text(cases.read_text().replace("reasons: [burst]", "reasons: [brust]"))
+    shown = run("test", "shop", code=1).stdout
+    assert "help: the policy has no reason `brust`, did you mean `burst`?" in shown
+
+
+def test_a_misspelt_score_or_event_in_a_case_fails_with_help(run: Run) -> None:
+    """The case would test an outage, and pass."""
+    run("init", "card", "--example", "card")
+    cases = Path("card/cases/slips.yaml")
+    for event, scores, said in (
+        ("card_paymnt", "{}", "did you mean `card_payment`?"),
+        ("card_payment", "{fraud_score: high}", 'write 0.91, "unavailable" or "abstained"'),
+    ):
+        cases.write_text(
+            f"- name: slip\n  event: {{{event}: {{id: x}}}}\n  scores: {scores}\n"
+            "  expect: {outcome: approve, reasons: [], fired: []}\n"
+        )
+        assert said in run("test", "card", "--only", "slip", code=1).stdout

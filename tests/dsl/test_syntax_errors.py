@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.dsl.builder import MAX_DEPTH
 from tidegate.dsl.diagnostics import Diagnostic, Severity, has_errors, render
-from tidegate.dsl.parser import MAX_DEPTH, Parsed, parse
+from tidegate.dsl.parser import Parsed, parse
 from tidegate.dsl.scanner import MAX_DECLARATIONS, MAX_ERRORS, MAX_FILE_BYTES
 from tidegate.dsl.source import Source
 

@@ -108,6 +108,7 @@ def test_all_refusals_of_an_event_are_carried() -> None:
         ("missing_field", "card_country"),
         ("missing_field", "channel"),
         ("unknown_field", "colour"),
+        ("missing_feature", "tries"),
     ]
 
 
@@ -131,11 +132,12 @@ def test_a_card_number_as_a_name_never_reaches_the_exception(given: dict[str, An
 @pytest.mark.parametrize(
     ("given", "codes"),
     [
-        ({"scores": {"fraud_scor": "0.5"}}, [("unknown_score", "fraud_scor")]),
-        ({"features": {"trie": 1}}, [("unknown_feature", "trie")]),
-        ({"features": {"x\u202ey": 1}}, [("unknown_feature", "x\ufffdy")]),
-        ({"features": {"4111111111111111": 1}}, [("card_number", "")]),
-        ({"scores": {"4111 1111 1111 1111": "0.5"}}, [("card_number", "")]),
+        ({"features": FEATURES, "scores": {"fraud_scor": "0.5"}},
+         [("unknown_score", "fraud_scor")]),
+        ({"features": {"trie": 1}}, [("missing_feature", "tries"), ("unknown_feature", "trie")]),
+        ({"features": FEATURES | {"x\u202ey": 1}}, [("unknown_feature", "x\ufffdy")]),
+        ({"features": FEATURES | {"4111111111111111": 1}}, [("card_number", "")]),
+        ({"features": FEATURES, "scores": {"4111 1111 1111 1111": "0.5"}}, [("card_number", "")]),
         ({"features": {"tries": "many", "typical": 5}},
          [("wrong_type", "tries"), ("wrong_type", "typical")]),
         ({"features": {"tries": -1}}, [("out_of_range", "tries")]),

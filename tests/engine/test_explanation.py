@@ -476,3 +476,61 @@ rule above version 1 when points > bar then review because odd
     assert decision.explain_rule("adds").actions == actions
     shown = [decision.explain_rule(name).condition for name in ("at_bar", "above")]
     assert shown == ["points >= bar", "points > bar"]
+
+
+# --- standing ----------------------------------------------------------------------------------
+
+STANDING = """
+rule half version 1
+  rollout 50% by card as wave1
+  when amount > 1 EUR
+  then hold because unusual
+
+rule next version 1
+  when amount > 1 EUR
+  then hold because unusual
+
+rule next version 2
+  rollout 100% by card as wave2 replaces version 1
+  when amount > 2 EUR
+  then hold because unusual
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "fields", "first_line"),
+    [
+        ("half", {"card": "tok_b"},
+         "half@1 fired, in the shadow: outside the rollout 50% by card (wave1)"),
+        ("half", {"card": "tok_a"}, "half@1 fired"),
+        ("next@1", {}, "next@1 fired, in the shadow: version 2 stands in its place"),
+        ("next", {}, "next@2 fired"),
+        ("spring", {}, "spring@1 is out of its dates: it ended, until 2026-06-01"),
+        ("spring", {"at": "2026-02-28T22:59:59Z"},
+         "spring@1 is out of its dates: not yet, it acts from 2026-03-01"),
+        ("spring", {"at": "2026-02-28T23:00:00Z"}, "spring@1 fired"),
+        ("country_gap", {}, "country_gap@1 did not fire, in the shadow"),
+    ],
+)  # fmt: skip
+def test_says_why_a_rule_did_not_act(rule: str, fields: dict[str, object], first_line: str) -> None:
+    """A rule that fired and did nothing looks like a defect."""
+    engine = Engine(policy_of(CARDS + STANDING, cards().lists))
+    decision = engine.decide(payment(**fields), features={"tries": 1})
+    assert str(decision.explain_rule(rule)).splitlines()[0] == first_line
+
+
+def test_a_heading_stands_once() -> None:
+    """Each shadow rule would look like a list of its own."""
+    engine = Engine(policy_of(CARDS + STANDING, cards().lists))
+    text = str(engine.decide(payment(card="tok_b"), features={"tries": 1}).explain())
+    assert text.count("in the shadow:\n") == 1
+    assert "half@1" in text
+    assert "next@1" in text
+
+
+def test_an_explanation_prints_as_text() -> None:
+    """Whoever embeds the engine would see a tuple of tuples."""
+    decision = _decide({"amount": "2.00 EUR"}, 9)
+    assert str(decision.explain()) == render_explanation(decision.explain())
+    assert str(decision.explain("customer")) == render_explanation(decision.explain("customer"))
+    assert str(decision.explain_rule("burst")) == render_rule(decision.explain_rule("burst"))

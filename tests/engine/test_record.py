@@ -14,7 +14,7 @@ from tests.engine.small_policy import CARDS, cards, payment, policy_of
 from tidegate.dsl.program import LADDERS, EventType, Program, Rule
 from tidegate.dsl.rates import of_quotes
 from tidegate.engine.authority import authority, settle
-from tidegate.engine.decision import Decision, Engine
+from tidegate.engine.decision import Decision, Engine, EventRefused
 from tidegate.engine.determining import indices
 from tidegate.engine.interpreter import evaluate
 from tidegate.engine.record import (
@@ -82,7 +82,7 @@ def test_missing_inputs_have_a_reason() -> None:
         ("0.5", "2026-11-23T14:00:00Z", "ok", None),
         ("unavailable", "2026-11-23T14:00:00Z", "unavailable", "unavailable"),
         ("abstained", "2026-11-23T14:00:00Z", "abstained", "abstained"),
-        ("nonsense", "2026-11-23T14:00:00Z", "unavailable", "bad_score"),
+        ("NaN", "2026-11-23T14:00:00Z", "unavailable", "bad_score"),
         ("0.1234567", "2026-11-23T14:00:00Z", "unavailable", "bad_score"),
         ("0.5", "2027-06-29T21:59:59Z", "ok", None),
         ("0.5", "2027-06-29T22:00:00Z", "unavailable", "expired"),
@@ -118,7 +118,9 @@ def test_an_unreadable_list_is_marked() -> None:
 
 def test_a_files_list_cannot_be_replaced_by_the_caller() -> None:
     """A caller could take a card off the policy's own block list."""
-    decision = _decide({"card": "tok_blocked_card_1"}, lists={"blocked": None, "trusted": None})
+    with pytest.raises(EventRefused, match="comes from a file"):
+        _decide({"card": "tok_blocked_card_1"}, lists={"blocked": [], "trusted": None})
+    decision = _decide({"card": "tok_blocked_card_1"}, lists={"trusted": None})
 
     assert decision.outcome.word == "decline"
 

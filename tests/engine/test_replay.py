@@ -192,3 +192,13 @@ def test_refuses_an_event_that_the_policy_does_not_decide() -> None:
 
     with pytest.raises(RecordError):
         Engine(cards()).replay(replace(record, event=replace(record.event, type="refund")))
+
+
+def test_no_difference_reads_the_same_on_both_sides() -> None:
+    """`none -> none` says that something differs, and not what."""
+    fewer = CARDS.replace("  except when customer in trusted\n", "")
+    replayed = Engine(policy_of(fewer, cards().lists)).replay(_record())
+
+    lists = {d.path: d.replayed for d in replayed.differences if d.path.startswith("lists.trusted")}
+    assert lists == {"lists.trusted.hash": "absent", "lists.trusted.members": "absent"}
+    assert [d for d in replayed.differences if d.recorded == d.replayed] == []

@@ -125,8 +125,13 @@ def test_managed_lists_are_given(tmp_path: Path) -> None:
     assert (
         differences(tmp_path, CASE.replace("  expect:", "  lists: {trusted: []}\n  expect:")) == {}
     )
-    assert "case" in differences(tmp_path, silenced.replace("trusted:", "trustd:"))
-    assert "case" in differences(tmp_path, silenced.replace("tok_1]}", "'4111111111111111']}"))
+    assert "decision" in differences(tmp_path, silenced.replace("trusted:", "trustd:"))
+    card = silenced.replace("tok_1]}", "'4111111111111111']}")
+    _, found = differences(tmp_path, card)["decision"]
+    assert (
+        found
+        == "refused: list `trusted`: value 1: this looks like a card number; lists hold tokens"
+    )
 
 
 @pytest.mark.parametrize("name", ["cases/a.yaml", "cases/a.yml"])
@@ -178,8 +183,16 @@ def test_a_bad_case_is_named_by_file_and_line(
     assert said in f"{problem.message} {problem.help}"
 
 
-@pytest.mark.parametrize("text", ["", "cases: []", "5", b"- name: \xff\n", "- " * 5000 + "x"])
-def test_a_file_that_holds_no_list_of_cases_is_refused(tmp_path: Path, text: str | bytes) -> None:
+def test_what_a_library_says_of_a_value_is_not_repeated(tmp_path: Path) -> None:
+    """`Input should be an instance of Decimal` is no sentence for an analyst."""
+    stated = CASE.replace("outcome: decline", "outcome: decline\n    advice: {a: [1]}")
+    said = [d.message for d in read(tmp_path, stated).diagnostics]
+    assert said
+    assert [message for message in said if "nput should" in message or "nstance" in message] == []
+
+
+@pytest.mark.parametrize("text", ["", "cases: []", "5", "- " * 5000 + "x"])
+def test_a_file_that_holds_no_list_of_cases_is_refused(tmp_path: Path, text: str) -> None:
     """An empty file looks like a tested rule."""
     assert [d.code for d in read(tmp_path, text).diagnostics] == ["TG801"]
 
