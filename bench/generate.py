@@ -6,6 +6,9 @@ python -m bench.generate    # writes the lists' files anew
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from itertools import count as count_up
+from itertools import islice
 from pathlib import Path
 
 from bench.handwritten import FIELDS
@@ -41,8 +44,13 @@ def throwaway() -> list[str]:
 
 def events(count: int, seed: int = SEED) -> list[Row]:
     """Payments as the door hands them on, each a tuple in the order of `FIELDS`."""
+    return list(islice(stream(seed), count))
+
+
+def stream(seed: int) -> Iterator[Row]:
+    """Such payments without an end."""
     rng = random.Random(seed)
-    return [_event(rng, number) for number in range(count)]
+    return (_event(rng, number) for number in count_up())
 
 
 def _event(rng: random.Random, number: int) -> Row:

@@ -140,25 +140,34 @@ def distinct_tests(rules: Sequence[Rule]) -> int:
 # --- as a policy -------------------------------------------------------------------------------
 
 _ACTION_TEXTS: dict[Action, str] = {
-    "review": "review because unusual",
-    "review before": "review before because unusual",
-    "step_up": "step_up strong because score_high",
-    "decline": "decline because blocked",
+    "review": "review",
+    "review before": "review before",
+    "step_up": "step_up strong",
+    "decline": "decline",
 }
+_REASONS = (
+    "burst", "amount_high", "country_gap", "score_high", "unusual", "email", "young", "goods",
+)  # fmt: skip
 
 
 def as_policy(rules: Sequence[Rule]) -> str:
     """The rules in our own language, on the event and the features of the policy `fifty`."""
     text = (FOLDER / "fifty.tide").read_text(encoding="utf-8")
     head = text[: text.index("# --- lists and hard limits")]
-    return head + "\n".join(_as_rule(rule) for rule in rules)
+    return head + as_rules(rules)
+
+
+def as_rules(rules: Sequence[Rule]) -> str:
+    """The rules alone, as a file beside that policy."""
+    return "\n".join(map(_as_rule, rules))
 
 
 def _as_rule(rule: Rule) -> str:
+    reason = _REASONS[int(rule.name[1:]) % len(_REASONS)]
     lines = [
         f"rule {rule.name} version 1",
         f"  when {' and '.join(map(_as_condition, rule.tests))}",
-        f"  then {_ACTION_TEXTS[rule.action]}",
+        f"  then {_ACTION_TEXTS[rule.action]} because {reason}",
     ]
     if rule.can_be_unknown:
         lines.append("  if unknown then skip")

@@ -8,7 +8,7 @@ time of the others (`authority`) is to find out that they are such.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tidegate.dsl.program import (
@@ -30,92 +30,99 @@ Voice = int
 
 @dataclass(frozen=True, slots=True)
 class _PlainRung:
-    """One rung with the live rules that reach it, and what each of them asks for there."""
+    """One rung with the live rules that ask for it, and what each of them asks for there.
 
-    rung: int
+    `said` remembers what sets of rules said.
+    """
+
     then: int
     unknown: int
-    then_voices: dict[int, Voice]
-    unknown_voices: dict[int, Voice]
+    then_voices: tuple[Voice, ...]
+    unknown_voices: tuple[Voice, ...]
+    said: dict[tuple[int, int], tuple[Voice, ...]] = field(default_factory=dict)
+
+    def say(self, asking: int, unsure: int) -> tuple[Voice, ...]:
+        """What these rules ask for, in their order, each thing once."""
+        said = []
+        both = asking | unsure
+        while both:
+            # From the top: the highest bit is found without making another long integer.
+            place = both.bit_length() - 1
+            bit = 1 << place
+            both ^= bit
+            voices = self.unknown_voices if unsure & bit else self.then_voices
+            said.append(voices[place])
+        found = tuple(dict.fromkeys(reversed(said)))
+        if len(self.said) >= MAX_REMEMBERED:
+            self.said.clear()
+        self.said[asking, unsure] = found
+        return found
 
 
-@dataclass(slots=True)
 class PlainSettler:
     """The quick way to a decision for an event whose rules always stand alike."""
 
-    authority: Authority
-    standing: Standing
-    ladders: tuple[tuple[_PlainRung, ...], ...] = field(init=False)
-    _voices: list[tuple[Ask, ...]] = field(default_factory=list, init=False)
-    _outcomes: dict[object, Outcome] = field(default_factory=dict, init=False)
-    _scored: int = field(default=0, init=False)
-    _excepting: int = field(default=0, init=False)
-    _at_length: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        authority = self.authority
+    def __init__(self, authority: Authority, standing: Standing) -> None:
+        self.authority = authority
+        self.standing = standing
         numbers: dict[tuple[Ask, ...], Voice] = {}
-        self.ladders = tuple(
-            tuple(self._plain(rung, numbers) for rung in rungs) for rungs in authority.ladders
+        self._ladders = tuple(
+            (ladder, tuple(self._rungs(rungs, numbers)))
+            for ladder, rungs in zip(LADDERS, authority.ladders, strict=True)
         )
         self._voices = list(numbers)
+        self._outcomes: dict[object, Outcome] = {}
+        scored = excepting = 0
         for clamp in _clamps(authority):
-            self._scored |= clamp.readers
-            self._excepting |= clamp.excepting
-        self._at_length = authority.advisers
-        if authority.points_readers:
-            self._at_length |= self.standing.shadow
+            scored |= clamp.readers
+            excepting |= clamp.excepting
+        # A rule that reads points may say something else once shadow rules add to them.
+        reading = standing.shadow if authority.points_readers else 0
+        self._at_length = scored | authority.advisers | reading
+        self._at_length_silenced = scored | excepting
 
     def settle(self, found: Evaluation) -> Settled | None:
-        """The decision; None where it takes a closer look. Every model answered."""
-        fired, unknown, silenced = found.fired, found.unknown, found.silenced
+        """The decision; None where it takes a closer look. Every model is used and answered."""
+        fired, unknown, silenced, points, _ = found
         heard = fired | unknown
-        if (
-            heard & self._at_length
-            or (heard | silenced) & self._scored
-            or silenced & self._excepting
-        ):
+        if heard & self._at_length or silenced & self._at_length_silenced:
             return None
-        winners: list[tuple[str, int]] = []
-        voices: list[tuple[Voice, ...]] = []
-        for ladder, rungs in zip(LADDERS, self.ladders, strict=True):
-            said: tuple[Voice, ...] = ()
+        winners: tuple[tuple[str, int], ...] = ()
+        voices: tuple[tuple[Voice, ...], ...] = ()
+        for ladder, rungs in self._ladders:
             for rung in rungs:
-                bits = fired & rung.then | unknown & rung.unknown
-                if bits:
-                    winners.append((ladder, bits))
-                    said = _said(rung, bits, fired)
+                asking, unsure = fired & rung.then, unknown & rung.unknown
+                if asking or unsure:
+                    winners += ((ladder, asking | unsure),)
+                    said = rung.said.get((asking, unsure))
+                    voices += (rung.say(asking, unsure) if said is None else said,)
                     break
-            voices.append(said)
+            else:
+                voices += ((),)
         tags = self._tags(found) if heard & self.authority.taggers else ()
-        outcome = self._outcome((*voices, tags, found.points))
+        key = voices, tags
+        outcome = self._outcomes.get(key)
+        if outcome is None:
+            outcome = self._remembered(key, self._made(voices, tags))
+        if points:
+            outcome = outcome._replace(points=points)
         word = self._shadow_word(found) if heard & self.standing.shadow else outcome.word
-        return Settled(outcome, found, self.standing, (), (), tuple(winners), word)
+        return Settled(outcome, found, self.standing, (), (), winners, word)
 
-    def _outcome(self, key: tuple[object, ...]) -> Outcome:
-        known = self._outcomes.get(key)
-        if known is None:
-            if len(self._outcomes) >= MAX_REMEMBERED:
-                self._outcomes.clear()
-            known = self._outcomes[key] = self._made(*key)  # type: ignore[arg-type]
-        return known
+    def _remembered(self, key: object, outcome: Outcome) -> Outcome:
+        if len(self._outcomes) >= MAX_REMEMBERED:
+            self._outcomes.clear()
+        self._outcomes[key] = outcome
+        return outcome
 
-    def _made(
-        self,
-        disposition: tuple[Voice, ...],
-        authentication: tuple[Voice, ...],
-        review: tuple[Voice, ...],
-        tags: tuple[str, ...],
-        points: int,
-    ) -> Outcome:
-        said = zip(LADDERS, (disposition, authentication, review), strict=True)
+    def _made(self, voices: Sequence[tuple[Voice, ...]], tags: tuple[str, ...]) -> Outcome:
         asks: dict[Ladder, tuple[Ask, ...]] = {
-            ladder: tuple(ask for voice in voices for ask in self._voices[voice])
-            for ladder, voices in said
-            if voices
+            ladder: tuple(ask for voice in said for ask in self._voices[voice])
+            for ladder, said in zip(LADDERS, voices, strict=True)
+            if said
         }
         rungs = [asks[ladder][0].rung if ladder in asks else None for ladder in LADDERS]
-        return outcome_of(self._levels(rungs), asks, self.authority.ranks, tags=tags, points=points)
+        return outcome_of(self._levels(rungs), asks, self.authority.ranks, tags=tags)
 
     def _levels(self, rungs: Sequence[int | None]) -> Levels:
         disposition, authentication, review = rungs
@@ -144,24 +151,16 @@ class PlainSettler:
         everyone = self.standing.live | self.standing.shadow
         return next((rung.rung for rung in rungs if rung.asked(found, everyone)), None)
 
-    def _plain(self, rung: Rung, numbers: dict[tuple[Ask, ...], Voice]) -> _PlainRung:
+    def _rungs(
+        self, rungs: Iterable[Rung], numbers: dict[tuple[Ask, ...], Voice]
+    ) -> Iterator[_PlainRung]:
+        """The rungs that a rule asks for: where no higher one is, nobody reaches any other."""
         rules, live = self.authority.event.rules, self.standing.live
-
-        def voices(bits: int, of: str) -> dict[int, Voice]:
-            found = {}
-            for bit in _bits(bits):
-                actions: Actions = getattr(rules[bit.bit_length() - 1], of)
-                asks = tuple(
-                    ask for ask in actions.asks
-                    if ask.ladder == rung.ladder and ask.rung == rung.rung
-                )  # fmt: skip
-                found[bit] = numbers.setdefault(asks, len(numbers))
-            return found
-
-        then, unknown = rung.then & live, rung.unknown & live
-        return _PlainRung(
-            rung.rung, then, unknown, voices(then, "then"), voices(unknown, "unknown")
-        )
+        for rung in rungs:
+            then = _voices_of(rung, [rule.then for rule in rules], live, numbers)
+            unknown = _voices_of(rung, [rule.unknown for rule in rules], live, numbers)
+            if then or unknown:
+                yield _PlainRung(_mask(then), _mask(unknown), _listed(then), _listed(unknown))
 
 
 def plain_settler(authority: Authority) -> PlainSettler | None:
@@ -176,14 +175,30 @@ def _clamps(authority: Authority) -> Iterator[Clamp]:
         yield from (rung.clamp for rung in rungs)
 
 
-def _said(rung: _PlainRung, bits: int, fired: int) -> tuple[Voice, ...]:
-    """What these rules ask for, in their order, each thing once."""
-    said: dict[Voice, None] = {}
-    while bits:
-        bit = bits & -bits
-        bits ^= bit
-        said[rung.then_voices[bit] if fired & bit else rung.unknown_voices[bit]] = None
-    return tuple(said)
+def _voices_of(
+    rung: Rung,
+    actions: Sequence[Actions | None],
+    live: int,
+    numbers: dict[tuple[Ask, ...], Voice],
+) -> dict[int, Voice]:
+    """What each live rule asks for on exactly this rung, by the rule's place."""
+    found = {}
+    for place, one in enumerate(actions):
+        asks = tuple(
+            ask for ask in (one.asks if one is not None else ())
+            if ask.ladder == rung.ladder and ask.rung == rung.rung
+        )  # fmt: skip
+        if asks and live >> place & 1:
+            found[place] = numbers.setdefault(asks, len(numbers))
+    return found
+
+
+def _mask(places: Iterable[int]) -> int:
+    return sum(1 << place for place in places)
+
+
+def _listed(voices: Mapping[int, Voice]) -> tuple[Voice, ...]:
+    return tuple(voices.get(place, 0) for place in range(max(voices, default=-1) + 1))
 
 
 def _bits(mask: int) -> Iterator[int]:

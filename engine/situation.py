@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tidegate.dsl.lists import ListContent, Lists
 from tidegate.dsl.program import EventType
@@ -48,9 +48,10 @@ class Situation:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """What one evaluation found. Bit i of a mask is `event.rules[i]`.
+
+    A named tuple, for one is made at every decision.
 
     fired: `when` true, no exception holds. unknown: `when` unknown, no exception holds. silenced:
     an exception holds and `when` is true or unknown. Rules out of their dates have no bit at all;
@@ -86,8 +87,7 @@ class Capped:
     models: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What the decision says, in the language's words.
 
     disposition: approve, hold, decline. authentication: exempt, none, preferred, mandated.
@@ -108,8 +108,7 @@ class Outcome:
     points: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """An outcome with what led to it: the unmasked evaluation, standing, what was capped.
 
     `masked` are the models whose score was not read anywhere (outside `use`, unavailable).

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
@@ -129,7 +129,7 @@ def disagreement(
             word = decided.shadow_word
             if index % SHADOW_WORDS == 0:
                 word = word_in_shadow(program, situation, settled)
-            settled = replace(settled, shadow_word=word)
+            settled = settled._replace(shadow_word=word)
             if decided != settled:
                 return Fault(f"generated code decides {_difference(decided, settled)}", situation)
             for clamp, evaluation in found.items():
@@ -162,7 +162,8 @@ def _count(seen: Counter[str], event: EventType, settled: Settled) -> None:
 
 def _difference(got: object, wanted: object) -> str:
     """The fields in which two values differ."""
-    names = getattr(type(wanted), "__dataclass_fields__", None)
+    fields = getattr(type(wanted), "__dataclass_fields__", None)
+    names = fields or getattr(type(wanted), "_fields", None)
     if names is None or type(got) is not type(wanted):
         return f"{got!r} where {wanted!r} is right"
     parts = [

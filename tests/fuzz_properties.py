@@ -140,7 +140,7 @@ def _nameless(settled: Settled, names: Mapping[str, str]) -> object:
     """What of a decision must not hang on names; reasons without their order."""
     capped = [(c.ladder, c.rung, sorted(names.get(m, m) for m in c.models)) for c in settled.capped]
     return (
-        replace(settled.outcome, reasons=tuple(sorted(settled.outcome.reasons))),
+        settled.outcome._replace(reasons=tuple(sorted(settled.outcome.reasons))),
         capped,
         sorted(names.get(m, m) for m in settled.masked),
         settled.shadow_word,

@@ -195,7 +195,7 @@ def test_a_shadow_rule_never_acts_but_says_what_it_would_have_done() -> None:
     act = does(decline("new"), tags=("new",), advice={"route": 1})
     program = policy(rule("a", ALWAYS, act, shadow=True), rule("b", ALWAYS, does(review("old"))))
     result = settled(program)
-    assert result.outcome == replace(QUIET, review="after", reasons=("old",))
+    assert result.outcome == QUIET._replace(review="after", reasons=("old",))
     assert result.evaluation.fired == 0b11
     assert result.shadow_word == "decline"
     assert settled(policy(rule("a", NEVER, act, shadow=True))).shadow_word == "approve"
@@ -331,7 +331,7 @@ def test_two_models_cannot_vouch_for_each_other_through_points() -> None:
         *points_of("a", "b", each=50, cut=80), models=[model("a", "review"), model("b", "hold")]
     )
     both_high = settled(program, a=0.9, b=0.9)
-    assert both_high.outcome == replace(QUIET, points=100)
+    assert both_high.outcome == QUIET._replace(points=100)
     assert both_high.capped == (Capped("disposition", "decline", ("a", "b")),)
     able = policy(
         *points_of("a", "b", each=50, cut=80), models=[model("a", "decline"), model("b", "decline")]
@@ -748,7 +748,7 @@ def test_the_order_of_models_never_matters() -> None:
             rng = Random(seed)
             program = random_policy(rng, names, may_relax=True)
             result = settle(program, random_payment(rng, program, names))
-            outcome = replace(result.outcome, reasons=tuple(sorted(result.outcome.reasons)))
+            outcome = result.outcome._replace(reasons=tuple(sorted(result.outcome.reasons)))
             rungs = {(one.ladder, one.rung, len(one.models)) for one in result.capped}
             outcomes.append((outcome, rungs, result.winners, len(result.masked)))
         assert outcomes[0] == outcomes[1]
