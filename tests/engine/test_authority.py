@@ -209,6 +209,13 @@ def test_a_shadow_rule_never_acts_but_says_what_it_would_have_done() -> None:
     assert settled(policy(rule("a", NEVER, act, shadow=True))).shadow_word == "approve"
 
 
+def test_the_shadow_word_needs_no_closer_look() -> None:
+    """The short cut for policies without advice and points would forget the shadow."""
+    live, trial = does(review("old")), does(decline("new"))
+    result = settled(policy(rule("a", ALWAYS, trial, shadow=True), rule("b", ALWAYS, live)))
+    assert (result.outcome.word, result.shadow_word) == ("approve", "decline")
+
+
 def test_the_shadow_word_lets_live_rules_read_shadow_points() -> None:
     """A trial of an adding rule would miss what its points set off."""
     program = policy(
@@ -247,6 +254,14 @@ def test_a_score_causes_what_the_model_may_and_no_more() -> None:
     assert unable.capped == (Capped("disposition", "decline", ("m",)),)
     assert unable.winners == (("review", 1),)
     assert unable.evaluation.fired == 1
+
+
+def test_a_model_without_relax_silences_nothing() -> None:
+    """A score would take a protection away where no rule that reads it fires."""
+    guarded = rule("r", ALWAYS, does(decline("risk")), exceptions=(score_above("m"),))
+    assert settled(policy(guarded, models=[model("m", "review")]), m=0.9).outcome.word == "decline"
+    relaxing = policy(guarded, models=[model("m", "relax")])
+    assert settled(relaxing, m=0.9).outcome.word == "approve"
 
 
 def test_an_ask_above_the_ceiling_is_cut_down_to_it_with_its_reasons() -> None:
