@@ -37,6 +37,12 @@ FULL = (1 << BITS) - 1
 VALUES = range(-12, 13)
 
 
+@pytest.fixture(autouse=True)
+def _every_test_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small policies share little; their tests are to be asked by the index all the same."""
+    monkeypatch.setattr(predicate_index, "MIN_SHARED", 1)
+
+
 # --- rows --------------------------------------------------------------------------------------
 
 integer_demands = st.lists(
@@ -191,6 +197,23 @@ def test_few_rules_are_branching_code_and_many_an_index() -> None:
         compiled = compile_event(program, program.events[0], {})
         source = compiled._generated(False, compiled.authority.roster.fixed).source
         assert ("i &= " in source) is indexed
+
+
+@pytest.mark.parametrize("shared_by", [1, 3])
+def test_a_rule_with_a_test_of_its_own_stays_branching_code(
+    shared_by: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four hundred comparisons of two inputs would each be asked about at every decision."""
+    monkeypatch.setattr(predicate_index, "MIN_SHARED", 2)
+    inputs = fields(2)
+    differ = nodes.compare("<", *inputs)
+    conditions = [nodes.both(differ, above(inputs[0], n)) for n in range(shared_by)]
+    program = program_of([*conditions, *(above(inputs[1], n) for n in range(4))], inputs)
+    compiled = compile_event(program, program.events[0], {}, index_from=1)
+    for values in ((1, 2), (2, 1), (None, 2), (3, None), (3, 9)):
+        agree(compiled, Situation(program.events[0], values, {}, {}), frozenset())
+    source = compiled._generated(False, compiled.authority.roster.fixed).source
+    assert bool(re.search(r"m \|= 0x1\b", source)) is (shared_by == 1)
 
 
 def test_a_large_set_is_asked_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
