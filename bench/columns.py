@@ -1,6 +1,8 @@
-"""Fifty rules over a million rows: our columns against Polars lazy, counts of every rule equal.
+"""Rules over a million rows: our columns against Polars lazy, counts of every rule equal.
 
-    POLARS_MAX_THREADS=1 taskset -c 0 python -m bench.columns [--rows N] [--rounds N] [--json FILE]
+    POLARS_MAX_THREADS=1 python -m bench.columns [--rules N …] [--rows N] [--rounds N] [--json FILE]
+
+The policy `fifty`, then generated rule sets of the sizes that `--rules` names (`rule_sets.usual`).
 
 Both sides get the same table, encoded beforehand (the time it takes is printed): Polars with
 categorical strings, ours with dictionary codes. Both answer per rule how often it fires and how
@@ -12,9 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +25,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from bench.duckdb_rules import UP_TO, duckdb_counts
+from bench.many_rules import program_of
 from bench.polars_rules import Translation, dtype_of
+from bench.rule_sets import Rule, usual
 from tidegate.dsl.checker import check
 from tidegate.dsl.lists import ListContent, Lists
 from tidegate.dsl.parser import parse
@@ -228,8 +234,10 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def measure(program: Program, rows: int, rounds: int) -> dict[str, object]:
-    """Both sides on the first decided event of `program`."""
+def measure(
+    program: Program, rows: int, rounds: int, rules: Sequence[Rule] = ()
+) -> dict[str, object]:
+    """Both sides on the first decided event of `program`; DuckDB too, given few `rules` as data."""
     event = next(event for event in program.events if event.decided)
     table = generate(event, rows)
     lists = list_contents(program, table)
@@ -242,14 +250,17 @@ def measure(program: Program, rows: int, rounds: int) -> dict[str, object]:
     evaluator = compile_columns(program, event)
     query = Translation(program, event, lists).counts(encoded.lazy())
     own, theirs = count_ours(evaluator, batch), count_polars(query)
+    with_duckdb = 0 < len(rules) <= UP_TO
+    duckdb = duckdb_counts(rules, frame, lists) if with_duckdb else None
     times = [
         (
             seconds(lambda: count_ours(evaluator, batch)),
             seconds(lambda: count_polars(query)),
+            seconds(duckdb) if duckdb else 0.0,
         )
         for _ in range(rounds)
     ]
-    ratios = sorted(polars / ours for ours, polars in times)
+    ratios = sorted(polars / ours for ours, polars, _ in times)
     optional = [item for item in event.inputs if item.can_be_missing]
     return {
         "rules": len(event.rules),
@@ -261,35 +272,54 @@ def measure(program: Program, rows: int, rounds: int) -> dict[str, object]:
         "unknown": sum(unknown for _, unknown in own),
         "encode_s": statistics.median(ours for ours, _ in encodings),
         "polars_encode_s": statistics.median(polars for _, polars in encodings),
-        "rows_per_s": rows / statistics.median(ours for ours, _ in times),
-        "polars_rows_per_s": rows / statistics.median(polars for _, polars in times),
+        "rows_per_s": rows / statistics.median(ours for ours, _, _ in times),
+        "polars_rows_per_s": rows / statistics.median(polars for _, polars, _ in times),
+        "times_duckdb": statistics.median(other / ours for ours, _, other in times),
         "times_polars": statistics.median(ratios),
         "times_polars_least": ratios[0],
         "times_polars_most": ratios[-1],
         "rules_that_differ": [
             rule.id for rule, a, b in zip(event.rules, own, theirs, strict=True) if a != b
         ],
+        "duckdb_agrees": duckdb is None or duckdb() == own,
         "polars": pl.__version__,
         "polars_threads": pl.thread_pool_size(),
         "numpy": np.__version__,
     }
 
 
+def report(name: str, result: Mapping[str, object]) -> str:
+    """One line for people; everything stands in the JSON."""
+    return (
+        f"{name:14} {result['rules']:>5} rules, {result['rows']:,} rows: "
+        f"{result['rows_per_s']:,.0f} rows/s, Polars {result['polars_rows_per_s']:,.0f}; "
+        f"x {result['times_polars']:.2f} ({result['times_polars_least']:.2f} to "
+        f"{result['times_polars_most']:.2f}); encoded in {result['encode_s']:.2f} s, "
+        f"Polars {result['polars_encode_s']:.2f}; fired {result['fired']:,}, "
+        f"unknown {result['unknown']:,}"
+        + (f"; x DuckDB {result['times_duckdb']:.1f}" if result["times_duckdb"] else "")
+    )
+
+
 def main() -> None:
     """Measure, compare every rule, print; exit with 1 where a rule differs."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--policy", type=Path, default=FIFTY)
+    parser.add_argument("--rules", type=int, nargs="*", default=[50, 500, 2_000])
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    result = measure(load(options.policy), options.rows, options.rounds)
-    text = json.dumps(result, indent=2)
-    print(text)
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    results = {"fifty": measure(load(FIFTY), options.rows, options.rounds)}
+    print(report("fifty", results["fifty"]), flush=True)
+    for count in options.rules:
+        rules, name = usual(count), f"generated {count:,}"
+        results[name] = measure(program_of(rules), options.rows, options.rounds, rules)
+        print(report(name, results[name]), flush=True)
     if options.json:
-        options.json.write_text(text + "\n", encoding="utf-8")
-    if result["rules_that_differ"]:
-        raise SystemExit(1)
+        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    if any(r["rules_that_differ"] or not r["duckdb_agrees"] for r in results.values()):
+        raise SystemExit("a rule differs")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Rule sets from 50 to 10,000: one decision beside a chain of `if`s and beside other engines.
 
     python -m bench.many_rules [--rules N …] [--peers-up-to N] [--seconds S] [--json FILE]
+    python -m bench.many_rules --crossover N …    # branching code beside the index
 
 In: the tuple of an event's values. Out, ours: outcome with reasons and winners, fired, unknown and
 silenced masks, the inputs kept as the tuple; the chain's: its three ladders; a peer's: which rules
@@ -31,6 +32,7 @@ from tidegate.dsl.parser import parse
 from tidegate.dsl.program import Program
 from tidegate.dsl.source import Source
 from tidegate.engine.generated import INDEX_FROM, CompiledEvent, compile_event
+from tidegate.engine.situation import Situation
 from tidegate.rules import load_policy
 
 COMPARED, PEERS_COMPARED = 20_000, 300
@@ -233,6 +235,26 @@ def run(kind: str, count: int, with_peers: bool, seconds: float, rounds: int) ->
     )  # fmt: skip
 
 
+def crossover(count: int, seconds: float, rounds: int) -> str:
+    """Branching code and the index on the same rules, both without the rest of a decision."""
+    rules = rule_sets.usual(count)
+    program, lists = program_of(rules), load_policy(generate.FOLDER).lists
+    event = program.event("payment")
+    slots = [FIELDS.index(entry.name) for entry in event.inputs]
+    works: dict[str, tuple[Work, Callable[[generate.Row], Any]]] = {}
+    for name, index_from in (("branching code", NEVER), ("index", 1)):
+        compiled = compile_event(program, event, lists, index_from)
+        works[name] = (
+            compiled.evaluate,
+            lambda row: Situation(event, tuple(row[slot] for slot in slots), lists, {}),
+        )
+    branching, index = measure(works, generate.stream(generate.SEED + 2), seconds, rounds)
+    return (
+        f"{count:6,} rules: branching code {branching.microseconds:.2f} µs, "
+        f"index {index.microseconds:.2f} µs, x {index.times_ours:.2f}"
+    )
+
+
 def report(result: Result) -> str:
     """The table of one rule set."""
     peers = len(result.peer_disagreements)
@@ -264,8 +286,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=0.05, help="a side and round")
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--crossover", type=int, nargs="+", metavar="N")
     options = parser.parse_args(arguments)
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if options.crossover:
+        for count in options.crossover:
+            print(crossover(count, options.seconds, options.rounds), flush=True)
+        return
     wanted = [("usual", n) for n in options.rules] + [
         ("adversarial", n) for n in options.adversarial
     ]

@@ -7,6 +7,7 @@ from typing import cast
 from tidegate.dsl import tree
 from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.expressions import Typer
+from tidegate.dsl.nodes import bounds_of
 from tidegate.dsl.program import (
     NO_ACTIONS,
     Actions,
@@ -32,7 +33,8 @@ def check_actions(typer: Typer, actions: tree.ActionList | None) -> Actions | No
     tags: list[str] = []
     tag_reasons: list[tuple[str, str]] = []
     advice: list[Advice] = []
-    points, points_reasons = 0, []
+    added: list[Constant] = []
+    points_reasons: list[str] = []
     for action in actions.items:
         reason = _reason(typer, action)
         match action.verb:
@@ -40,21 +42,23 @@ def check_actions(typer: Typer, actions: tree.ActionList | None) -> Actions | No
                 tags.append(cast("tree.Literal", action.value).spelling)
                 tag_reasons += [(tags[-1], reason)] if reason else []
             case "points":
-                points += _points(typer, action)
+                added += _points(typer, action)
                 points_reasons += [reason] if reason else []
             case "advise":
                 advice += _advice(typer, action, reason)
             case _:
                 asks += _ask(typer, action, reason)
+    _check_advised_once(typer, actions, advice)
     if any(p.severity.value == "error" for p in typer.problems[before:]):
         return None
     return Actions(
         asks=tuple(sorted(asks, key=lambda a: (a.ladder, -a.rung, a.step_up, a.reason))),
-        points=points,
+        points=sum(cast("int", one.value) for one in added),
         points_reasons=tuple(sorted(points_reasons)),
         tags=tuple(sorted(set(tags))),
         tag_reasons=tuple(sorted(set(tag_reasons))),
         advice=tuple(sorted(advice, key=lambda a: a.name)),
+        points_params=tuple(sorted((a for a in added if a.param), key=lambda a: a.param)),
     )
 
 
@@ -106,30 +110,30 @@ def _ask(typer: Typer, action: tree.Action, reason: str) -> list[Ask]:
     return [Ask("authentication", rung, reason, step_up=name)]
 
 
-def _points(typer: Typer, action: tree.Action) -> int:
+def _points(typer: Typer, action: tree.Action) -> list[Constant]:
     assert action.value is not None
     if not _constant(typer, action.value):
         typer.error(
             "TG402", "points are a whole number or a param of type count", action.value.span
         )
-        return 0
+        return []
     typed = typer.value(action.value, "", COUNT)
     if typed is None:
-        return 0
+        return []
     if not isinstance(typed, Constant) or typed.type.kind is not Kind.COUNT:
         typer.error("TG402", f"points are a whole number, not a {typed.type}", action.value.span)
-        return 0
-    value = cast("int", typed.value)
-    if typed.param and typed.bounds and typed.bounds.low < 0 < typed.bounds.high:
+        return []
+    bounds = bounds_of(typed)
+    if bounds.low < 0 < bounds.high:
         typer.error(
             "TG402",
             f"param `{typed.param}` may be negative and positive; points of one rule add or relax",
             action.value.span,
             "give it bounds on one side of 0",
         )
-    if abs(value) > MAX_POINTS:
+    if max(-bounds.low, bounds.high) > MAX_POINTS:
         typer.error("TG402", f"at most {MAX_POINTS:,} points", action.value.span)
-    return value
+    return [typed]
 
 
 def _advice(typer: Typer, action: tree.Action, reason: str) -> list[Advice]:
@@ -141,7 +145,19 @@ def _advice(typer: Typer, action: tree.Action, reason: str) -> list[Advice]:
     typed = typer.value(action.value, "")
     if not isinstance(typed, Constant):
         return []
-    return [Advice(action.name.text, typed.value, typed.type, reason)]
+    param = typed if typed.param else None
+    return [Advice(action.name.text, typed.value, typed.type, reason, param)]
+
+
+def _check_advised_once(typer: Typer, actions: tree.ActionList, advice: list[Advice]) -> None:
+    for name in sorted({one.name for one in advice}):
+        if len({(one.type, one.value) for one in advice if one.name == name}) > 1:
+            typer.error(
+                "TG432",
+                f"these actions advise different values of `{name}`",
+                actions.span,
+                "advise one value, or advise under two names",
+            )
 
 
 def _constant(typer: Typer, value: tree.Expr) -> bool:
@@ -162,5 +178,5 @@ def exempts(actions: Actions) -> bool:
 
 
 def relaxes(actions: Actions) -> bool:
-    """Whether these actions weaken what other rules ask."""
-    return exempts(actions) or actions.points < 0
+    """Whether these actions weaken what other rules ask, or may once a param has another value."""
+    return exempts(actions) or actions.fewest_points < 0

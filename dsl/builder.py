@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from tidegate.dsl import tree
 from tidegate.dsl.diagnostics import Diagnostic
@@ -91,8 +92,8 @@ class Builder:
 
 
 def unescape(text: str) -> str:
-    """What a quoted text says."""
-    return text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    """The text that a quoted one holds, composed as the door composes what comes in."""
+    return normalize("NFC", text[1:-1].replace('\\"', '"').replace("\\\\", "\\"))
 
 
 def _clause_word(slot: str) -> str:

@@ -10,6 +10,7 @@ from tidegate.dsl.currencies import minor_digits
 from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.nodes import integer_node
 from tidegate.dsl.program import Call, Constant, Expression, Function
+from tidegate.dsl.shapes import folded_alike
 from tidegate.dsl.types import (
     ANY_INT64,
     COUNT,
@@ -234,7 +235,7 @@ def _part(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
         return _wrong(typer, node, usage)
     return Call(
         function=cast("Function", node.function.text),
-        arguments=(operand, mark),
+        arguments=folded_alike(operand, mark),
         type=TEXT,
         span=node.span,
         models=operand.models,

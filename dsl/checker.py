@@ -140,7 +140,7 @@ class _Policy:
         self.typer = typer
         self.names = typer.names
         self._features: dict[str, Feature | None] = {}
-        self._checking: set[str] = set()
+        self._checking: list[str] = []
 
     def program(self) -> Program:
         typer, names = self.typer, self.names
@@ -154,7 +154,7 @@ class _Policy:
         typer.find_feature = self._feature
         labels = [check_label(typer, d) for d in _sorted(names.labels)]
         for name in sorted(names.features):
-            self._feature(name)
+            self._feature(name, names.features[name].name.span)
         reasons = [check_reason(typer, d) for d in _sorted(names.reasons)]
         step_ups = [check_step_up(typer, d, self._results(d)) for d in _sorted(names.step_ups)]
         models = {
@@ -169,8 +169,9 @@ class _Policy:
         grants = [check_grant(typer, d) for d in _sorted(names.grants)]
         self._unread_lets()
         features = tuple(f for _, f in sorted(self._features.items()) if f is not None)
-        table = {f.name: f for f in features}
-        rules = [replace(r, meaning=meaning_hash(r, table)) for r in rules]
+        if not has_errors(typer.problems):
+            defined = {d.name: d for d in (*features, *labels) if d is not None}
+            rules = [replace(r, meaning=meaning_hash(r, defined)) for r in rules]
         policy = names.policy
         return Program(
             name=policy.name.text if policy else "",
@@ -192,16 +193,25 @@ class _Policy:
             grants=tuple(grants),
         )
 
-    def _feature(self, name: str) -> Feature | None:
+    def _feature(self, name: str, place: Span) -> Feature | None:
+        """The feature that `place` reads."""
         if name in self._checking:
             self.typer.error(
                 "TG207", f"feature `{name}` refers to itself", self.names.features[name].name.span
             )
             return None
+        if self._checking:
+            self.typer.error(
+                "TG605",
+                f"a feature reads the counted event's own fields and its label; `{name}` is a "
+                "feature",
+                place,
+            )
+            return None  # a chain of them is not followed
         if name not in self._features:
-            self._checking.add(name)
+            self._checking.append(name)
             self._features[name] = check_feature(self.typer, self.names.features[name])
-            self._checking.discard(name)
+            self._checking.pop()
         return self._features[name]
 
     def _results(self, declared: tree.StepUpDeclaration) -> dict[str, Actions]:
@@ -225,7 +235,7 @@ class _Policy:
         self._unused_groups(checker, decided)
         rules = sorted((r for r in found if r is not None), key=lambda r: (r.name, r.version))
         check_names(self.typer, rules)
-        check_advice(self.typer, rules)
+        check_advice(self.typer, rules, models.values())
         return rules
 
     def _unused_groups(self, checker: RuleChecker, decided: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tidegate.dsl import tree
 from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.habits import habit, named_number
-from tidegate.dsl.literals import network_range
+from tidegate.dsl.literals import network_range, of_one_version
 from tidegate.dsl.never_true import warn_never_true
 from tidegate.dsl.nodes import (
     compare,
@@ -23,12 +23,12 @@ from tidegate.dsl.program import (
     Expression,
     InList,
     InNetworks,
-    Input,
     InSet,
     IsMissing,
     Or,
     TextTest,
 )
+from tidegate.dsl.shapes import coarseness, finer, folded_alike, folding
 from tidegate.dsl.source import Span
 from tidegate.dsl.types import (
     FLAG,
@@ -95,35 +95,34 @@ def comparison(typer: Typer, node: tree.Comparison, event: str) -> Expression | 
             "TG307", f"a {left.type} has no order", node.span, "compare it with `=` or `!=`"
         )
         return None
-    if not _fine_enough(typer, left, right, node, event):
+    if not _fine_enough(typer, left, right, node):
         return None
+    left, right = folded_alike(left, right)
     typed = compare(node.op, left, right, node.span)
     warn_never_true(typer, typed)
     return typed
 
 
-def _fine_enough(
-    typer: Typer, left: Expression, right: Expression, node: tree.Expr, event: str
-) -> bool:
-    """An address rounded at the door cannot be compared with a single one."""
-    for this, other in ((left, right), (right, left)):
-        coarse = _coarse(typer, this, event)
-        if coarse and isinstance(other, Constant):
-            typer.error(
-                "TG315",
-                "this field is rounded to a network at the door, so it never equals one address",
-                node.span,
-                f"test it with `in` a network of /{coarse[0]} or wider",
-            )
-            return False
-    return True
-
-
-def _coarse(typer: Typer, node: Expression, event: str) -> tuple[int, int] | None:
-    if not isinstance(node, Input) or node.source != "field":
-        return None
-    field = typer.fields.get(event, {}).get(node.name)
-    return field.coarse if field is not None else None
+def _fine_enough(typer: Typer, left: Expression, right: Expression, node: tree.Expr) -> bool:
+    """An address rounded at the door equals only what is rounded like it."""
+    kept = coarseness(left) or coarseness(right)
+    if coarseness(left) == coarseness(right) or kept is None:
+        return True
+    if isinstance(left, Constant) or isinstance(right, Constant):
+        typer.error(
+            "TG315",
+            "this is rounded to a network at the door, so it never equals one address",
+            node.span,
+            f"test it with `in` a network of /{kept[0]} or wider",
+        )
+    else:
+        typer.error(
+            "TG315",
+            "these are rounded differently at the door, so they never equal each other",
+            node.span,
+            "give both fields the same `coarse`",
+        )
+    return False
 
 
 def between(typer: Typer, node: tree.Between, event: str) -> Expression | None:
@@ -179,7 +178,7 @@ def among_literals(typer: Typer, node: tree.AmongLiterals, event: str) -> Expres
         )
         return None
     if operand.type == IP:
-        return _in_networks(typer, operand, node.items, node, event)
+        return _in_networks(typer, operand, node.items, node)
     values: list[Value] = []
     before = len(typer.problems)
     for item in node.items:
@@ -190,7 +189,9 @@ def among_literals(typer: Typer, node: tree.AmongLiterals, event: str) -> Expres
             values.append(typed.value)
     if len(typer.problems) > before:
         return None
-    return unary_test(InSet, operand, node, values=frozenset(values))
+    how = folding(operand)
+    held = frozenset(how.apply(v) if isinstance(v, str) else v for v in values)
+    return unary_test(InSet, operand, node, values=held)
 
 
 def _set_item(typer: Typer, item: tree.Expr, event: str, wanted: Type) -> Constant | None:
@@ -212,7 +213,7 @@ def _set_item(typer: Typer, item: tree.Expr, event: str, wanted: Type) -> Consta
 
 
 def _in_networks(
-    typer: Typer, operand: Expression, items: tuple[tree.Expr, ...], node: Any, event: str
+    typer: Typer, operand: Expression, items: tuple[tree.Expr, ...], node: Any
 ) -> Expression | None:
     found: list[tuple[int, int]] = []
     for item in items:
@@ -229,31 +230,23 @@ def _in_networks(
                 "write the first address and the prefix length, as in `10.0.0.0/8`",
             )
             return None
-        if not _wide_enough(typer, operand, covered, item.span, event):
+        if not _wide_enough(typer, operand, covered, item.span):
             return None
-        found.append(covered)
+        found += of_one_version(covered)
     return unary_test(InNetworks, operand, node, ranges=tuple(sorted(found)))
 
 
-def _wide_enough(
-    typer: Typer, operand: Expression, covered: tuple[int, int], span: Span, event: str
-) -> bool:
-    coarse = _coarse(typer, operand, event)
-    if coarse is None:
-        return True
-    version4 = covered[0] >> 32 == 0xFFFF
-    kept = 32 - coarse[0] if version4 else 128 - coarse[1]
-    if covered[1] - covered[0] + 1 >= 1 << kept:
-        return True
-    prefix = coarse[0] if version4 else coarse[1]
-    typer.error(
-        "TG315",
-        f"this field is rounded to /{prefix} at the door, so a smaller network says "
-        "nothing about it",
-        span,
-        f"use a network of /{prefix} or wider",
-    )
-    return False
+def _wide_enough(typer: Typer, operand: Expression, covered: tuple[int, int], span: Span) -> bool:
+    kept = coarseness(operand)
+    prefix = finer(covered, kept) if kept is not None else None
+    if prefix is not None:
+        typer.error(
+            "TG315",
+            f"this is rounded to /{prefix} at the door, so a smaller network says nothing about it",
+            span,
+            f"use a network of /{prefix} or wider",
+        )
+    return prefix is None
 
 
 def among_network(typer: Typer, node: tree.AmongNetwork, event: str) -> Expression | None:
@@ -263,7 +256,7 @@ def among_network(typer: Typer, node: tree.AmongNetwork, event: str) -> Expressi
     if operand.type != IP:
         typer.error("TG309", f"a {operand.type} lies in no network", node.span)
         return None
-    return _in_networks(typer, operand, (node.network,), node, event)
+    return _in_networks(typer, operand, (node.network,), node)
 
 
 def among_named(typer: Typer, node: tree.AmongNamed, event: str) -> Expression | None:
@@ -304,7 +297,8 @@ def text_match(typer: Typer, node: tree.TextMatch, event: str) -> Expression | N
         typer.error("TG310", f"`{node.op}` looks into a text, this is a {operand.type}", node.span)
         return None
     _warn_percent(typer, node)
-    return unary_test(TextTest, operand, node, op=node.op, pattern=node.pattern.value)
+    pattern = folding(operand).apply(node.pattern.value)
+    return unary_test(TextTest, operand, node, op=node.op, pattern=pattern)
 
 
 def _warn_percent(typer: Typer, node: tree.TextMatch) -> None:

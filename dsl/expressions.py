@@ -16,6 +16,7 @@ from typing import Any, cast
 from tidegate.dsl import conditions, ranges, tree
 from tidegate.dsl.countries import COUNTRIES
 from tidegate.dsl.diagnostics import Diagnostic, Severity, nearest
+from tidegate.dsl.extents import Extents
 from tidegate.dsl.literals import Wrong, read_literal
 from tidegate.dsl.nodes import (
     OPERATORS,
@@ -45,6 +46,7 @@ from tidegate.dsl.program import (
     Param,
 )
 from tidegate.dsl.scope import VALUES, Names
+from tidegate.dsl.shapes import folded_alike
 from tidegate.dsl.source import Span
 from tidegate.dsl.types import (
     ANY_INT64,
@@ -57,13 +59,7 @@ from tidegate.dsl.types import (
     Kind,
     Type,
 )
-from tidegate.dsl.unknowns import children
 from tidegate.dsl.zones import Zone
-
-MAX_LET_DEPTH = 100
-"""How deep a let may nest once the lets that it reads are written out."""
-MAX_SIZE = 10_000
-"""How many nodes an expression may have once its lets are written out."""
 
 
 class Typer:
@@ -76,9 +72,11 @@ class Typer:
         self.problems: list[Diagnostic] = []
         self.fields: dict[str, dict[str, Field]] = {}
         self.params: dict[str, Param] = {}
-        self.find_feature: Callable[[str], Feature | None] = lambda _: None
+        self.find_feature: Callable[[str, Span], Feature | None] = lambda _name, _place: None
+        self._extents = Extents(names.lets)
         self._lets: dict[tuple[str, str], LetRef | None] = {}
-        self._open: list[str] = []
+        self._open: dict[str, Span] = {}
+        """The lets that are being typed, and the place that reads each."""
         self._slips: dict[tuple[str, str], str] = {}
 
     # --- reporting
@@ -230,36 +228,38 @@ class Typer:
     def _let(self, name: str, event: str, span: Span) -> Expression | None:
         key = (event, name)
         if name in self._open:
-            circle = " → ".join([*self._open[self._open.index(name) :], name])
+            opened = list(self._open)
+            circle = " → ".join([*opened[opened.index(name) :], name])
             self.error("TG207", f"let `{name}` refers to itself ({circle})", span)
             return None
         if key not in self._lets:
-            self._open.append(name)
-            declared = self.names.lets[name]
-            body = self.value(declared.value, event) if declared.value is not None else None
-            self._open.pop()
-            self._lets[key] = self._let_reference(name, body, declared.name.span)
+            self._open[name] = span
+            self._lets[key] = self._let_reference(name, event)
+            del self._open[name]
         found = self._lets[key]
         return None if found is None else replace(found, span=span)
 
-    def _let_reference(self, name: str, body: Expression | None, span: Span) -> LetRef | None:
-        if body is None:
-            return None
-        size, depth = self._extent(body)
-        if size > MAX_SIZE or depth > MAX_LET_DEPTH:
-            much = f"more than {MAX_SIZE:,} parts" if size > MAX_SIZE else f"{depth} levels"
+    def _let_reference(self, name: str, event: str) -> LetRef | None:
+        declared = self.names.lets[name]
+        excess = self._extents.excess(name)
+        if excess is not None:
             self.error(
                 "TG312",
-                f"let `{name}` grows to {much} once the lets it reads are written out",
-                span,
+                f"let `{excess.name}` grows to {excess.much} once the lets it reads are written "
+                "out",
+                self.names.lets[excess.name].name.span,
                 "read each let once, and fewer behind each other",
             )
+        if excess is not None or declared.value is None:
+            return None
+        body = self.value(declared.value, event)
+        if body is None:
             return None
         return LetRef(
             name=name,
             body=body,
             type=body.type,
-            span=span,
+            span=declared.name.span,
             models=body.models,
             bounds=body.bounds,
             can_be_missing=body.can_be_missing,
@@ -269,17 +269,8 @@ class Typer:
         """The names of the lets that something has read so far."""
         return {name for _, name in self._lets}
 
-    def _extent(self, node: Expression) -> tuple[int, int]:
-        """How many parts an expression has and how deep it nests, lets written out."""
-        total, deepest, stack = 0, 0, [(node, 1)]
-        while stack and total <= MAX_SIZE:
-            found, depth = stack.pop()
-            total, deepest = total + 1, max(deepest, depth)
-            stack.extend((child, depth + 1) for child in children(found))
-        return total, deepest
-
     def _feature(self, name: str, event: str, span: Span) -> Expression | None:
-        feature = self.find_feature(name)
+        feature = self.find_feature(name, next(iter(self._open.values()), span))
         if feature is None:
             return None
         optional = feature.aggregate not in ("count", "sum", "distinct")
@@ -296,11 +287,11 @@ class Typer:
                 )
                 return None
             other = self.fields[feature.event][counted]
-            if field.type != other.type:
+            if field.form != other.form:
                 self.error(
                     "TG604",
-                    f"feature `{name}` matches `{own}` of `{event}` ({field.type}) with "
-                    f"`{counted}` of `{feature.event}` ({other.type})",
+                    f"feature `{name}` matches `{own}` of `{event}` ({field.form}) with "
+                    f"`{counted}` of `{feature.event}` ({other.form})",
                     span,
                 )
                 return None
@@ -440,6 +431,7 @@ class Typer:
             return None
         if not left.can_be_missing and not left.models:
             self.warn("TG320", "this is never missing, so `otherwise` does nothing", node.span)
+        left, right = folded_alike(left, right)
         return Otherwise(
             left=left,
             right=right,
@@ -468,6 +460,7 @@ class Typer:
                     part.span,
                 )
                 return None
+        typed = list(folded_alike(*typed))
         branches = tuple(zip(cast("list[Expression]", conditions), typed[:-1], strict=True))
         below = [*cast("list[Expression]", conditions), *typed]
         return Case(

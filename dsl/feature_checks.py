@@ -12,6 +12,7 @@ from tidegate.dsl.program import (
     Aggregate,
     Expression,
     Feature,
+    Field,
     Label,
 )
 from tidegate.dsl.shared_checks import inputs, is_event, no_field, own_fields_only
@@ -44,6 +45,7 @@ def check_label(typer: Typer, declared: tree.LabelDeclaration) -> Label | None:
     if matching is None:
         no_field(typer, declared.matching, declared.source.text)
         return None
+    _check_matching(typer, declared.matching, matching, declared.event.text)
     where = None
     if declared.where is not None:
         where = typer.condition(declared.where, declared.source.text)
@@ -53,6 +55,20 @@ def check_label(typer: Typer, declared: tree.LabelDeclaration) -> Label | None:
     return Label(
         label.name, label.event, after, label.span, declared.source.text, matching.name, where
     )
+
+
+def _check_matching(typer: Typer, name: tree.Name, matching: Field, event: str) -> None:
+    """A label finds its event by the key, so what it matches must be able to equal one."""
+    key = next((f for f in typer.names.events[event].fields if f.key), None)
+    field = typer.fields[event].get(key.name.text) if key else None
+    if field is not None and field.form != matching.form:
+        typer.error(
+            "TG604",
+            f"`{name.text}` ({matching.form}) never equals `{field.name}` ({field.form}), the key "
+            f"of `{event}`",
+            name.span,
+            f"match a {field.type} that holds the key of the event that is labelled",
+        )
 
 
 def check_feature(typer: Typer, declared: tree.FeatureDeclaration) -> Feature | None:
@@ -136,11 +152,11 @@ def _labels_read(typer: Typer, parts: list[Expression], delay: int) -> tuple[str
     """The labels that a feature reads; what else it must not read is reported."""
     labels: set[str] = set()
     for node, span in (found for part in parts for found in inputs(part)):
-        if node.source in ("feature", "score"):
+        if node.source == "score":
             typer.error(
                 "TG605",
                 f"a feature reads the counted event's own fields and its label; `{node.name}` "
-                f"is a {node.source}",
+                "is a score",
                 span,
             )
         if node.source == "label":

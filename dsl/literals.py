@@ -35,7 +35,8 @@ UNIT_US = {
     "w": 7 * 86400 * 10**6,
 }  # fmt: skip
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-IPV4_BASE = 0xFFFF << 32
+IPV4_BASE, IPV4_END = 0xFFFF << 32, 0x10000 << 32
+"""Where IPv4 addresses are held among the 128-bit ones."""
 
 
 class Read(NamedTuple):
@@ -99,6 +100,20 @@ def network_range(spelling: str) -> tuple[int, int] | None:
         return None
     base = IPV4_BASE if network.version == 4 else 0
     return base + int(network.network_address), base + int(network.broadcast_address)
+
+
+def is_ipv4(address: int) -> bool:
+    """Whether this is an IPv4 address, as it is held among the 128-bit ones."""
+    return IPV4_BASE <= address < IPV4_END
+
+
+def of_one_version(covered: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """The range without the IPv4 addresses that are merely held inside it, as in `::/64`."""
+    low, high = covered
+    if not low < IPV4_BASE <= high:
+        return (covered,)
+    parts = ((low, IPV4_BASE - 1), (IPV4_END, high))
+    return tuple(part for part in parts if part[0] <= part[1])
 
 
 def _scaled(spelling: str, decimals: int) -> int:

@@ -1,6 +1,7 @@
 """The canonical form of a rule's meaning: what `version` covers, written out and hashed.
 
-Lets are replaced by their bodies, features by their definitions, params by their name and bounds.
+Lets are replaced by their bodies, features and labels by their definitions, params by their name
+and bounds.
 Left out on purpose: texts, owner, spans, param values, list contents, status clauses, model
 versions; each of those is recorded by its own hash.
 """
@@ -19,19 +20,26 @@ from tidegate.dsl.program import (
     Expression,
     Feature,
     Input,
+    Label,
     LetRef,
+    PointsAtLeast,
     Rule,
 )
 from tidegate.dsl.types import Bounds, Type
 
-_LEFT_OUT = {"span", "models", "bounds", "can_be_missing", "can_fail", "type"}
+Definitions = Mapping[str, Feature | Label]
+"""What is written out where its name is read; features and labels share one set of names."""
+
+_LEFT_OUT = {
+    "span", "models", "bounds", "can_be_missing", "can_fail", "type", "coarse", "folded",
+}  # fmt: skip
 
 
-def meaning_hash(rule: Rule, features: Mapping[str, Feature]) -> str:
+def meaning_hash(rule: Rule, defined: Definitions) -> str:
     """SHA-256 (hex) of the rule's meaning."""
     body = [
-        "rule", rule.event, encode(rule.when, features),
-        sorted(json.dumps(encode(e, features)) for e in rule.exceptions),
+        "rule", rule.event, encode(rule.when, defined),
+        sorted(json.dumps(encode(e, defined)) for e in rule.exceptions),
         _actions(rule.then), None if rule.unknown is None else _actions(rule.unknown),
         rule.mandatory,
     ]  # fmt: skip
@@ -39,48 +47,65 @@ def meaning_hash(rule: Rule, features: Mapping[str, Feature]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def encode(node: Expression, features: Mapping[str, Feature]) -> Any:
+def encode(node: Expression, defined: Definitions) -> Any:
     """The expression as nested lists of plain values."""
     if isinstance(node, LetRef):
-        return encode(node.body, features)
+        return encode(node.body, defined)
     if isinstance(node, Constant):
-        if node.param:
-            return ["param", node.param, _type(node.type), _bounds(node.bounds)]
-        return ["constant", _type(node.type), node.value]
-    if isinstance(node, Input) and node.source == "feature":
-        return _feature(features[node.name], features)
+        return _param(node) if node.param else ["constant", _type(node.type), node.value]
+    if isinstance(node, PointsAtLeast):
+        bound = [_param(node.param), node.above] if node.param else [node.threshold]
+        return ["pointsatleast", _type(node.type), *bound]
+    if isinstance(node, Input) and node.source in ("feature", "label"):
+        found = defined[node.name]
+        return _label(found, defined) if isinstance(found, Label) else _feature(found, defined)
     parts = [
-        _plain(getattr(node, f.name), features) for f in fields(node) if f.name not in _LEFT_OUT
+        _plain(getattr(node, f.name), defined) for f in fields(node) if f.name not in _LEFT_OUT
     ]
     return [type(node).__name__.lower(), _type(node.type), *parts]
 
 
-def _plain(value: Any, features: Mapping[str, Feature]) -> Any:
+def _plain(value: Any, defined: Definitions) -> Any:
     if isinstance(value, Expression):
-        return encode(value, features)
+        return encode(value, defined)
     if isinstance(value, frozenset):
         return sorted(value, key=lambda v: (type(v).__name__, v))
     if isinstance(value, tuple):
-        return [_plain(item, features) for item in value]
+        return [_plain(item, defined) for item in value]
     return value
 
 
-def _feature(feature: Feature, features: Mapping[str, Feature]) -> Any:
+def _feature(feature: Feature, defined: Definitions) -> Any:
     return [
         "feature", feature.aggregate, feature.event, [list(k) for k in feature.keys],
         feature.window_us, feature.delay_us,
-        None if feature.operand is None else encode(feature.operand, features),
-        None if feature.where is None else encode(feature.where, features),
+        None if feature.operand is None else encode(feature.operand, defined),
+        None if feature.where is None else encode(feature.where, defined),
+    ]  # fmt: skip
+
+
+def _label(label: Label, defined: Definitions) -> Any:
+    return [
+        "label", label.event, label.after_us, label.source_event, label.matching,
+        None if label.where is None else encode(label.where, defined),
     ]  # fmt: skip
 
 
 def _actions(actions: Actions) -> Any:
     return [
         [[a.ladder, int(a.rung), a.reason, a.step_up, a.exemption] for a in actions.asks],
-        actions.points, list(actions.points_reasons),
+        [actions.fixed_points, *map(_param, actions.points_params)],
+        list(actions.points_reasons),
         [*actions.tags, *map(list, actions.tag_reasons)],
-        [[a.name, a.value, _type(a.type), a.reason] for a in actions.advice],
+        [
+            [a.name, _param(a.param) if a.param else a.value, _type(a.type), a.reason]
+            for a in actions.advice
+        ],
     ]  # fmt: skip
+
+
+def _param(param: Constant) -> Any:
+    return ["param", param.param, _type(param.type), _bounds(param.bounds)]
 
 
 def _type(kind: Type) -> Any:

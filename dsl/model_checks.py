@@ -165,7 +165,7 @@ def _beyond(model: Model, then: Actions) -> list[str]:
             words += [] if "exempt" in model.may else ["`exempt`"]
         elif model.ceiling(ask.ladder) < ask.rung:
             words.append(f"`{_rung_word(ask.ladder, ask.rung)}`")
-    if then.points < 0 and "relax" not in model.may:
+    if then.fewest_points < 0 and "relax" not in model.may:
         words.append("`relax` (negative points)")
     if then.advice and "advise" not in model.may:
         words.append("`advise`")

@@ -67,6 +67,8 @@ def field_input(field: Field, span: Span) -> Input:
         bounds=bounds,
         can_be_missing=field.optional,
         can_fail=field.optional,
+        coarse=field.coarse,
+        folded=field.folded,
     )
 
 
@@ -93,9 +95,12 @@ def negated(operand: Expression, span: Span) -> Not:
     )
 
 
-def points_at_least(threshold: int, span: Span) -> PointsAtLeast:
-    """`points >= threshold`."""
-    return PointsAtLeast(threshold=threshold, type=FLAG, span=span)
+def points_at_least(value: Constant, above: int, span: Span) -> PointsAtLeast:
+    """`points >= value`, or with `above` 1 `points > value`."""
+    threshold = cast("int", value.value) + above
+    if not value.param:
+        return PointsAtLeast(threshold=threshold, type=FLAG, span=span)
+    return PointsAtLeast(threshold=threshold, type=FLAG, span=span, param=value, above=above)
 
 
 def integer_node(

@@ -51,11 +51,14 @@ class Input(Expression):
     """A value that comes with the event: looked up by `name` in its `Situation`.
 
     `source` says where from. A label stands only in the `where` and the operand of a feature.
-    For `amount.original` and `amount.currency` the name holds the dot.
+    For `amount.original` and `amount.currency` the name holds the dot. `coarse` and `folded` say
+    what the door makes of a field's value.
     """
 
     name: str
     source: Literal["field", "feature", "score", "label"]
+    coarse: tuple[int, int] | None = field(default=None, compare=False)
+    folded: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,9 +224,14 @@ class IsMissing(Expression):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointsAtLeast(Expression):
-    """`points >= threshold`, after all rules that add; never unknown."""
+    """`points >= threshold`, after all rules that add; never unknown.
+
+    Where the text names a param, `param` is it, and the threshold its value plus `above`.
+    """
 
     threshold: int
+    param: Constant | None = None
+    above: int = 0
 
 
 CONNECTIVES = (And, Or, Not)
@@ -278,17 +286,21 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`advise NAME = VALUE`; a tag never, an outcome never."""
+    """`advise NAME = VALUE`: never changes an outcome. `param` is the one whose value it is."""
 
     name: str
     value: Value
     type: Type
     reason: str = ""
+    param: Constant | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Actions:
     """What follows a `then`. `points` is the sum of `add N points`; order never matters.
+
+    `points_params` are the params in that sum; `fewest_points` is what it may be at least, whatever
+    values a release gives them.
 
     `tag_reasons` pairs a tag with a reason for it. Only what is asked for on a ladder gives the
     outcome its reasons; those of points, tags and advice are for explanations.
@@ -300,6 +312,17 @@ class Actions:
     tags: tuple[str, ...] = ()
     tag_reasons: tuple[tuple[str, str], ...] = ()
     advice: tuple[Advice, ...] = ()
+    points_params: tuple[Constant, ...] = ()
+
+    @property
+    def fixed_points(self) -> int:
+        """The part of `points` that no release changes."""
+        return self.points - sum(int(param.value) for param in self.points_params)
+
+    @property
+    def fewest_points(self) -> int:
+        lows = (param.bounds.low for param in self.points_params if param.bounds)
+        return self.fixed_points + sum(lows)
 
 
 NO_ACTIONS = Actions()
@@ -324,6 +347,12 @@ class Field:
     coarse: tuple[int, int] | None = None
     folded: bool = False
     lenient: bool = False
+
+    @property
+    def form(self) -> str:
+        """The form of its values in the language's words; others never equal them."""
+        coarse = f" coarse /{self.coarse[0]} /{self.coarse[1]}" if self.coarse else ""
+        return f"{self.type}{coarse}{' folded' if self.folded else ''}"
 
 
 Aggregate = Literal[

@@ -18,6 +18,7 @@ from tidegate.dsl.program import (
     NO_ACTIONS,
     Actions,
     And,
+    Constant,
     Expression,
     Field,
     Input,
@@ -28,7 +29,7 @@ from tidegate.dsl.program import (
     Rule,
 )
 from tidegate.dsl.shared_checks import no_labels, text_of
-from tidegate.dsl.types import FLAG
+from tidegate.dsl.types import COUNT, FLAG
 from tidegate.dsl.unknowns import can_be_unknown, sources, walk
 
 MAX_EXCEPTIONS = 100
@@ -134,10 +135,9 @@ class RuleChecker:
         if not isinstance(node.left, tree.Reference) or node.left.name != "points":
             return None
         value = self.typer.value(node.right, "")
-        number = getattr(value, "value", None)
-        if value is None or value.type.kind.value != "count" or not isinstance(number, int):
+        if not isinstance(value, Constant) or value.type != COUNT:
             return None  # the general typing reports it
-        return points_at_least(number + (node.op == ">"), node.span)
+        return points_at_least(value, int(node.op == ">"), node.span)
 
     def exceptions(self, nodes: Iterable[tree.Expr], event: str) -> tuple[Expression, ...] | None:
         """The exceptions of a rule or a group; None where one is wrong."""
@@ -276,6 +276,7 @@ class RuleChecker:
             (bool(rule.when.models), "a score"),
             (rule.reads_points, "`points`"),
             (rule.unknown == NO_ACTIONS, "`if unknown then skip`"),
+            (_idle(rule), "an `if unknown` that asks for nothing"),
             (rule.relaxes, "a relaxing action"),
         )
         for wrong, what in faults:
@@ -320,6 +321,14 @@ class RuleChecker:
                         "drop the score from the exception",
                         ((model.span, "its authority is declared here"),),
                     )
+
+
+def _idle(rule: Rule) -> bool:
+    """Whether `if unknown` has actions and asks for nothing: `skip` by another name."""
+    unknown = rule.unknown
+    if unknown is None or unknown == NO_ACTIONS or unknown.asks:
+        return False
+    return bool(rule.then.asks) or unknown.points <= 0
 
 
 def _reads_points(when: Expression) -> bool:

@@ -1,13 +1,14 @@
-"""Rules against each other: one name is one rule, and no two rules advise different values."""
+"""Rules against each other: one name is one rule, and no two of them advise different values."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from tidegate.dsl.exclusion import Demand, demands, exclusive
 from tidegate.dsl.expressions import Typer
-from tidegate.dsl.program import NO_ACTIONS, Actions, Rule
+from tidegate.dsl.program import NO_ACTIONS, Actions, Model, Rule
+from tidegate.dsl.source import Span
 
 
 def check_names(typer: Typer, rules: list[Rule]) -> None:
@@ -29,6 +30,7 @@ def check_names(typer: Typer, rules: list[Rule]) -> None:
                 )
             if rule.replaces is not None and rule.replaces >= rule.version:
                 typer.error("TG405", "a rule replaces an older version", rule.span)
+            _check_replaced(typer, rule, same)
         replaced = {rule.replaces for rule in same}
         newest = [rule for rule in same if rule.version not in replaced]
         if len(newest) > 1 or len(set(versions)) < len(versions):
@@ -42,34 +44,67 @@ def check_names(typer: Typer, rules: list[Rule]) -> None:
             )
 
 
+def _check_replaced(typer: Typer, rule: Rule, same: list[Rule]) -> None:
+    """A rollout must not switch off a mandatory version, not even for its share of the keys."""
+    for older in same:
+        if older.mandatory and rule.replaces == older.version:
+            typer.error(
+                "TG422",
+                f"version {older.version} of rule `{rule.name}` is mandatory, and a rollout would "
+                "switch it off for its share",
+                rule.span,
+                "change the mandatory rule itself, or try the new one under another name",
+                ((older.span, "the mandatory version is here"),),
+            )
+
+
 # --- advice ---
 
 
 @dataclass(frozen=True, slots=True)
 class _Advising:
-    """A rule that advises a value of one name: which, and what its condition demands."""
+    """What advises a value of one name: a rule, or a model that is unavailable.
 
-    rule: Rule
+    It gives `then` where its condition is true and `unknown` where that is unknown; the condition
+    demands nothing where there is none.
+    """
+
+    title: str
+    span: Span
     then: frozenset[object]
     unknown: frozenset[object]
     demands: tuple[Demand, ...]
 
 
-def check_advice(typer: Typer, rules: list[Rule]) -> None:
-    """Two rules that may fire together must not advise different values of one name."""
+def check_advice(typer: Typer, rules: Iterable[Rule], models: Iterable[Model]) -> None:
+    """Rules and models that may act together must not advise different values of one name."""
     advising: dict[tuple[str, str], list[_Advising]] = {}
-    for rule in rules:
-        unknown = rule.unknown or NO_ACTIONS
-        for name in sorted({a.name for a in (*rule.then.advice, *unknown.advice)}):
-            values = _values(rule.then, name), _values(unknown, name)
-            found = _Advising(rule, *values, demands(rule.when))
-            advising.setdefault((rule.event, name), []).append(found)
+    for event, name, found in (*_of_rules(rules), *_of_models(models)):
+        advising.setdefault((event, name), []).append(found)
     for (_, name), found_here in sorted(advising.items(), key=lambda item: item[0]):
         _check_one_name(typer, name, found_here)
 
 
+def _of_rules(rules: Iterable[Rule]) -> Iterator[tuple[str, str, _Advising]]:
+    for rule in rules:
+        title, unknown = f"rule `{rule.name}`", rule.unknown or NO_ACTIONS
+        for name in sorted({a.name for a in (*rule.then.advice, *unknown.advice)}):
+            values = _values(rule.then, name), _values(unknown, name)
+            yield rule.event, name, _Advising(title, rule.span, *values, demands(rule.when))
+
+
+def _of_models(models: Iterable[Model]) -> Iterator[tuple[str, str, _Advising]]:
+    for model in models:
+        title = f"model `{model.name}`"
+        wanted = () if model.use_when is None else demands(model.use_when)
+        for name in sorted({a.name for a in model.unavailable.advice}):
+            values = _values(model.unavailable, name)
+            found = _Advising(title, model.span, values, frozenset(), wanted)
+            yield model.use_event, name, found
+
+
 def _check_one_name(typer: Typer, name: str, advising: list[_Advising]) -> None:
-    """Report each rule that contradicts one before it. Rules of one value are not compared."""
+    """Report each one that contradicts one before it. Those of one value are not compared."""
     before: dict[frozenset[object], list[_Advising]] = {}
     for other in advising:
         values = other.then | other.unknown
@@ -78,20 +113,18 @@ def _check_one_name(typer: Typer, name: str, advising: list[_Advising]) -> None:
         if one is not None:
             typer.error(
                 "TG432",
-                f"rules `{one.name}` and `{other.rule.name}` may fire together and advise "
-                f"different values of `{name}`",
-                other.rule.span,
+                f"{one.title} and {other.title} may act together and advise different "
+                f"values of `{name}`",
+                other.span,
                 "make their conditions exclude each other",
                 ((one.span, "the other one"),),
             )
         before.setdefault(values, []).append(other)
 
 
-def _first_contradicting(other: _Advising, rivals: Iterable[_Advising]) -> Rule | None:
+def _first_contradicting(other: _Advising, rivals: Iterable[_Advising]) -> _Advising | None:
     # Versions of one rule replace each other and never act together.
-    return next(
-        (r.rule for r in rivals if r.rule.name != other.rule.name and _contradict(r, other)), None
-    )
+    return next((r for r in rivals if r.title != other.title and _contradict(r, other)), None)
 
 
 def _contradict(one: _Advising, other: _Advising) -> bool:

@@ -427,8 +427,8 @@ def _number_slip(text: str) -> _Found:
     message, help_text = found or (
         "is no literal", "a literal is `5`, `0.85`, `12%`, `100 EUR` or `10m`"
     )  # fmt: skip
-    written = re.sub(r"([0-9.]+)([a-z]+)", lambda m: f"{m[1]} {m[2].upper()}", text)
-    help_text = help_text.replace("@MONEY", written).replace("@", _short(text))
+    help_text = help_text.replace("@MONEY", f"{text[:-3]} {text[-3:].upper()}")
+    help_text = help_text.replace("@", _short(text))
     return "TG102", f"`{_short(text)}` {message}", help_text
 
 

@@ -10,13 +10,17 @@ remaining ones are taken as *maybe*, which can only say "can be unknown" too oft
 Scores are present or masked. A masked score makes its atom false in both polarities, so alone it
 never makes a condition unknown; but in `amount_yesterday > 5 EUR or score is present` it takes away
 what was always true. So each choice of masked models is tried too.
+
+A condition is worked out at most `MAX_TRIALS` times, so the time that a check takes grows with the
+length of the text alone. Where sources and models together have more combinations, the models are
+taken as *maybe* masked, which again can only say "can be unknown" too often.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations, product
-from typing import Literal
+from typing import Literal, cast
 
 from tidegate.dsl.program import (
     And,
@@ -35,9 +39,12 @@ from tidegate.dsl.types import Kind
 
 TRIED_SOURCES = 8
 TRIED_MODELS = 4
+MAX_TRIALS = 512
 Presence = Literal["present", "missing", "maybe"]
 Truths = frozenset[bool | None]
 Source = Expression
+State = dict[int, Presence]
+"""The presence of each source, by the identity of every node that is one."""
 Masking = frozenset[str] | None
 """The models whose scores are masked; None where each of them may be."""
 _BOTH: Truths = frozenset({True, False})
@@ -79,25 +86,26 @@ def can_be_unknown(condition: Expression) -> bool:
     """Whether some combination of missing sources and masked scores leaves `condition` unknown."""
     if not condition.can_be_missing:
         return False
-    states = list(_states(sources(condition)))
+    states = list(_states(condition))
     return any(
         None in _holds(condition, state, masked, positive=True)
-        for masked in _maskings(condition.models)
+        for masked in _maskings(condition.models, MAX_TRIALS // len(states))
         for state in states
     )
 
 
-def _states(found: tuple[Source, ...]) -> Iterator[dict[Source, Presence]]:
-    tried, rest = found[:TRIED_SOURCES], found[TRIED_SOURCES:]
-    for choice in product(("present", "missing"), repeat=len(tried)):
-        state: dict[Source, Presence] = dict.fromkeys(rest, "maybe")
-        state.update(zip(tried, choice, strict=True))  # type: ignore[arg-type]
-        yield state
+def _states(condition: Expression) -> Iterator[State]:
+    numbers = {source: number for number, source in enumerate(sources(condition))}
+    # Looked up by identity from here on: comparing nodes means comparing all that is below them.
+    nodes = [(id(node), numbers[node]) for node in walk(condition) if node.can_fail]
+    for choice in product(("present", "missing"), repeat=min(len(numbers), TRIED_SOURCES)):
+        tried = cast("tuple[Presence, ...]", choice)
+        yield {key: tried[n] if n < len(tried) else "maybe" for key, n in nodes}
 
 
-def _maskings(models: frozenset[str]) -> Iterator[Masking]:
-    """Every set of masked models, none first."""
-    if len(models) > TRIED_MODELS:
+def _maskings(models: frozenset[str], trials: int) -> Iterator[Masking]:
+    """Every set of masked models, none first, where they are not too many to try."""
+    if len(models) > TRIED_MODELS or 2 ** len(models) > trials:
         yield None
         return
     ordered = sorted(models)
@@ -105,9 +113,7 @@ def _maskings(models: frozenset[str]) -> Iterator[Masking]:
         yield from map(frozenset, combinations(ordered, size))
 
 
-def _holds(
-    node: Expression, state: dict[Source, Presence], masked: Masking, *, positive: bool
-) -> Truths:
+def _holds(node: Expression, state: State, masked: Masking, *, positive: bool) -> Truths:
     """The truth values of `node`, or of its negation pushed inwards to the atoms."""
     match node:
         case And() | Or():
@@ -127,7 +133,7 @@ def _negated(truths: Truths) -> Truths:
     return frozenset(None if truth is None else not truth for truth in truths)
 
 
-def _truths(node: Expression, state: dict[Source, Presence]) -> Truths:
+def _truths(node: Expression, state: State) -> Truths:
     """The truth values that the flag `node` can have when its sources are as `state` says."""
     match node:
         case Constant():
@@ -150,14 +156,12 @@ def _truths(node: Expression, state: dict[Source, Presence]) -> Truths:
             return (left - {None}) | _truths(node.right, state) if None in left else left
         case Case():
             return _case(node, state)
-    own = state.get(node, "present")
+    own = state.get(id(node), "present")
     there = _join([own, *(_presence(child, state) for child in children(node))])
     return {"present": _BOTH, "missing": _UNKNOWN}.get(there, _ANY)
 
 
-def _fold(
-    items: tuple[Expression, ...], state: dict[Source, Presence], *, absorbing: bool
-) -> Truths:
+def _fold(items: tuple[Expression, ...], state: State, *, absorbing: bool) -> Truths:
     return _joined([_truths(item, state) for item in items], absorbing=absorbing)
 
 
@@ -172,7 +176,7 @@ def _joined(parts: list[Truths], *, absorbing: bool) -> Truths:
     return frozenset(found)
 
 
-def _case(node: Case, state: dict[Source, Presence]) -> Truths:
+def _case(node: Case, state: State) -> Truths:
     found: set[bool | None] = set()
     for condition, value in node.branches:
         truths = _truths(condition, state)
@@ -185,7 +189,7 @@ def _case(node: Case, state: dict[Source, Presence]) -> Truths:
     return frozenset(found | _truths(node.default, state))
 
 
-def _presence(node: Expression, state: dict[Source, Presence]) -> Presence:
+def _presence(node: Expression, state: State) -> Presence:
     if node.type.kind is Kind.FLAG and not isinstance(node, Input):
         truths = _truths(node, state)
         return "missing" if truths == {None} else ("maybe" if None in truths else "present")
@@ -202,11 +206,11 @@ def _presence(node: Expression, state: dict[Source, Presence]) -> Presence:
         )
     if isinstance(node, Case):
         return _case_presence(node, state)
-    own = state.get(node, "present")
+    own = state.get(id(node), "present")
     return _join([own, *(_presence(child, state) for child in children(node))])
 
 
-def _case_presence(node: Case, state: dict[Source, Presence]) -> Presence:
+def _case_presence(node: Case, state: State) -> Presence:
     found: set[Presence] = set()
     for condition, value in node.branches:
         truths = _truths(condition, state)

@@ -69,13 +69,16 @@ def show_actions(actions: Actions, currency: str) -> tuple[str, ...]:
 def _actions(actions: Actions, currency: str) -> Iterator[str]:
     for ask in actions.asks:
         yield f"{show_ask(ask)}{_because(ask.reason)}"
-    if actions.points:
-        yield f"add {actions.points} points{_because(*actions.points_reasons)}"
+    added = [str(actions.fixed_points)] if actions.fixed_points else []
+    added += [f"{param.param} ({param.value})" for param in actions.points_params]
+    if added:
+        yield f"add {' + '.join(added)} points{_because(*actions.points_reasons)}"
     for tag in actions.tags:
         reasons = (reason for tagged, reason in actions.tag_reasons if tagged == tag)
         yield f'tag "{tag}"{_because(*reasons)}'
     for one in actions.advice:
-        value = show_value(one.value, one.type, currency)
+        shown = show_value(one.value, one.type, currency)
+        value = f"{one.param.param} ({shown})" if one.param else shown
         yield f"advise {one.name} = {value}{_because(one.reason)}"
 
 
@@ -125,6 +128,8 @@ class _Writer:
                 return " or ".join(self.write(item, _AND) for item in items), _OR
             case Not(operand=operand):
                 return self._negation(operand)
+            case PointsAtLeast(param=Constant(param=param), above=above):
+                return f"points {'>' if above else '>='} {param}", _COMPARISON
             case PointsAtLeast(threshold=threshold):
                 return f"points >= {threshold}", _COMPARISON
             case Compare() | InSet() | InList() | InNetworks() | TextTest() | IsMissing():

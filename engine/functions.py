@@ -10,9 +10,9 @@ from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
 from typing import cast
-from unicodedata import normalize
 
 from tidegate.dsl.program import Function
+from tidegate.dsl.shapes import lower
 from tidegate.dsl.types import INT64_MAX, TIME_MIN_US, Value
 from tidegate.dsl.zones import DAY_US, SECOND_US, Zone, load_zone
 from tidegate.engine.arithmetic import divide_half_even, fit_int64
@@ -123,11 +123,6 @@ def after(text: str, mark: str) -> str | None:
     """The part after the first `mark`; missing where there is none."""
     at = text.find(mark)
     return None if at < 0 else text[at + len(mark) :]
-
-
-def lower(text: str) -> str:
-    """Lower case, composed again: the lower case of a composed text need not be composed."""
-    return normalize("NFC", text.lower())
 
 
 def like(text: str, pattern: str) -> bool:

@@ -33,6 +33,7 @@ from tidegate.engine.predicate_index import (
     IndexedRule,
     Paid,
     PredicateIndex,
+    worth_indexing,
 )
 from tidegate.engine.situation import Evaluation, ScoreStatus, Settled, Situation, Standing
 
@@ -45,8 +46,9 @@ _ALL_POINTS = re.compile(r"\br\b")
 Decide = Callable[[Values, Lists, Mapping[str, ScoreStatus]], Settled]
 
 
-INDEX_FROM = 130
-"""With fewer rules, branching code is faster than the index (`python -m bench.many_rules`)."""
+INDEX_FROM = 1_000
+"""With fewer rules branching code, which tests what many rules share once too, is faster than the
+index: `python -m bench.many_rules --crossover 500 1000 2000` measures both."""
 NOTHING_INDEXED: Mapping[int, IndexedRule] = {}
 
 
@@ -358,6 +360,7 @@ class _Body:
                 indexed = self._in_normal_form(rule, 1 << index)
                 if indexed is not None:
                     found[index] = indexed
+        found = worth_indexing(found)
         return found if len(found) >= self.index_from else NOTHING_INDEXED
 
     def _in_normal_form(self, rule: Rule, bit: int) -> IndexedRule | None:

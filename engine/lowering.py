@@ -44,6 +44,7 @@ from tidegate.dsl.program import (
     Program,
     TextTest,
 )
+from tidegate.dsl.shapes import lower
 from tidegate.dsl.types import (
     ANY_INT64,
     INT64_MIN,
@@ -463,7 +464,7 @@ class Lowering:
             case "length":
                 return Code(f"len({texts[0]})", presence, cost + 2)
             case "lower":
-                return Code(self._helper(functions.lower, texts), presence, cost + 4)
+                return Code(self._helper(lower, texts), presence, cost + 4)
         text = self._helper(*_nullable_helper(expression, texts))
         return self._nullable(text, expression, cost + 4, presence)
 

@@ -16,12 +16,12 @@ a test is left out from the start, and nothing that needs the score is asked any
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from tidegate.engine.formulas import Among, AtLeast, Literal, all_of, render
+from tidegate.engine.formulas import Among, Literal, Test, all_of, render
 from tidegate.engine.index_rows import Demand, integer_rows, named_rows
 from tidegate.engine.normal_form import Atom, Conjunction
 
@@ -29,6 +29,8 @@ MAX_CONJUNCTIONS = 8
 """A condition with more of them stays generated code."""
 MAX_NAMED = 64
 """A set with more values is asked as a whole, as a list is."""
+MIN_SHARED = 8
+"""A test that no table answers and fewer rules share costs more here than within one of them."""
 CHEAP = 1
 """A test of this rank costs no more than asking whether anybody needs it."""
 
@@ -64,6 +66,26 @@ class _Step:
     def bits(self) -> int:
         """The conjunctions that it may take away or make unknown."""
         return _union(1 << place for place, _ in self.atoms)
+
+
+def worth_indexing(rules: Mapping[int, IndexedRule]) -> dict[int, IndexedRule]:
+    """The rules without those that make a test of their own: these stay branching code."""
+    asked = Counter(test for rule in rules.values() for test in _tests_without_table(rule))
+    lonely = {test for test, count in asked.items() if count < MIN_SHARED}
+    return {
+        place: rule for place, rule in rules.items()
+        if lonely.isdisjoint(_tests_without_table(rule))
+    }  # fmt: skip
+
+
+def _tests_without_table(rule: IndexedRule) -> set[Test]:
+    literals = {
+        atom.literal for conjunction in (*rule.when, *rule.exceptions) for atom in conjunction
+    }
+    return {
+        literal.test for literal in literals
+        if isinstance(literal, Literal) and not _has_table(literal)
+    }  # fmt: skip
 
 
 class PredicateIndex:
@@ -117,8 +139,7 @@ class PredicateIndex:
         if isinstance(literal, Literal):
             needs = tuple(need for need in literal.test.needs if need not in atom.presence)
             meaning = literal.test.meaning
-            is_table = meaning is not None and not _is_long(meaning)
-            subject = meaning.subject if is_table and meaning is not None else literal.test
+            subject = meaning.subject if meaning and _has_table(literal) else literal.test
         key = atom.presence, needs, subject
         if key not in self._steps:
             self._steps[key] = _Step(atom.presence, needs)
@@ -182,7 +203,7 @@ class PredicateIndex:
         if not atoms:
             return
         test = atoms[0][1].test
-        if test.meaning is not None and not _is_long(test.meaning):
+        if test.meaning is not None and _has_table(atoms[0][1]):
             yield self._looked_up(test.meaning.subject, _demands(atoms), bind)
             return
         missed = _union(1 << place for place, literal in atoms if literal.positive)
@@ -233,8 +254,12 @@ def _demands(atoms: Iterable[tuple[int, Literal]]) -> list[Demand]:
     ]
 
 
-def _is_long(meaning: AtLeast | Among) -> bool:
-    return isinstance(meaning, Among) and len(meaning.values) > MAX_NAMED
+def _has_table(literal: Literal) -> bool:
+    """Whether a look into a table answers the test."""
+    meaning = literal.test.meaning
+    return meaning is not None and not (
+        isinstance(meaning, Among) and len(meaning.values) > MAX_NAMED
+    )
 
 
 def _union(masks: Iterable[int]) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
 
-from tidegate.dsl.diagnostics import Diagnostic, nearest
+from tidegate.dsl.diagnostics import Diagnostic, nearest, visible
 from tidegate.dsl.source import Source, Span
 
 MAX_DATA_BYTES = 256 * 2**20
@@ -62,7 +62,7 @@ def _linked(path: Path, folder: Path) -> Diagnostic:
     return Diagnostic(
         "TG184",
         "a link to a folder is not followed, and rules lie behind this one",
-        Span(relative(path, folder), 0, 0),
+        _at(relative(path, folder)),
         "put the folder itself there",
     )
 
@@ -70,7 +70,7 @@ def _linked(path: Path, folder: Path) -> Diagnostic:
 def _left_out(path: Path, folder: Path) -> Diagnostic | None:
     """Why what looks like a rule file would not be read; None where it will be."""
     name = relative(path, folder)
-    place = Span(name, 0, 0)
+    place = _at(name)
     if path.suffix != RULE_SUFFIX:
         message = f"rule files end in `{RULE_SUFFIX}`, this one in `{path.suffix}`"
         return Diagnostic("TG184", message, place, "rename it")
@@ -84,8 +84,8 @@ def _left_out(path: Path, folder: Path) -> Diagnostic | None:
 def unreadable(name: str, error: OSError) -> Diagnostic:
     """What the system says against reading a file or folder that the policy needs."""
     if isinstance(error, FileNotFoundError):
-        return Diagnostic("TG182", "this link leads nowhere", Span(name, 0, 0), "delete or mend it")
-    return Diagnostic("TG182", f"cannot be read: {error.strerror}", Span(name, 0, 0))
+        return Diagnostic("TG182", "this link leads nowhere", _at(name), "delete or mend it")
+    return Diagnostic("TG182", f"cannot be read: {error.strerror}", _at(name))
 
 
 def decoded(raw: bytes, name: str) -> str | Diagnostic:
@@ -96,10 +96,15 @@ def decoded(raw: bytes, name: str) -> str | Diagnostic:
         return Diagnostic(
             "TG181",
             f"byte {error.start + 1} of the file is not UTF-8",
-            Span(name, 0, 0),
+            _at(name),
             "save the file as UTF-8",
             line=raw[: error.start].count(b"\n") + 1,
         )
+
+
+def _at(name: str) -> Span:
+    """A file as a place; a name that is no text could not be printed."""
+    return Span(visible(name), 0, 0)
 
 
 def _hidden(path: Path, folder: Path) -> bool:
@@ -114,8 +119,15 @@ def relative(path: Path, folder: Path) -> str:
 def read_source(path: Path, folder: Path) -> Source | Diagnostic:
     """The text of a rule file, or why it is no text."""
     name = relative(path, folder)
+    if not name.isprintable():
+        return Diagnostic(
+            "TG182",
+            "the name of this file holds characters that cannot be read",
+            _at(name),
+            "rename the file; its name is a part of the policy",
+        )
     if not path.resolve().is_relative_to(folder.resolve()):
-        return _outside(name, Span(name, 0, 0))
+        return _outside(name, _at(name))
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -126,15 +138,19 @@ def read_source(path: Path, folder: Path) -> Source | Diagnostic:
 
 def data_file(folder: Path, named: str, place: Span) -> Path | Diagnostic:
     """The file that a declaration names, inside the folder and nowhere else."""
+    try:
+        return _data_file(folder, named, place)
+    except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
+        why = getattr(error, "strerror", None) or "its links lead in a circle"
+        return Diagnostic("TG182", f"the file cannot be read: {why}", place)
+
+
+def _data_file(folder: Path, named: str, place: Span) -> Path | Diagnostic:
     inside = folder.resolve()
     path = (inside / named).resolve() if named and not Path(named).is_absolute() else None
     if path is None or not path.is_relative_to(inside):
         return _outside(named, place)
-    try:
-        found = path.is_file()
-    except OSError as error:
-        return Diagnostic("TG182", f"`{named}` cannot be read: {error.strerror}", place)
-    if not found:
+    if not path.is_file():
         near = (relative(p, inside) for p in _data_files(inside))
         return Diagnostic("TG702", f"there is no file `{named}`", place, nearest(named, near))
     if path.stat().st_size > MAX_DATA_BYTES:

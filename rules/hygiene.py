@@ -5,38 +5,59 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tidegate.dsl.diagnostics import Diagnostic, Severity
-from tidegate.dsl.lists import Lists
-from tidegate.dsl.program import EventType, Expression, InList, Input, Program
+from tidegate.dsl.lists import ListContent, Lists
+from tidegate.dsl.program import Expression, InList, Input, LetRef, Program
+from tidegate.dsl.shapes import coarseness, finer, folding
 from tidegate.dsl.unknowns import walk
 
 
 def unmatched_values(program: Program, lists: Lists) -> Iterator[Diagnostic]:
-    """Warnings for values with capitals on lists that a folded field is looked up in."""
-    for event, condition in _conditions(program):
+    """Warnings for values of lists that what is looked up in them never equals."""
+    for condition in _conditions(program):
         for node in walk(condition):
-            if isinstance(node, InList) and isinstance(node.operand, Input):
-                yield from _unmatched(event, node, node.operand.name, lists)
+            content = lists.get(node.list) if isinstance(node, InList) else None
+            if isinstance(node, InList) and content is not None:
+                yield from (*_unfolded(node, content), *_finer(node, content))
 
 
-def _conditions(program: Program) -> Iterator[tuple[EventType, Expression]]:
+def _conditions(program: Program) -> Iterator[Expression]:
     for event in program.events:
         for rule in event.rules:
-            yield from ((event, part) for part in (rule.when, *rule.exceptions))
+            yield from (rule.when, *rule.exceptions)
     for feature in program.features:
         if feature.where is not None:
-            yield program.event(feature.event), feature.where
+            yield feature.where
 
 
-def _unmatched(event: EventType, node: InList, name: str, lists: Lists) -> Iterator[Diagnostic]:
-    content = lists.get(node.list)
-    if content is None or not any(f.name == name and f.folded for f in event.fields):
-        return
-    number = sum(value != value.casefold() for value in content.values if isinstance(value, str))
+def _unfolded(node: InList, content: ListContent) -> Iterator[Diagnostic]:
+    how = folding(node.operand)
+    number = sum(value != how.apply(value) for value in content.values if isinstance(value, str))
     if number:
         yield Diagnostic(
             "TG708",
-            f"{number:,} of the values of list `{node.list}` never match `{name}`, which is folded",
+            f"{number:,} of the values of list `{node.list}` never match {_named(node.operand)}, "
+            "which is folded",
             node.span,
             "write the list in lower case",
             Severity.WARNING,
         )
+
+
+def _finer(node: InList, content: ListContent) -> Iterator[Diagnostic]:
+    kept = coarseness(node.operand)
+    if kept is None:
+        return
+    number = sum(finer(covered, kept) is not None for covered in content.ranges)
+    if number:
+        yield Diagnostic(
+            "TG710",
+            f"{number:,} of the networks of list `{node.list}` are smaller than what "
+            f"{_named(node.operand)} is rounded to",
+            node.span,
+            f"list networks of /{kept[0]} (IPv4) and /{kept[1]} (IPv6) or wider",
+            Severity.WARNING,
+        )
+
+
+def _named(operand: Expression) -> str:
+    return f"`{operand.name}`" if isinstance(operand, Input | LetRef) else "this"

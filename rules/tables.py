@@ -12,7 +12,7 @@ from tidegate.dsl.countries import COUNTRIES
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.diagnostics import Diagnostic, Severity
 from tidegate.dsl.lists import ListContent, of_ranges
-from tidegate.dsl.literals import network_range
+from tidegate.dsl.literals import network_range, of_one_version
 from tidegate.dsl.program import ListDeclaration
 from tidegate.dsl.rates import Rates, of_quotes, parse_day, parse_rate
 from tidegate.dsl.source import Span
@@ -53,7 +53,7 @@ def read_list(path: Path, name: str, kind: Kind) -> tuple[ListContent, Problems]
         elif kind is Kind.IP:
             covered = network_range(raw)
             assert covered is not None  # `_wrong` has looked
-            ranges.append(covered)
+            ranges += of_one_version(covered)
         else:
             value = normalize("NFC", raw)
             if value in values:
@@ -81,7 +81,8 @@ def content_of(values: object, declared: ListDeclaration) -> ListContent | str:
         taken.append(normalize("NFC", value))
     if declared.type.kind is not Kind.IP:
         return ListContent(frozenset(taken))
-    return of_ranges(found for found in map(network_range, taken) if found is not None)
+    covered = (found for found in map(network_range, taken) if found is not None)
+    return of_ranges(part for found in covered for part in of_one_version(found))
 
 
 def _wrong(raw: str, kind: Kind) -> str:

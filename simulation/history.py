@@ -87,6 +87,7 @@ class History:
         self._scans = {name: self._scan(reader) for name, reader in self._readers.items()}
         for name, reader in self._readers.items():
             reader.later_copies = self._later_copies(reader, self._scans[name])
+            self._judge(reader, self._scans[name])
         self.span = self._span()
         self._reported = {
             label.name: self._reports(label)
@@ -109,7 +110,7 @@ class History:
         """By event type, the time from which the history is complete, as far as it tells."""
         given_us = self.mapping.start_us
         return {
-            name: scan.first_us if given_us is None else given_us
+            name: scan.begin_us if given_us is None else given_us
             for name, scan in self._scans.items()
             if scan.has_times
         }
@@ -163,8 +164,32 @@ class History:
         scan = _Scan()
         for raw in reader.files.frames(CHUNK_ROWS, reader.scanned_columns):
             keys = reader.keys_of(raw)
-            scan.take(reader.at_of(raw), keys.hash().to_numpy(), reader.last_known_us(raw))
+            scan.take(reader.at_of(raw), keys.hash().to_numpy(), reader.known_of(raw), raw.rows)
         return scan
+
+    def _judge(self, reader: RowReader, scan: _Scan) -> None:
+        """Let no refused row say where the source begins and ends: a slip of the year is common.
+
+        Only the outermost rows are looked at, and all of them where none of those is taken in.
+        """
+        taken = self._judge_rows(reader, scan, scan.outermost_rows())
+        if not scan.is_bounded_by(taken):
+            self._judge_rows(reader, scan, None)
+
+    def _judge_rows(self, reader: RowReader, scan: _Scan, wanted: Int64s | None) -> Int64s:
+        """The numbers of those rows that are taken in; the scan's bounds are theirs."""
+        first_us, last_us, found = TIME_MAX_US, -1, [np.empty(0, np.int64)]
+        for raw in reader.files.frames(CHUNK_ROWS):
+            rows = raw if wanted is None else raw.filter(np.isin(raw.rows, wanted))
+            if len(rows.rows):
+                taken = reader.accepted(rows)
+                at_us, known_us = reader.at_of(rows)[taken], reader.known_of(rows)[taken]
+                first_us = min(first_us, int(at_us.min(initial=first_us)))
+                last_us = max(last_us, int(np.maximum(at_us, known_us).max(initial=last_us)))
+                found.append(rows.rows[taken])
+        if last_us >= 0:
+            scan.begin_us, scan.end_us = first_us, last_us
+        return np.concatenate(found)
 
     def _later_copies(self, reader: RowReader, scan: _Scan) -> Int64s:
         """Rows with a key that an earlier arrival brought; the first that passes the door counts.
@@ -186,19 +211,19 @@ class History:
     def _span(self) -> Span:
         scans = self._scans.values()
         rows = sum(scan.rows for scan in scans)
-        last_us = max((max(scan.last_us, scan.known_us) for scan in scans), default=0)
+        last_us = max((scan.end_us for scan in scans), default=0)
         end_us = last_us if self.mapping.end_us is None else self.mapping.end_us
         self._refuse_an_early_end(end_us)
         return Span(
             rows=rows,
-            start_us=min((scan.first_us for scan in scans if scan.has_times), default=0),
+            start_us=min((scan.begin_us for scan in scans if scan.has_times), default=0),
             end_us=end_us,
             cuts_us=tuple(self._cuts_us(rows)),
         )
 
     def _refuse_an_early_end(self, end_us: int) -> None:
         firsts = [
-            (scan.first_us, name)
+            (scan.begin_us, name)
             for name, scan in self._scans.items()
             if scan.has_times and self.policy.program.event(name).decided
         ]
@@ -300,28 +325,41 @@ def _true_reports(
 # --- the first pass over one source ------------------------------------------------------------
 
 
+OUTERMOST = 64
+_NO_ROWS: tuple[Int64s, Int64s] = (np.empty(0, np.int64), np.empty(0, np.int64))
+
+
 @dataclass(slots=True)
 class _Scan:
-    """Times and keys of one source, as they come by."""
+    """Times and keys of one source, as they come by.
+
+    `begin_us` and `end_us` are set once it is known which rows are taken in: the first time, and
+    the last at which anything happened, was received or reported. The others are of all rows.
+    """
 
     rows: int = 0
     first_us: int = 0
     last_us: int = 0
-    known_us: int = 0
+    begin_us: int = 0
+    end_us: int = 0
     in_order: bool = True
     minutes: tuple[Int64s, Int64s] = field(
         default_factory=lambda: (np.empty(0, np.int64), np.empty(0, np.int64))
     )
     hashes: list[Hashes] = field(default_factory=list)
+    _earliest: tuple[Int64s, Int64s] = field(default_factory=lambda: _NO_ROWS)
+    _latest: tuple[Int64s, Int64s] = field(default_factory=lambda: _NO_ROWS)
 
-    def take(self, at_us: Int64s, hashes: Hashes, known_us: int) -> None:
-        """One frame's times (-1: none), hashed keys, and latest time of receipt or report."""
+    def take(self, at_us: Int64s, hashes: Hashes, known_us: Int64s, rows: Int64s) -> None:
+        """One frame's times (-1: none), hashed keys, latest times known, and row numbers."""
         self.rows += len(at_us)
         self.hashes.append(hashes)
-        self.known_us = max(self.known_us, known_us)
-        times = at_us[at_us >= 0]
+        timed = at_us >= 0
+        times = at_us[timed]
         if not len(times):
             return
+        self._earliest = _least(self._earliest, times, rows[timed])
+        self._latest = _least(self._latest, -np.maximum(times, known_us[timed]), rows[timed])
         if not self.has_times:
             self.first_us = int(times[0])
         self.in_order &= bool(times[0] >= self.last_us and np.all(times[1:] >= times[:-1]))
@@ -329,6 +367,15 @@ class _Scan:
         self.last_us = max(self.last_us, int(times.max()))
         minutes, counts = np.unique(times // MINUTE_US, return_counts=True)
         self.minutes = _merged([self.minutes, (minutes, counts.astype(np.int64))])
+
+    def is_bounded_by(self, rows: Int64s) -> bool:
+        """Whether some of these rows are among the first ones and some among the last."""
+        sides = self._earliest[1], self._latest[1]
+        return all(bool(np.isin(side, rows).any()) for side in sides)
+
+    def outermost_rows(self) -> Int64s:
+        """The rows that come first, and those after which nothing is known."""
+        return np.union1d(self._earliest[1], self._latest[1])
 
     @property
     def has_times(self) -> bool:
@@ -340,6 +387,15 @@ class _Scan:
         ordered = np.sort(np.concatenate([np.empty(0, np.uint64), *self.hashes]))
         self.hashes = []
         return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def _least(kept: tuple[Int64s, Int64s], values: Int64s, rows: Int64s) -> tuple[Int64s, Int64s]:
+    """The rows with the least values, of those kept and the new ones."""
+    values, rows = np.concatenate((kept[0], values)), np.concatenate((kept[1], rows))
+    if len(values) > OUTERMOST:
+        least = np.argpartition(values, OUTERMOST)[:OUTERMOST]
+        values, rows = values[least], rows[least]
+    return values, rows
 
 
 def _merged(parts: list[tuple[Int64s, Int64s]]) -> tuple[Int64s, Int64s]:

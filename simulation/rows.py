@@ -185,10 +185,17 @@ class RowReader:
         cells = self._readers[self.event.at].read(raw.frame)
         return np.where(cells.refused | (raw.broken != 0), -1, cells.values)
 
-    def last_known_us(self, raw: RawFrame) -> int:
-        """The latest time at which something in these rows was received or reported."""
-        readers = [*self._reported.values(), *([self._received] if self._received else [])]
-        return max((int(r.read(raw.frame).values.max(initial=0)) for r in readers), default=0)
+    def known_of(self, raw: RawFrame) -> Int64s:
+        """Per row, the latest time at which something was received or reported; 0 for never."""
+        known = np.zeros(len(raw.rows), np.int64)
+        for reader in (*self._reported.values(), *([self._received] if self._received else [])):
+            known = np.maximum(known, reader.read(raw.frame).values)
+        return known
+
+    def accepted(self, raw: RawFrame) -> Flags:
+        """Which rows pass the door."""
+        flags: Flags = ~self._read(raw).refused
+        return flags
 
     def keys_of(self, raw: RawFrame) -> pl.Series:
         """The rows' keys; null where there is none."""

@@ -30,6 +30,7 @@ from tidegate.dsl.program import (
 )
 from tidegate.dsl.types import INTEGER_KINDS
 from tidegate.dsl.unknowns import walk
+from tidegate.engine import predicate_index
 from tidegate.engine.column_batch import collect
 from tidegate.engine.column_outcome import ColumnSettler
 from tidegate.engine.columns import ColumnEvaluator, EventPlan, RuleMasks
@@ -45,6 +46,8 @@ from tidegate.engine.interpreter import (
 from tidegate.engine.situation import Evaluation, Settled, Situation, Standing
 from tidegate.engine.standing import standing
 
+# A small policy shares little: its tests are to be asked by the index all the same.
+predicate_index.MIN_SHARED = 1
 Clamp = frozenset[str]
 T = TypeVar("T")
 SHADOW_WORDS = 3

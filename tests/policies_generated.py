@@ -716,6 +716,8 @@ class Maker:
         self.params: list[Name] = []
         self.groups: list[tuple[str, str, str, str]] = []
         self.numbers = count(1)
+        self.varies = rng.random() < 0.6
+        """Whether dates and rollouts let rules stand otherwise from event to event."""
 
     def chance(self, share: float) -> bool:
         """True that often."""
@@ -906,7 +908,7 @@ class Maker:
             *[self._reader] * 3,
             self._relaxing,
             self._mandatory,
-            self._replacing,
+            self._replacing if self.varies else self._ordinary,
             self._advisers,
         )
         if self.shape.vouching:
@@ -955,12 +957,12 @@ class Maker:
         clauses = []
         if self.chance(0.12):
             clauses.append("shadow")
-        if self.chance(0.1):
+        if self.varies and self.chance(0.15):
             share = self.rng.choice(("0%", "30%", "70.5%", "100%"))
             clauses.append(f"rollout {share} by {self.rng.choice(('card', 'id', 'memo'))} as wave1")
-        if self.chance(0.1):
+        if self.varies and self.chance(0.15):
             clauses.append(f"from {self.rng.choice(('2026-11-23', '2026-11-20'))}")
-        if self.chance(0.1):
+        if self.varies and self.chance(0.15):
             clauses.append(f"until {self.rng.choice(('2026-11-24', '2026-12-20'))}")
         if self.chance(0.05):
             clauses.append("expires 2026-12-31")

@@ -105,6 +105,40 @@ def test_a_version_covers_features_and_the_bounds_of_params_but_not_their_values
     assert with_preamble("by card over 10m", "by card over 11m") != known
 
 
+def test_a_version_covers_the_label_that_a_feature_counts() -> None:
+    """What counts as fraud could change behind an unchanged version."""
+
+    def meaning(label: str) -> str:
+        feature = "feature bad = count of pay by card over 28d delayed 9d where lost"
+        more = f"label lost of pay known after {label}\n{feature}\n"
+        return rule("rule example version 1 when bad > 3 then review because odd", more).meaning
+
+    known = meaning("7d from refund matching id where payer != card")
+    assert meaning("7d from refund matching id where payer != card") == known
+    assert meaning("7d from refund matching id where payer = card") != known
+    assert meaning("8d from refund matching id where payer != card") != known
+    assert meaning("7d from refund matching id") != known
+    assert meaning("7d") != known
+
+
+@pytest.mark.parametrize("text", [
+    "rule example version 1 when amount > 5 EUR then add limit points",
+    "rule example version 1 when points >= limit then review because odd",
+    "rule example version 1 when points > limit then review because odd",
+    "rule example version 1 when amount > 5 EUR then advise cap = limit",
+])  # fmt: skip
+def test_a_version_covers_a_param_wherever_it_stands_and_never_its_value(text: str) -> None:
+    """A release that changes a value within its bounds would need new versions of rules."""
+
+    def meaning(param: str, text: str = text) -> str:
+        return rule(text.replace("limit", "cut"), f"param cut count = {param}").meaning
+
+    known = meaning("5 from 1 to 10")
+    assert meaning("6 from 1 to 10") == known
+    assert meaning("5 from 1 to 11") != known
+    assert meaning("5 from 1 to 10", text.replace("limit", "5")) != known
+
+
 def test_a_rule_asks_for_a_look_30_days_before_it_expires_and_fails_from_that_day_on() -> None:
     """A protection could grow stale unseen, or fail a day early."""
     text = "rule example version 1 expires 2026-06-30 when amount > 5 EUR then review"
@@ -137,6 +171,44 @@ def test_an_expression_carries_the_models_it_depends_on_through_lets() -> None:
     )
 
     assert found.when.models == {"weak", "lenient_one"}
+
+
+@pytest.mark.parametrize("body", ["min({}, 5)", "case when {} > 1 then 1 else 2 end", "{}"])
+@pytest.mark.parametrize("length", [300, 1_000])
+def test_a_chain_of_lets_is_measured_before_anything_recurses(body: str, length: int) -> None:
+    """A long chain would end in a traceback, or in an error for each of its lets."""
+    chain = [f"let l{i} = {body.format(f'l{i - 1}')}" for i in range(1, length + 1)]
+    text = f"rule example version 1 when l{length} > 3 then review because odd"
+    result = checked(PREAMBLE, "\n".join(["let l0 = wide", *chain, text]))
+    errors = [d for d in result.diagnostics if d.severity.value == "error"]
+
+    assert [d.code for d in errors] == ["TG312"]
+    assert "levels once the lets it reads are written out" in errors[0].message
+
+
+def test_a_chain_of_features_is_not_followed() -> None:
+    """Features that read features through lets would end in a traceback."""
+    links = [
+        f"let l{i} = f{i} > 1\nfeature f{i - 1} = count of pay by card over 1h where l{i}"
+        for i in range(1, 300)
+    ]
+    result = checked(PREAMBLE, "\n".join([*links, "feature f299 = count of pay by card over 1h"]))
+
+    errors = [d for d in result.diagnostics if d.severity.value == "error"]
+    assert [d.code for d in errors] == ["TG605"] * 299
+
+
+def test_a_let_that_reads_another_twice_is_measured_as_it_is_worked_out() -> None:
+    """What doubles would be counted once, and the check of what it grows to never end."""
+    chain = [
+        f"let l{i} = case when l{i - 1} between 1 and 5 then 1 else 2 end" for i in range(1, 14)
+    ]
+    result = checked(PREAMBLE, "\n".join(["let l0 = wide", *chain]))
+
+    found = [d.message for d in result.diagnostics if d.code == "TG312"]
+    assert [message.split(" once")[0] for message in found] == [
+        "let `l11` grows to more than 10,000 parts"
+    ]
 
 
 def test_every_error_of_a_policy_comes_in_one_run() -> None:

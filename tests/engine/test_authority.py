@@ -49,6 +49,7 @@ from tidegate.dsl.program import (
     Rule,
 )
 from tidegate.engine.authority import authority, settle
+from tidegate.engine.generated import compile_event
 from tidegate.engine.interpreter import evaluate
 from tidegate.engine.situation import (
     Capped,
@@ -73,11 +74,18 @@ def settled(
     statuses: dict[str, ScoreStatus] | None = None,
     **values: Any,
 ) -> Settled:
-    """What is decided of one payment, checked against the book."""
+    """What is decided of one payment, checked against the book, the compiled engine as well."""
     situation = situation_of(program, statuses, **values)
     result = settle(program, situation)
     assert result == settle_by_the_book(program, situation)
+    assert quickly(program, situation) == result
     return result
+
+
+def quickly(program: Program, situation: Situation) -> Settled:
+    """The same by the compiled engine, which takes short cuts and has nothing to remember yet."""
+    compiled = compile_event(program, situation.event, situation.lists)
+    return compiled.decide_values(situation.values, situation.lists, situation.statuses)
 
 
 def decided(program: Program, **values: Any) -> Outcome:
@@ -201,6 +209,13 @@ def test_a_shadow_rule_never_acts_but_says_what_it_would_have_done() -> None:
     assert settled(policy(rule("a", NEVER, act, shadow=True))).shadow_word == "approve"
 
 
+def test_the_shadow_word_needs_no_closer_look() -> None:
+    """The short cut for policies without advice and points would forget the shadow."""
+    live, trial = does(review("old")), does(decline("new"))
+    result = settled(policy(rule("a", ALWAYS, trial, shadow=True), rule("b", ALWAYS, live)))
+    assert (result.outcome.word, result.shadow_word) == ("approve", "decline")
+
+
 def test_the_shadow_word_lets_live_rules_read_shadow_points() -> None:
     """A trial of an adding rule would miss what its points set off."""
     program = policy(
@@ -239,6 +254,14 @@ def test_a_score_causes_what_the_model_may_and_no_more() -> None:
     assert unable.capped == (Capped("disposition", "decline", ("m",)),)
     assert unable.winners == (("review", 1),)
     assert unable.evaluation.fired == 1
+
+
+def test_a_model_without_relax_silences_nothing() -> None:
+    """A score would take a protection away where no rule that reads it fires."""
+    guarded = rule("r", ALWAYS, does(decline("risk")), exceptions=(score_above("m"),))
+    assert settled(policy(guarded, models=[model("m", "review")]), m=0.9).outcome.word == "decline"
+    relaxing = policy(guarded, models=[model("m", "relax")])
+    assert settled(relaxing, m=0.9).outcome.word == "approve"
 
 
 def test_an_ask_above_the_ceiling_is_cut_down_to_it_with_its_reasons() -> None:
@@ -599,6 +622,7 @@ def test_settling_is_that_of_the_book(block: int) -> None:
             seen.add(result.outcome.word)
             seen.update(f"capped {one.ladder}" for one in result.capped)
             assert all(one.models for one in result.capped), f"seed {seed}"
+            assert quickly(program, situation) == result, f"seed {seed}"
     assert {"approve", "review", "step_up", "decline", "capped disposition"} <= seen
 
 

@@ -451,6 +451,33 @@ def test_conditions_are_shown_as_they_are_written(text: str) -> None:
     assert shown(text) == text
 
 
+def test_names_the_params_of_actions_and_of_points() -> None:
+    """An analyst would look for a number in the rules that stands in a param."""
+    decision = Engine(
+        policy_of(
+            """
+policy small language 1 currency EUR timezone "UTC"
+event payment decided by default approve
+  silent review
+  id text key
+  at time
+param bonus count = 50 from 1 to 90
+param bar count = 40 from 1 to 90
+param cap money = 5 EUR from 1 EUR to 9 EUR
+reason odd "Odd" message "Wait."
+rule adds version 1 when id != "" then add bonus points, add 3 points, advise cap_at = cap
+rule at_bar version 1 when points >= bar then review because odd
+rule above version 1 when points > bar then review because odd
+"""
+        )
+    ).decide({"id": "p", "at": "2026-11-23T14:00:00Z"})
+
+    actions = ("add 3 + bonus (50) points", "advise cap_at = cap (5.00 EUR)")
+    assert decision.explain_rule("adds").actions == actions
+    shown = [decision.explain_rule(name).condition for name in ("at_bar", "above")]
+    assert shown == ["points >= bar", "points > bar"]
+
+
 # --- standing ----------------------------------------------------------------------------------
 
 STANDING = """

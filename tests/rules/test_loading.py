@@ -1,5 +1,6 @@
 """A folder becomes a policy, or every reason why not in one run."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,10 @@ import pytest
 from tests.rules.folders import FILES, POLICY, RULES, write_policy
 from tidegate import Engine, load_policy
 from tidegate.dsl.diagnostics import Severity
+from tidegate.dsl.lists import ListContent
+from tidegate.dsl.literals import IPV4_BASE
 from tidegate.rules import Loaded, PolicyRefused, read
+from tidegate.rules.tables import content_of
 
 BODY = {
     "id": "p-1",
@@ -40,13 +44,22 @@ def test_a_folder_loads_and_decides(tmp_path: Path) -> None:
     assert fired(tmp_path, amount="126.00 USD", card_country="US") == ("far@1",)
 
 
+def test_a_listed_network_holds_addresses_of_its_own_version(tmp_path: Path) -> None:
+    """`::/64` on a list would match every IPv4 address."""
+    write_policy(tmp_path, {"lists/networks.csv": "::/64\n"})
+    assert fired(tmp_path, ip_address="::1") == ("network@1",)
+    assert fired(tmp_path, ip_address="192.0.2.200") == ()
+    networks = next(d for d in load_policy(tmp_path).program.lists if d.name == "networks")
+    given = content_of(["::/64"], networks)
+    assert isinstance(given, ListContent)
+    assert (1 in given, IPV4_BASE in given) == (True, False)
+
+
 def test_a_managed_list_is_given_by_the_caller(tmp_path: Path) -> None:
     """A list that cannot be read is unknown; one that is given silences its rule."""
     policy = load_policy(write_policy(tmp_path))
     body = {**BODY, "card_country": "US"}
     assert Engine(policy).decide(body).record.rules.fired == ("far@1",)
-    from tidegate.dsl.lists import ListContent
-
     trusted = policy.with_lists({"trusted": ListContent(frozenset({"tok_9"}))})
     assert Engine(trusted).decide(body).record.rules.silenced == ("far@1",)
     assert policy.with_lists({"trusted": ["tok_9"]}).lists == trusted.lists
@@ -129,6 +142,25 @@ def test_a_path_stays_in_the_folder(tmp_path: Path, named: str, code: str) -> No
     assert codes(read(folder)) == [code]
 
 
+def test_a_file_that_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
+    """A name that no file can have, or a link to itself, would end in a traceback."""
+    for number, named in enumerate(("a" * 5000, "lists/circle.csv")):
+        text = RULES.replace("lists/blocked.csv", named)
+        folder = write_policy(tmp_path / str(number), {"rules/rules.tide": text})
+        (folder / "lists/circle.csv").symlink_to("circle.csv")
+        assert codes(read(folder)) == ["TG182"]
+
+
+def test_a_rule_file_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Its name is a part of the hash, and there would be no bytes for it."""
+    folder = write_policy(tmp_path)
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.tide")).write_text("# nothing\n")
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.TIDE")).write_text("# nothing\n")
+    loaded = read(folder)
+    assert sorted(codes(loaded)) == ["TG182", "TG184"]
+    loaded.rendered().encode()
+
+
 def test_a_missing_file_gets_its_neighbour_named(tmp_path: Path) -> None:
     """A slip in a path should cost one look."""
     changed = RULES.replace("lists/blocked.csv", "lists/bloked.csv")
@@ -198,6 +230,30 @@ def test_capitals_on_a_list_for_a_folded_field_are_said(tmp_path: Path) -> None:
     assert codes(read(write_policy(tmp_path, {**changes, "mails.csv": "mail.example\n"}))) == []
     as_sent = {**changes, "policy.tide": POLICY + "  mail text\n"}
     assert codes(read(write_policy(tmp_path, as_sent))) == []
+
+
+def test_capitals_are_said_behind_a_let_and_a_function_too(tmp_path: Path) -> None:
+    """A let would hide from the warning what it names."""
+    changes: dict[str, str | bytes | None] = {
+        "policy.tide": POLICY + "  mail text folded\n",
+        "mail.tide": 'list mails of text from "mails.csv"\nlet named = mail\n'
+        "rule mail_a version 1\n  when named in mails\n  then review because far\n"
+        "rule mail_b version 1\n  when lower(id) in mails\n  then review because far\n",
+        "mails.csv": "value\nMail.Example\npost.example\n",
+    }
+    loaded = read(write_policy(tmp_path, changes))
+    assert codes(loaded) == ["TG708", "TG708"]
+    assert "never match `named`" in loaded.rendered()
+
+
+def test_a_listed_network_that_is_finer_than_a_rounded_address_is_said(tmp_path: Path) -> None:
+    """A single address would be listed, and match nobody or its whole network."""
+    changes = {"policy.tide": POLICY.replace("ip_address ip?", "ip_address ip? coarse /24 /48")}
+    loaded = read(write_policy(tmp_path, changes))
+    assert codes(loaded) == ["TG710"]
+    assert "1 of the networks of list `networks` are smaller" in loaded.rendered()
+    wide = {**changes, "lists/networks.csv": "192.0.2.0/24\n2001:db8::/48\n"}
+    assert codes(read(write_policy(tmp_path, wide))) == []
 
 
 # --- the hash ---

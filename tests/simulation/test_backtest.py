@@ -12,6 +12,7 @@ import pytest
 
 from tests.simulation.histories import small_history, sub
 from tidegate.rules import Policy, load_policy
+from tidegate.simulation import history
 from tidegate.simulation.backtest import DryRun, run_backtest
 from tidegate.simulation.mapping import MappingError
 from tidegate.simulation.measures import Volume
@@ -435,6 +436,22 @@ def test_a_file_without_times_begins_nothing(shop: Path) -> None:
     before = dry_run(shop)[0].start_us
     (shop / "mapping.yaml").write_text(MAPPING + REFUNDS)
     assert dry_run(shop)[0].start_us == before
+
+
+@pytest.mark.parametrize("outermost", [1, 64])
+@pytest.mark.parametrize("year", ["1990", "2099"])
+def test_a_refused_row_says_nothing_of_when_the_history_runs(
+    shop: Path, year: str, outermost: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip of the year would fill every window at once, or make every label due."""
+    monkeypatch.setattr(history, "OUTERMOST", outermost)
+    before, measured = dry_run(shop)
+    slips = "".join(f"x{n},{year}-01-0{n} 00:00:00,oops,a,FR,,no,ok\n" for n in (1, 2, 3))
+    (shop / "payments.csv").write_text(CSV + slips)
+    after, also = dry_run(shop)
+    assert (after.start_us, after.end_us) == (before.start_us, before.end_us)
+    assert (also.measured, also.known) == (measured.measured, measured.known)
+    assert after.sources[0].bad == before.sources[0].bad + 3
 
 
 def test_rows_after_the_end_are_left_out(shop: Path) -> None:
