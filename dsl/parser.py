@@ -182,7 +182,7 @@ class _Reader:
             for token in parser.lexer_thread.lex(state):  # type: ignore[no-untyped-call]
                 start, end = cast("int", token.start_pos), cast("int", token.end_pos)
                 together = _run_together(body, token, end)
-                if together or _misplaced(parser, token, body):
+                if together or _misplaced(parser, token, body, pieces):
                     raise _StoppedError(
                         _stop(chunk, body, (start, together or end), parser, pieces)
                     )
@@ -294,13 +294,15 @@ def _place(body: str, error: UnexpectedInput) -> tuple[int, int]:
     return start, max(word.end() if word else 0, start + token)
 
 
-def _misplaced(parser: InteractiveParser, token: Token, body: str) -> bool:
+def _misplaced(parser: InteractiveParser, token: Token, body: str, pieces: list[Piece]) -> bool:
     """Whether a word of the language was about to be taken for a name."""
     if token.type != "WORD" or token not in RESERVED or token == "points":
         return False
     roles = _roles(parser.parser_state, token)
     if "function" in roles and _CALL.match(body, cast("int", token.end_pos)):
         return token not in FUNCTIONS
+    if "permission" in roles:  # `retry never` alone says a word of the language
+        return pieces[-1].text != "retry"
     return "name" in roles
 
 

@@ -98,7 +98,7 @@ _WANTING = frozenset((*CLAUSES, *OPERATORS)) - _ENDERS - frozenset(TYPE_WORDS)
 _WANTING_SIGNS = frozenset(
     ["=", "<", ">", "!=", "<=", ">=", "+", "-", "*", "/", "(", ",", ".", "!"]
 )
-_BEFORE_STEP_UP = frozenset(["then", ",", "prefer", "least", "or", "may", "never", "because"])
+_BEFORE_STEP_UP = frozenset(["then", ",", "or", "may", "because"])
 
 
 class Token(NamedTuple):
@@ -312,6 +312,8 @@ def _opens(text: str, before: Token, token: Token, after: list[Token], chunks: l
         named = second.text in ("rank", "try", "within", "if") or second.sort == "text"
         if before.text == "never":  # a grant goes on after it, and a reason ends: `retry never`
             return starts_line and named
+        if before.text in ("least", "prefer"):  # a declaration before may end in such a name
+            return starts_line and named and text[token.start - 1] == "\n"
         return before.text not in _BEFORE_STEP_UP and (starts_line or named)
     if not starts_line:
         opener = bool(chunks) and before.start == chunks[-1].start and chunks[-1].word != ""

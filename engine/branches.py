@@ -198,6 +198,7 @@ def _sure_where_possible(job: Job, facts: Facts) -> Formula:
     sure = simplify(job.sure, facts)
     there = set(conjuncts(sure))
     implied: set[Formula] = set()
+    premises: set[Formula] = set()
     for item in conjuncts(job.possible):
         if not isinstance(item, Some):
             continue
@@ -205,7 +206,9 @@ def _sure_where_possible(job: Job, facts: Facts) -> Formula:
                 if not (isinstance(part, Literal) and part.opposite in there)]  # fmt: skip
         if len(rest) == 1 and len(item.items) > 1:
             implied.update(conjuncts(rest[0]))
-    return all_of(item for item in conjuncts(sure) if item not in implied)
+            premises.update(part.opposite for part in item.items if isinstance(part, Literal))
+    # What follows only as long as something else is tested does not stand in for that.
+    return all_of(i for i in conjuncts(sure) if i not in implied or i in premises)
 
 
 def _is_certain(job: Job) -> bool:

@@ -494,9 +494,12 @@ class Lowering:
         if len(zone.offsets_us) == 1:
             return f"({time} + {zone.offsets_us[0]})"
         bind = self.names.bind
+        if _bounds(expression.arguments[0]).low < 0:
+            # Before 1970 the first offset stands; that is for computed times alone.
+            return f"({time} + {bind(zone.offset_us)}({time}))"
         starts, offsets, cells = map(bind, (zone.starts_us, zone.offsets_us, _cells(zone)))
         guess = self._name(False)
-        # A time is never below the first start, which is 0.
+        # The time is not below the first start, which is 0.
         exact = f"{offsets}[{bind(bisect_right)}({starts}, {time}) - 1]"
         cell = f"({guess} := {cells}[{time} >> {CELL_BITS}])"
         text = f"({time} + ({exact} if {cell} is None else {guess}))"

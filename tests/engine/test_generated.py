@@ -29,8 +29,8 @@ from tidegate.dsl.program import (
     Rule,
 )
 from tidegate.dsl.source import NOWHERE
-from tidegate.dsl.types import COUNT, MONEY, NUMBER, TEXT, Bounds, Value
-from tidegate.engine import branches, generated, interpreter, lowering
+from tidegate.dsl.types import COUNT, DURATION, MONEY, NUMBER, TEXT, TIME, Bounds, Value
+from tidegate.engine import branches, formulas, generated, interpreter, lowering
 from tidegate.engine.authority import settle
 from tidegate.engine.generated import CompiledEvent, compile_event
 from tidegate.engine.situation import Evaluation, Situation, Standing
@@ -377,3 +377,30 @@ def test_a_decision_is_remembered_only_by_what_it_depends_on(
     for value in (0, 1, 2, 3, 4, 5, 1, 5):
         decided = compiled.decide_values((value,), {}, {})
         assert decided.evaluation.fired == (1 << value) - 1
+
+
+# --- found by fuzzing --------------------------------------------------------------------------
+
+
+def test_a_local_clock_before_1970_is_that_of_the_first_offset() -> None:
+    """A computed time before 1970 would be read on today's clock: 5:45 in Kathmandu, not 5:30."""
+    at = nodes.field_input("at", TIME, bounds=Bounds(0, 10**15))
+    wait = nodes.field_input("wait", DURATION, bounds=Bounds(0, 10**15))
+    early = nodes.arithmetic("-", at, wait)
+    minute = nodes.calendar("minute", early, "Asia/Kathmandu")
+    conditions = [nodes.compare("=", minute, nodes.constant(COUNT, n)) for n in range(60)]
+    compiled = compiled_of(conditions, (at, wait))
+    for at_us, wait_us in ((0, 1), (0, 19_800 * 10**6), (10**12, 10**15)):
+        agree(compiled, situation_of(compiled.event, at_us, wait_us), frozenset())
+
+
+def test_what_another_test_follows_from_stays_tested() -> None:
+    """`x` missing would be computed with where another condition says `x < 2 or x is missing`."""
+    there, small, even = (formulas.Test(name, f"not {name}") for name in ("x", "small", "even"))
+    little = formulas.some_of((formulas.all_of((there.yes, small.yes)), there.no))
+    possible = formulas.all_of((little, formulas.some_of((there.no, even.yes))))
+    sure = formulas.all_of((little, there.yes, even.yes))
+    nothing = branches.Effect()
+    job = branches.Job(sure, possible, False, nothing, nothing, nothing)
+    left = branches._sure_where_possible(job, formulas.NO_FACTS)
+    assert there.yes in formulas.conjuncts(left)
