@@ -50,7 +50,7 @@ from tidegate.engine.standing import standing
 predicate_index.MIN_SHARED = 1
 Clamp = frozenset[str]
 T = TypeVar("T")
-SHADOW_WORDS = 3
+SHADOW_WORDS = 8
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def disagreement(
             wanted.append(settled)
             evaluations.append(found)
             decided = compiled.decide_values(situation.values, situation.lists, situation.statuses)
-            # Defining the shadow's word costs as much as the decision: one row in three will do.
+            # Defining the shadow's word costs as much as the decision: one row in eight will do.
             word = decided.shadow_word
             if index % SHADOW_WORDS == 0:
                 word = word_in_shadow(program, situation, settled)

@@ -69,6 +69,7 @@ EVENTS = 100
 ENOUGH = 1_000
 """How often every operator, type and rung is to be met at scale 1."""
 PROCESSES = 2
+RUNS = 2
 MUTANTS_A_CASE = 50
 VOUCHES = Shape(rules=(4, 7), models=(2, 3), depth=1, vouching=True)
 
@@ -134,12 +135,12 @@ def agreement_case(name: str) -> Found:
 
 
 def _batches(rng: Random, program: Program, event: EventType, number: int) -> list[list[Situation]]:
-    """The situations in four runs, each with its own contents of managed lists."""
+    """The situations in a few runs, each with its own contents of managed lists."""
     files = {n: c for n, c in generated_lists(rng, program).items() if _is_file(program, n)}
     runs = []
-    for _ in range(4):
+    for _ in range(RUNS):
         lists: Lists = {**generated_lists(rng, program), **files}
-        runs.append(generated_situations(rng, program, event, lists, number // 4))
+        runs.append(generated_situations(rng, program, event, lists, number // RUNS))
     return runs
 
 
