@@ -227,9 +227,8 @@ def _reduction(rule: Rule, builder: TreeBuilder) -> Callable[[list[_Part]], _Par
             elif values:
                 values += parts[index].value
             else:
-                values = parts[
-                    index
-                ].value  # it is grown in place: a copy a word would be quadratic
+                # It is grown in place: a copy a word would be quadratic.
+                values = parts[index].value
         if make is None:
             return _Part(start, end, values)
         if alone and len(values) == 1:
