@@ -151,10 +151,8 @@ class _Reader:
         self.source = source
         self._builder = TreeBuilder(source.path)
         self._pieces: list[Piece] = []
-        self._callbacks: Mapping[Any, Any] = {
-            **dict.fromkeys(_terminals(), self._shifted),
-            **{rule: _reduction(rule, self._builder) for rule in _lark().rules},
-        }
+        self._callbacks = _Callbacks(self._builder)
+        self._callbacks.update(dict.fromkeys(_terminals(), self._shifted))
 
     def declaration(self, chunk: Chunk) -> tuple[tree.Declaration, list[Piece], list[Diagnostic]]:
         """The tree of one declaration with its words, and what is wrong with it."""
@@ -202,6 +200,18 @@ class _Part(NamedTuple):
     start: int
     end: int
     value: Any
+
+
+class _Callbacks(dict[Any, Callable[[Any], _Part]]):
+    """What Lark calls, by terminal and rule. One file needs few of the rules: made when asked."""
+
+    def __init__(self, builder: TreeBuilder) -> None:
+        super().__init__()
+        self._builder = builder
+
+    def __missing__(self, rule: Rule) -> Callable[[list[_Part]], _Part]:
+        self[rule] = made = _reduction(rule, self._builder)
+        return made
 
 
 def _reduction(rule: Rule, builder: TreeBuilder) -> Callable[[list[_Part]], _Part]:

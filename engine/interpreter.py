@@ -103,31 +103,38 @@ def truth(
 
 
 def _value(expression: Expression, reader: Reader) -> Value | Missing:
-    match expression:
-        case Constant(value=value):
-            return value
-        case Input(name=name):
-            return _input(name, reader)
-        case LetRef(body=body):
-            return _value(body, reader)
-        case And() | Or() | Not():
-            return _truth(expression, reader, NOBODY, True)
-        case PointsAtLeast(threshold=threshold):
-            return reader.points >= threshold
-        case IsMissing(operand=operand):
-            return isinstance(_value(operand, reader), Missing)
-        case Otherwise(left=left, right=right):
-            first = _value(left, reader)
-            return _value(right, reader) if isinstance(first, Missing) else first
-        case Case():
-            return _case(expression, reader)
-        case _:
-            return _strict(expression, reader)
+    return _MEANING.get(type(expression), _strict)(expression, reader)
 
 
-def _input(name: str, reader: Reader) -> Value | Missing:
+def _constant(expression: Constant, _reader: Reader) -> Value:
+    return expression.value
+
+
+def _input(expression: Input, reader: Reader) -> Value | Missing:
+    name = expression.name
     value = reader.values.get(name)
     return Missing(reader.reasons.get(name, "absent")) if value is None else value
+
+
+def _let(expression: LetRef, reader: Reader) -> Value | Missing:
+    return _value(expression.body, reader)
+
+
+def _condition(expression: Expression, reader: Reader) -> bool | Missing:
+    return _truth(expression, reader, NOBODY, True)
+
+
+def _points_reached(expression: PointsAtLeast, reader: Reader) -> bool:
+    return reader.points >= expression.threshold
+
+
+def _is_missing(expression: IsMissing, reader: Reader) -> bool:
+    return isinstance(_value(expression.operand, reader), Missing)
+
+
+def _otherwise(expression: Otherwise, reader: Reader) -> Value | Missing:
+    first = _value(expression.left, reader)
+    return _value(expression.right, reader) if isinstance(first, Missing) else first
 
 
 def _case(expression: Case, reader: Reader) -> Value | Missing:
@@ -140,6 +147,20 @@ def _case(expression: Case, reader: Reader) -> Value | Missing:
     return _value(expression.default, reader)
 
 
+_MEANING: Mapping[type[Expression], Callable[[Any, Reader], Value | Missing]] = {
+    Constant: _constant,
+    Input: _input,
+    LetRef: _let,
+    And: _condition,
+    Or: _condition,
+    Not: _condition,
+    PointsAtLeast: _points_reached,
+    IsMissing: _is_missing,
+    Otherwise: _otherwise,
+    Case: _case,
+}
+
+
 def _strict(expression: Expression, reader: Reader) -> Value | Missing:
     """Expressions that are missing as soon as one operand is, for the first one's reason."""
     operands: list[Any] = []
@@ -149,12 +170,6 @@ def _strict(expression: Expression, reader: Reader) -> Value | Missing:
             return value
         operands.append(value)
     match expression:
-        case Arithmetic():
-            return _arithmetic(expression, *operands)
-        case Negate():
-            return _fitted(-operands[0], expression)
-        case Call():
-            return _call(expression, tuple(operands))
         case Compare(op=op):
             return _RELATIONS[op](*operands)
         case InSet(values=values):
@@ -166,17 +181,23 @@ def _strict(expression: Expression, reader: Reader) -> Value | Missing:
             return any(low <= operands[0] <= high for low, high in ranges)
         case TextTest(op=op, pattern=pattern):
             return TEXT_TESTS[op](operands[0], pattern)
+        case Arithmetic():
+            return _arithmetic(expression, *operands)
+        case Negate():
+            return _fitted(-operands[0], expression)
+        case Call():
+            return _call(expression, tuple(operands))
     raise TypeError(f"no meaning for {type(expression).__name__}")
 
 
 def _operands(expression: Expression) -> tuple[Expression, ...]:
     match expression:
-        case Arithmetic(left=left, right=right) | Compare(left=left, right=right):
-            return left, right
-        case Call(arguments=arguments):
-            return arguments
+        case Compare() | Arithmetic():
+            return expression.left, expression.right
         case Negate() | InSet() | InList() | InNetworks() | TextTest():
             return (expression.operand,)
+        case Call():
+            return expression.arguments
     return ()
 
 
@@ -221,16 +242,15 @@ def _fitted(value: int, expression: Expression) -> int | Missing:
 def _truth(
     condition: Expression, reader: Reader, masked: frozenset[str], positive: bool
 ) -> bool | Missing:
-    match condition:
-        case And(items=items):
-            return _joined(items, reader, masked, positive, decisive=not positive)
-        case Or(items=items):
-            return _joined(items, reader, masked, positive, decisive=positive)
-        case Not(operand=operand):
-            return _truth(operand, reader, masked, not positive)
-        case LetRef(body=body):
-            return _truth(body, reader, masked, positive)
-    if condition.models & masked:
+    if isinstance(condition, And):
+        return _joined(condition.items, reader, masked, positive, decisive=not positive)
+    if isinstance(condition, Or):
+        return _joined(condition.items, reader, masked, positive, decisive=positive)
+    if isinstance(condition, Not):
+        return _truth(condition.operand, reader, masked, not positive)
+    if isinstance(condition, LetRef):
+        return _truth(condition.body, reader, masked, positive)
+    if masked and condition.models & masked:
         return False
     value = _value(condition, reader)
     return value if isinstance(value, Missing) else value == positive
@@ -244,10 +264,14 @@ def _joined(
     decisive: bool,
 ) -> bool | Missing:
     """One `decisive` item decides; else the first unknown one does; else the other truth value."""
-    parts = [_truth(item, reader, masked, positive) for item in items]
-    if decisive in parts:
-        return decisive
-    return next((part for part in parts if isinstance(part, Missing)), not decisive)
+    unknown = None
+    for item in items:
+        part = _truth(item, reader, masked, positive)
+        if part is decisive:
+            return decisive
+        if unknown is None and isinstance(part, Missing):
+            unknown = part
+    return (not decisive) if unknown is None else unknown
 
 
 AtomState = bool | None | Literal["masked"]
