@@ -7,8 +7,8 @@ import re
 NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 DECLARATIONS = (
-    "policy", "event", "feature", "let", "param", "label", "list", "model", "reason", "step_up",
-    "group", "rule", "guarantee", "grant",
+    "policy", "event", "feature", "let", "param", "label", "list", "table", "model", "reason",
+    "step_up", "group", "rule", "guarantee", "grant",
 )  # fmt: skip
 
 TYPE_WORDS = (

@@ -374,7 +374,7 @@ def expected() -> frozenset[str]:
     labels |= {
         f"operator texttest {op} text" for op in ("starts with", "ends with", "contains", "like")
     }
-    labels |= {f"operator input {source}" for source in ("field", "feature", "score")}
+    labels |= {f"operator input {source}" for source in ("field", "feature", "lookup", "score")}
     return frozenset(labels | {f"operator {rest}" for rest in _SINGLE})
 
 

@@ -624,6 +624,39 @@ def _names_of(fields: Iterable[tuple[str, Type, str]]) -> list[Name]:
     return [Name(n, of, rest.startswith("?"), coarse="coarse" in rest) for n, of, rest in fields]
 
 
+TABLES = (
+    ("limits", TEXT, ("merchant",)),
+    ("lands", COUNTRY, ("card_country",)),
+    ("holders", TOKEN, ("customer",)),
+)
+"""Reference tables, with what they are looked up by and the fields that look there."""
+COLUMNS = (
+    ("cut", MONEY, True),
+    ("share", NUMBER, True),
+    ("most", COUNT, True),
+    ("pause", DURATION, True),
+    ("vetted", FLAG, True),
+    ("note", TEXT, True),
+    ("home", COUNTRY, True),
+    ("tier", GRADE, True),
+)
+
+
+def _table(name: str, of: Type, unit: str, rng: Random) -> Draft:
+    """A table with every sort of column; some have a default, which the checker then knows of."""
+    defaults = {
+        MONEY: f"max 5000 {unit} default 5 {unit}", NUMBER: "min -2.5 max 2.5 default 12%",
+        COUNT: "default 3", DURATION: "max 9d default 10m", FLAG: "default false",
+        TEXT: 'default "a@b"', COUNTRY: 'default "FR"', GRADE: 'default "mid"',
+    }  # fmt: skip
+    lines = [f'table {name} of {of} from "tables/{name}.csv"']
+    for column, kind, _ in COLUMNS:
+        rest = f" {defaults[kind]}" if rng.random() < 0.5 else ""
+        optional = "?" if rng.random() < 0.3 else ""
+        lines.append(f"  {column} {_type_word(kind)}{optional}{rest}")
+    return Draft("table", name, "\n".join(lines), needed=True)
+
+
 @lru_cache(maxsize=SCHEMAS)
 def schema(number: int) -> Schema:
     """One of the sets of events, lists, reasons and step_ups."""
@@ -684,6 +717,13 @@ def schema(number: int) -> Schema:
               needed=True)
         for n, of, managed in lists
     ]  # fmt: skip
+    drafts += [_table(name, of, unit, rng) for name, of, _ in TABLES]
+    names["payment"] += tuple(
+        Name(f"{name}[{key}].{column}", of, optional, source="lookup")
+        for name, _, keys in TABLES
+        for key in keys
+        for column, of, optional in COLUMNS
+    )
     drafts += [
         Draft("reason", n, f'reason {n} "why" message "We are checking this payment."', needed=True)
         for n in REASONS
