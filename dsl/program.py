@@ -104,10 +104,14 @@ Function = Literal[
     "min",
     "max",
     "round",
+    "floor",
+    "ceiling",
+    "modulo",
     "length",
     "before",
     "after",
     "lower",
+    "upper",
 ]
 
 
