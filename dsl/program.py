@@ -124,10 +124,14 @@ Function = Literal[
     "min",
     "max",
     "round",
+    "floor",
+    "ceiling",
+    "modulo",
     "length",
     "before",
     "after",
     "lower",
+    "upper",
 ]
 
 

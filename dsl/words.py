@@ -32,7 +32,7 @@ RESERVED = frozenset(DECLARATIONS + TYPE_WORDS + CLAUSES + OPERATORS)
 FUNCTIONS = frozenset(
     {
         "hour", "minute", "weekday", "day", "month", "date", "days_since", "abs", "min", "max",
-        "round", "length", "before", "after", "lower",
+        "round", "floor", "ceiling", "modulo", "length", "before", "after", "lower", "upper",
     }
 )  # fmt: skip
 
