@@ -30,6 +30,7 @@ Kind = Literal[
     "list",
     "label",
     "feature",
+    "let",
     "param",
     "case",
 ]

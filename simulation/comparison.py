@@ -29,8 +29,8 @@ class Side:
     """One of the two revisions.
 
     `name` is what was asked for, `commit` what Git made of it (empty for a folder). `hash` is the
-    policy's; it is empty, and `rules` 0, where there is no policy that can be read: `absent` says
-    that the folder is not there in this revision, `errors` what is wrong with it.
+    policy's. `absent`: this revision has no such policy, so everything is new; then `policy` and
+    `hash` are empty and `rules` is 0.
     """
 
     name: str
@@ -39,7 +39,6 @@ class Side:
     hash: str
     rules: int
     absent: bool
-    errors: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class Words:
 
     @property
     def meaning_changed(self) -> bool:
-        """Whether any difference is more than a text that only people read."""
+        """Whether any payment may be decided otherwise, by anybody's leave."""
         return any(difference.effect != "none" for difference in self.differences)
 
 
