@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 Effect = Literal["authority", "weakens", "may_weaken", "changes", "strengthens", "none"]
 """`authority`: who or what may do what. `weakens`: a protection is surely weaker. `may_weaken`: the
-text does not say which way it goes. `changes`: the meaning, neither way by itself. `strengthens`: no
-payment can come out better. `none`: only people read it."""
+text does not say which way it goes. `changes`: neither way by itself. `strengthens`: a protection
+is surely stronger. `none`: no payment is decided otherwise."""
 EFFECTS: Final[tuple[Effect, ...]] = (
     "authority", "weakens", "may_weaken", "changes", "strengthens", "none",
 )  # fmt: skip

@@ -213,8 +213,9 @@ def event_details(
 ) -> Iterator[Detail]:
     """What differs between two types of event, their rules and lets apart."""
     was, now = ("" if event.default is None else event.default.name.lower() for event in (old, new))
+    effect: Effect
     if old.default != new.default:
-        effect: Effect = "may_weaken"
+        effect = "may_weaken"
         if old.default is not None and new.default is not None:
             effect = "weakens" if new.default < old.default else "strengthens"
         yield Detail("decided by default", was, now, effect)
@@ -231,7 +232,8 @@ def event_details(
             lenient = [name in of and of[name].lenient for of in fields]
             loose = lenient[1] and not lenient[0]
             note = "a bad value passes as missing" if loose else ""
-            yield Detail(f"field {name}", *texts, "may_weaken" if loose else "changes", note)
+            effect = "may_weaken" if loose else "changes"
+            yield Detail(f"field {name}", texts[0], texts[1], effect, note)
     yield from differing(
         ("key", old.key, new.key, "changes"),
         ("time", old.at, new.at, "changes"),

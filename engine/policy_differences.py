@@ -10,7 +10,7 @@ from tidegate.dsl.lists import ListContent, Lists
 from tidegate.dsl.program import LetRef, Program, Rule
 from tidegate.dsl.source import NOWHERE, Source, Span
 from tidegate.engine import other_differences as others
-from tidegate.engine.differences import EFFECTS, Detail, Difference, Effect, Kind, gravest
+from tidegate.engine.differences import EFFECTS, Detail, Difference, Effect, Kind, Turn, gravest
 from tidegate.engine.expression_text import show_actions, show_expression
 from tidegate.engine.other_differences import Writer
 from tidegate.engine.param_values import revalued
@@ -89,7 +89,7 @@ class _Comparison:
         )
         for kind, name, details, added, removed in pairs:
             parts = getattr(was, name) if was else ()
-            yield from self._of(kind, parts, getattr(now, name), details, added, removed)
+            yield from self._of(kind, parts, getattr(now, name), details, (added, removed))
         yield from self._rules()
         yield from self._lists()
         yield from self._lets()
@@ -102,16 +102,16 @@ class _Comparison:
         old: Sequence[Any],
         new: Sequence[Any],
         details: Details,
-        added: Effect = "changes",
-        removed: Effect = "changes",
+        come_and_gone: tuple[Effect, Effect] = ("changes", "changes"),
     ) -> Iterator[Difference]:
         before, after = ({_name(part): part for part in parts} for parts in (old, new))
         for name in sorted({*before, *after}):
             was, now = before.get(name), after.get(name)
             if was is None or now is None:
-                turn, effect = ("added", added) if was is None else ("removed", removed)
+                turn: Turn = "added" if was is None else "removed"
+                effect = come_and_gone[was is not None]
                 whole = tuple(self._whole(kind, now if was is None else was, effect, was is None))
-                yield self._at(Difference(kind, name, turn, effect, whole), was, now)  # type: ignore[arg-type]
+                yield self._at(Difference(kind, name, turn, effect, whole), was, now)
             elif found := tuple(details(was, now, self.before, self.after)):
                 effect = gravest(tuple(detail.effect for detail in found))
                 yield self._at(Difference(kind, name, "changed", effect, found), was, now)
@@ -162,7 +162,7 @@ class _Comparison:
                 details = (Detail("name", renamed[name], name, "changes"), *details)
             if not details:
                 continue
-            turn: Any = "changed" if was and now else "added" if now else "removed"
+            turn: Turn = "changed" if was and now else "added" if now else "removed"
             yield self._at(
                 Difference(
                     "rule",
@@ -194,8 +194,7 @@ class _Comparison:
 
     def _between(self, old: Rule, new: Rule, changed: Mapping[str, str]) -> Iterator[Detail]:
         currency = self.before.currency, self.after.currency
-        found = [d for d in rule_details(self._with_new_values(old), new, currency, changed)]
-        yield from found
+        yield from rule_details(self._with_new_values(old), new, currency, changed)
         if old.version != new.version:
             yield Detail("version", str(old.version), str(new.version), "none")
 
@@ -270,7 +269,7 @@ class _Comparison:
                 continue
             if was and now and texts[0] == texts[1]:
                 continue  # what it reads is said by itself
-            turn: Any = "changed" if was and now else "added" if now else "removed"
+            turn: Turn = "changed" if was and now else "added" if now else "removed"
             detail = Detail("=", *texts, "changes")
             yield self._at(Difference("let", name, turn, "changes", (detail,)), was, now)
 
@@ -293,8 +292,8 @@ class _Comparison:
                 if before != rule:
                     readers.append(rule.name)
                     currency = self.after.currency, self.after.currency
-                    details = rule_details(before, rule, currency, {})
-                    effects += [detail.effect for detail in details]
+                    moved = rule_details(before, rule, currency, {})
+                    effects += [detail.effect for detail in moved]
         effect = gravest((*effects, "changes"))
         note = f"read by {', '.join(dict.fromkeys(readers))}" if readers else "no rule reads it"
         details = tuple(

@@ -83,7 +83,6 @@ def _seen_from(old: Rule, new: Rule, effect: Effect) -> Effect:
 def _details(
     old: Rule, new: Rule, currency: tuple[str, str], changed: Mapping[str, str]
 ) -> Iterator[Detail]:
-    before, after = currency
     yield from _of_condition(old, new, currency, changed)
     yield from _of_actions("then", old.then, new.then, currency)
     yield from _of_exceptions(old, new, currency)
@@ -179,8 +178,8 @@ def _of_actions(
 ) -> Iterator[Detail]:
     if old == new or (_texts(old, currency[0]) == _texts(new, currency[1]) and _same(old, new)):
         return
-    texts = (", ".join(_texts(a, c)) for a, c in zip((old, new), currency, strict=True))
-    yield Detail(what, *texts, actions_effect(old, new))
+    was, now = (", ".join(_texts(a, c)) for a, c in zip((old, new), currency, strict=True))
+    yield Detail(what, was, now, actions_effect(old, new))
 
 
 def _same(old: Actions, new: Actions) -> bool:

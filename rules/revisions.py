@@ -107,7 +107,7 @@ def _tree_of(repository: Repository, commit: str, name: str) -> str | None:
     """The tree of the policy's folder in a commit; None where it is not there."""
     if not repository.prefix:
         return commit
-    parts = repository.prefix.split("/")
+    parts, found = repository.prefix.split("/"), commit
     for depth in range(1, len(parts) + 1):
         entry = repository.entry(commit, "/".join(parts[:depth]))
         if entry is None:
@@ -116,7 +116,8 @@ def _tree_of(repository: Repository, commit: str, name: str) -> str | None:
             raise _in_the_way(entry, name)
         if entry.mode != FOLDER:
             return None
-    return entry.object if entry is not None else None
+        found = entry.object
+    return found
 
 
 def _read(repository: Repository, name: str, commit: str, tree: str | None) -> Revision:

@@ -128,7 +128,7 @@ class DryRun(Assessment):
                 kept = rows if room is None or rows.count <= room else rows.first(room)
                 if room is not None:
                     left[rows.event.name] = room - kept.count
-                yield DecidedBatch(kept, self._settle(kept))
+                yield DecidedBatch(kept, self.settle(kept))
             if all(room == 0 for room in left.values()):
                 return
 
@@ -153,6 +153,7 @@ class DryRun(Assessment):
         found = self._features[event.name].advance(part, next_us)
         return replace(rows, columns={**rows.columns, **found})
 
-    def _settle(self, rows: Rows) -> OutcomeColumns:
+    def settle(self, rows: Rows) -> OutcomeColumns:
+        """The outcomes of rows of a slice, or of some of them."""
         batch = Batch(rows.count, rows.columns, self.policy.lists, rows.statuses)
         return self._settlers[rows.event.name].settle(batch)
