@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli import backtest, check, decide, explain, fmt, history, init, replay, test
+from tidegate.cli import backtest, check, decide, diff, explain, fmt, history, init, replay, test
 from tidegate.cli.output import Command, Commands, say
 
 EXIT_CODES = """\b
@@ -43,6 +43,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "explain": explain.explain,
     "replay": replay.replay,
     "backtest": backtest.backtest,
+    "diff": diff.diff,
 }
 for name, run in COMMANDS.items():
     app.command(name, cls=Command)(run)

@@ -129,7 +129,7 @@ class DryRun(Assessment):
                 kept = rows if room is None or rows.count <= room else rows.first(room)
                 if room is not None:
                     left[rows.event.name] = room - kept.count
-                yield DecidedBatch(kept, self._settle(kept))
+                yield DecidedBatch(kept, self.settle(kept))
             if all(room == 0 for room in left.values()):
                 return
 
@@ -155,6 +155,7 @@ class DryRun(Assessment):
         found |= dict(looked_up(event, self.policy.tables, rows.columns))
         return replace(rows, columns={**rows.columns, **found})
 
-    def _settle(self, rows: Rows) -> OutcomeColumns:
+    def settle(self, rows: Rows) -> OutcomeColumns:
+        """The outcomes of rows of a slice, or of some of them."""
         batch = Batch(rows.count, rows.columns, self.policy.lists, rows.statuses)
         return self._settlers[rows.event.name].settle(batch)
