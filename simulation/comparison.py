@@ -214,6 +214,17 @@ class MissingChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """The payments whose `field` has this value: a text, or a band of amounts in words."""
+
+    field: str
+    value: str
+    all: Volume
+    rates: tuple[RateChange, ...]
+    levels: tuple[LevelChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EventComparison:
     """Both revisions over the decisions of one event.
 
@@ -240,6 +251,7 @@ class EventComparison:
     flips: tuple[FlipSample, ...]
     unknown: tuple[UnknownChange, ...]
     missing: tuple[MissingChange, ...]
+    segments: tuple[Segment, ...] = ()
 
     def rate(self, name: str) -> RateChange:
         """The change of one rate by its name; KeyError where there is none."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 from tidegate.engine.policy_differences import Subject, policy_differences
 from tidegate.rules.cases import Cases
+from tidegate.rules.gate import Segments
 from tidegate.rules.policy import Policy
 from tidegate.rules.revisions import Revision
 from tidegate.simulation.backtest import Progress
-from tidegate.simulation.compare import Compared, compare_runs
+from tidegate.simulation.compare import NO_SEGMENTS, Compared, compare_runs
 from tidegate.simulation.comparison import Comparison, Side, Timing, Words
 from tidegate.simulation.pairs import FLIPS_SHOWN
 from tidegate.simulation.speed import measure
@@ -38,13 +39,14 @@ def compare(
     *,
     key: bytes | None = None,
     shown: int = FLIPS_SHOWN,
+    by: Mapping[str, Sequence[Segments]] = NO_SEGMENTS,
     progress: Progress | None = None,
 ) -> DiffRun:
     """Compare two revisions, both without errors; `before` may be absent.
 
     `key` makes pseudonyms of payments (16 bytes at least); without it each run has one of its own,
-    so that nothing links them. `shown` payments of each kind of flip are named. MappingError where
-    the history cannot be used.
+    so that nothing links them. `shown` payments of each kind of flip are named. `by` names, for each
+    event, the fields by which segments are made. MappingError where the history cannot be used.
     """
     old, new = _policy(before), _policy(after)
     assert new is not None, "the revision after has a policy"
@@ -59,16 +61,27 @@ def compare(
         why = NOTHING_BEFORE if mapping is not None else ""
         return DiffRun(Comparison(*sides, words, None, why, None), ())
     began = perf_counter()
-    found, told = _over(old, new, mapping, key or secrets.token_bytes(KEY_BYTES), shown, progress)
+    found, told = _over(
+        old, new, mapping, key or secrets.token_bytes(KEY_BYTES),
+        shown=shown, by=by, progress=progress,
+    )  # fmt: skip
     took = perf_counter() - began
     timing = Timing(round(1000 * took), tuple(map(measure, found.samples)))
     return DiffRun(Comparison(*sides, words, found.effects, "", timing), told)
 
 
 def _over(
-    old: Policy, new: Policy, mapping: Path | str, key: bytes, shown: int, progress: Progress | None
+    old: Policy,
+    new: Policy,
+    mapping: Path | str,
+    key: bytes,
+    *,
+    shown: int,
+    by: Mapping[str, Sequence[Segments]],
+    progress: Progress | None,
 ) -> tuple[Compared, tuple[str, ...]]:
-    return compare_runs(old, new, mapping, key=key, shown=shown, progress=progress), ()
+    found = compare_runs(old, new, mapping, key=key, shown=shown, by=by, progress=progress)
+    return found, ()
 
 
 def _policy(revision: Revision) -> Policy | None:

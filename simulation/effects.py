@@ -14,6 +14,7 @@ from tidegate.simulation.comparison import (
     LoadChange,
     MissingChange,
     RateChange,
+    Segment,
     SourceRows,
     UnknownChange,
 )
@@ -46,6 +47,7 @@ class EventPair:
     hybrids: Hybrids | None
     no_hybrids: str
     sample: Sample | None
+    segments: tuple[Segment, ...] = ()
 
 
 def effects_of(old: Assessment, new: Assessment, pairs: list[EventPair]) -> Effects:
@@ -129,6 +131,7 @@ def _event(pair: EventPair, before: EventResult, after: EventResult) -> EventCom
         flips=pair.pairs.samples(),
         unknown=tuple(_unknown(before, after)),
         missing=tuple(_missing(before, after)),
+        segments=pair.segments,
     )
 
 
