@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -16,10 +16,13 @@ from tidegate.simulation.backtest import Progress
 from tidegate.simulation.compare import Compared, compare_runs
 from tidegate.simulation.comparison import Comparison, Side, Timing, Words
 from tidegate.simulation.pairs import FLIPS_SHOWN
+from tidegate.simulation.snapshot import StaleError
+from tidegate.simulation.snapshot_compare import SnapshotComparison, compare_with_snapshot
 from tidegate.simulation.speed import measure
 
 KEY_BYTES = 16
 """How long a key for pseudonyms is at least."""
+Lines = tuple[str, ...]
 NOTHING_BEFORE = "there is no policy before that could decide the history"
 
 
@@ -28,7 +31,7 @@ class DiffRun:
     """A comparison, with what became of the snapshot, line by line."""
 
     comparison: Comparison
-    told: tuple[str, ...]
+    told: Lines
 
 
 def compare(
@@ -36,6 +39,7 @@ def compare(
     after: Revision,
     mapping: Path | str | None = None,
     *,
+    snapshot: Path | None = None,
     key: bytes | None = None,
     shown: int = FLIPS_SHOWN,
     progress: Progress | None = None,
@@ -43,8 +47,8 @@ def compare(
     """Compare two revisions, both without errors; `before` may be absent.
 
     `key` makes pseudonyms of payments (16 bytes at least); without it each run has one of its own,
-    so that nothing links them. `shown` payments of each kind of flip are named. MappingError where
-    the history cannot be used.
+    so that nothing links them. `shown` payments of each kind of flip are named. `snapshot` is the
+    folder of a snapshot, made where it has to be. MappingError where the history cannot be used.
     """
     old, new = _policy(before), _policy(after)
     assert new is not None, "the revision after has a policy"
@@ -59,16 +63,49 @@ def compare(
         why = NOTHING_BEFORE if mapping is not None else ""
         return DiffRun(Comparison(*sides, words, None, why, None), ())
     began = perf_counter()
-    found, told = _over(old, new, mapping, key or secrets.token_bytes(KEY_BYTES), shown, progress)
+    asked = _Asked(Path(mapping), key or secrets.token_bytes(KEY_BYTES), shown, progress)
+    found, told = asked.over(old, new, snapshot)
     took = perf_counter() - began
     timing = Timing(round(1000 * took), tuple(map(measure, found.samples)))
     return DiffRun(Comparison(*sides, words, found.effects, "", timing), told)
 
 
-def _over(
-    old: Policy, new: Policy, mapping: Path | str, key: bytes, shown: int, progress: Progress | None
-) -> tuple[Compared, tuple[str, ...]]:
-    return compare_runs(old, new, mapping, key=key, shown=shown, progress=progress), ()
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked for of a history."""
+
+    mapping: Path
+    key: bytes
+    shown: int
+    progress: Progress | None
+
+    def over(self, old: Policy, new: Policy, snapshot: Path | None) -> tuple[Compared, Lines]:
+        """Both policies over the history, with what became of the snapshot."""
+        if snapshot is None:
+            return self._plain(old, new), ()
+        try:
+            found = compare_with_snapshot(
+                old, new, self.mapping, snapshot,
+                key=self.key, shown=self.shown, progress=self.progress,
+            )  # fmt: skip
+        except StaleError as stale:
+            said = f"snapshot: it cannot serve both, and the history was read twice: {stale}"
+            return self._plain(old, new), (said,)
+        return found.compared, tuple(_lines(found))
+
+    def _plain(self, old: Policy, new: Policy) -> Compared:
+        return compare_runs(
+            old, new, self.mapping, key=self.key, shown=self.shown, progress=self.progress
+        )
+
+
+def _lines(found: SnapshotComparison) -> Iterator[str]:
+    size = f"{found.bytes / 10**6:,.1f} MB"
+    if found.built:
+        yield f"snapshot: built in {found.build_seconds:.1f} s, {size}: {found.built}"
+    else:
+        yield f"snapshot: {size}, fits both; no file of the history was read"
+    yield f"{found.decided:,} of {found.rows:,} rows decided by both in {found.seconds:.2f} s"
 
 
 def _policy(revision: Revision) -> Policy | None:
