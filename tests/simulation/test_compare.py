@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.simulation.edits import INPUTS, RULES, edited, write_list
+from tests.simulation.edits import RULES, edited
 from tests.simulation.histories import SmallHistory, small_history
 from tidegate.rules.loading import load_policy
 from tidegate.rules.policy import Policy
 from tidegate.simulation import result
 from tidegate.simulation.compare import Compared, compare_runs
-from tidegate.simulation.snapshot import StaleError
 from tidegate.simulation.snapshot_compare import SnapshotComparison, compare_with_snapshot
 
 CHUNK = 40
@@ -45,9 +43,7 @@ def plain(history: SmallHistory, old: Policy, new: Policy) -> Compared:
 def quick(history: SmallHistory, old: Policy, new: Policy) -> SnapshotComparison:
     """The comparison over the snapshot beside the history."""
     folder = history.mapping.parent / "kept"
-    return compare_with_snapshot(
-        old, new, history.mapping, folder, key=KEY, chunk_rows=CHUNK
-    )
+    return compare_with_snapshot(old, new, history.mapping, folder, key=KEY, chunk_rows=CHUNK)
 
 
 def said(found: Compared) -> object:
