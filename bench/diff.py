@@ -29,19 +29,19 @@ from tidegate.simulation.mapping import MappingError
 FOLDER = Path(__file__).resolve().parents[1] / "examples" / "handbook"
 MAPPING = FOLDER / "mapping.yaml"
 KEY = bytes(16)
+LATE = """\
+rule late_and_large version 1
+  when hour(at) >= 22 and amount > 150 EUR
+  then review because unusual
+"""
 EDITS = (
     ("when tries_1h >= 4\n", "when tries_1h >= 5\n"),
     (
-        "when ratio >= 4 and amount >= 50 EUR\n  then step_up confirm because unlike\n",
-        "when ratio >= 4 and amount >= 50 EUR\n  then step_up confirm because unlike\n"
-        "  except when tries_24h >= 8\n",
+        "amount >= 50 EUR\n  then step_up confirm because unlike\n",
+        "amount >= 50 EUR\n  then step_up confirm because unlike\n  except when tries_24h >= 8\n",
     ),
     ("rule busy_day version 1\n  when tries_24h >= 7\n  then add 15 points\n", ""),
-    (
-        "rule signs_add_up version 1\n",
-        "rule late_and_large version 1\n  when hour(at) >= 22 and amount > 150 EUR\n"
-        "  then review because unusual\n\nrule signs_add_up version 1\n",
-    ),
+    ("rule signs_add_up version 1\n", f"{LATE}\nrule signs_add_up version 1\n"),
 )
 NEXT = (("when frauds_28d >= 8\n", "when frauds_28d >= 7\n"),)
 

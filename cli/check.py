@@ -15,6 +15,7 @@ from tidegate.cli.output import counted, say, say_json
 from tidegate.dsl.rates import parse_day
 
 if TYPE_CHECKING:
+    from tidegate.cli.versions import Raised
     from tidegate.dsl.program import Program
     from tidegate.rules import Loaded
 
@@ -32,6 +33,7 @@ def check(
     format_: Annotated[
         Format, typer.Option("--format", help="`github` marks the lines of a pull request.")
     ] = Format.TEXT,
+    *,
     today: Annotated[
         str,
         typer.Option(metavar="DATE", help="Judge `expires` by this day, such as 2026-11-23."),
@@ -53,7 +55,8 @@ def check(
         raise typer.BadParameter(
             "name what to hold versions against: `--against REV`", param_hint="--fix"
         )
-    loaded, raised = _read(policy, today), []
+    loaded = _read(policy, today)
+    raised: list[Raised] = []
     if against and loaded.policy is not None:
         from tidegate.cli.versions import against_revision
 

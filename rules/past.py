@@ -1,7 +1,7 @@
-"""What ids of rules meant in the history of a policy: what was removed may not come back as another.
+"""What ids of rules meant in the history of a policy: none may come back as another rule.
 
-Git is asked which commits added or removed the line that begins a rule; the policy is read as it was
-then. A rule whose version stands on another line than its name is not found.
+Git is asked which commits added or removed the line that begins a rule; the policy is read as it
+was then. A rule whose version stands on another line than its name is not found.
 """
 
 from __future__ import annotations
