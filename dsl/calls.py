@@ -22,6 +22,7 @@ from tidegate.dsl.types import (
     TIME_MAX_US,
     TIME_MIN_US,
     Bounds,
+    Kind,
 )
 from tidegate.dsl.words import FUNCTIONS
 from tidegate.dsl.zones import DAY_US, load_zone
@@ -163,7 +164,8 @@ def _extreme(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
 
 
 def _round(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
-    usage = "round(NUMBER, PLACES) with a whole literal"
+    name = node.function.text
+    usage = f"{name}(NUMBER, PLACES) with a whole literal"
     if len(node.arguments) != 2:
         return _wrong(typer, node, usage)
     operand, places = typer.value(node.arguments[0], event), node.arguments[1]
@@ -186,9 +188,35 @@ def _round(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
         node.span,
         wide,
         (operand,),
-        function="round",
+        function=cast("Function", name),
         arguments=(operand,),
         places=kept,
+    )
+
+
+def _modulo(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
+    usage = "modulo(VALUE, DIVISOR) of one type, such as modulo(amount, 50 EUR)"
+    if len(node.arguments) != 2:
+        return _wrong(typer, node, usage)
+    operand = typer.value(node.arguments[0], event)
+    divisor = typer.value(node.arguments[1], event, operand.type if operand else None)
+    if operand is None or divisor is None:
+        return None
+    if operand.type != divisor.type or operand.type.kind not in INTEGER_KINDS - {Kind.TIME}:
+        return _wrong(typer, node, usage)
+    span = divisor.bounds or ANY_INT64
+    if span == Bounds(0, 0):
+        typer.error("TG311", "this divides by zero", node.span)
+        return None
+    return integer_node(
+        Call,
+        operand.type,
+        node.span,
+        ranges.modulo(operand.bounds or ANY_INT64, span),
+        (operand, divisor),
+        fails=span.low <= 0 <= span.high,
+        function="modulo",
+        arguments=(operand, divisor),
     )
 
 
@@ -209,13 +237,14 @@ def _length(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     )
 
 
-def _lower(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
-    operand = _text_argument(typer, node, event, "lower(TEXT)", 1)
+def _cased(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
+    name = node.function.text
+    operand = _text_argument(typer, node, event, f"{name}(TEXT)", 1)
     return (
         None
         if operand is None
         else Call(
-            function="lower",
+            function=cast("Function", name),
             arguments=(operand,),
             type=TEXT,
             span=node.span,
@@ -261,9 +290,10 @@ _FUNCTIONS: dict[str, Callable[[Typer, tree.Apply, str], Expression | None]] = {
     "abs": _absolute,
     "min": _extreme,
     "max": _extreme,
-    "round": _round,
+    **dict.fromkeys(("round", "floor", "ceiling"), _round),
+    "modulo": _modulo,
     "length": _length,
-    "lower": _lower,
+    **dict.fromkeys(("lower", "upper"), _cased),
     "before": _part,
     "after": _part,
 }

@@ -34,12 +34,14 @@ from tidegate.dsl.program import (
     Model,
     Program,
     Rule,
+    Table,
 )
 from tidegate.dsl.rule_checks import RuleChecker
 from tidegate.dsl.rules_together import check_advice, check_names
 from tidegate.dsl.scope import Names, collect
 from tidegate.dsl.shared_checks import text_of
 from tidegate.dsl.source import Span
+from tidegate.dsl.table_checks import check_table
 from tidegate.dsl.unknowns import children
 from tidegate.dsl.zones import DAY_US, Zone, load_zone
 
@@ -47,15 +49,19 @@ LANGUAGE_VERSION = 1
 EXPIRY_WARNING_US = 30 * DAY_US
 
 D = TypeVar("D")
-_SOURCES = ("field", "feature", "score", "label")
+_SOURCES = ("field", "feature", "lookup", "score", "label")
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The program, or None where an error stands among the diagnostics."""
+    """The program, or None where an error stands among the diagnostics.
+
+    `tables` are those that are declared right, whatever else is wrong.
+    """
 
     program: Program | None
     diagnostics: tuple[Diagnostic, ...]
+    tables: tuple[Table, ...] = ()
 
 
 def check(files: Sequence[tree.File], *, today_us: int | None = None) -> Checked:
@@ -71,7 +77,8 @@ def check(files: Sequence[tree.File], *, today_us: int | None = None) -> Checked
     typer.problems += _expired(program, today_us)
     typer.problems += _not_done(program)
     diagnostics = in_order(typer.problems)
-    return Checked(None if has_errors(diagnostics) else program, diagnostics)
+    sound = None if has_errors(diagnostics) else program
+    return Checked(sound, diagnostics, program.tables)
 
 
 def _units(names: Names, problems: list[Diagnostic]) -> tuple[str, Zone]:
@@ -151,6 +158,9 @@ class _Policy:
         names.lost.update(("param", name) for name in names.params.keys() - typer.params.keys())
         lists = {d.name.text: check_list(typer, d) for d in _sorted(names.lists)}
         names.lost.update(("list", name) for name, checked in lists.items() if checked is None)
+        tables = {n: check_table(typer, d) for n, d in sorted(names.tables.items())}
+        names.lost.update(("table", name) for name, checked in tables.items() if checked is None)
+        typer.tables = {name: table for name, table in tables.items() if table is not None}
         typer.find_feature = self._feature
         labels = [check_label(typer, d) for d in _sorted(names.labels)]
         for name in sorted(names.features):
@@ -186,6 +196,7 @@ class _Policy:
             features=features,
             labels=tuple(x for x in labels if x),
             lists=tuple(x for x in lists.values() if x),
+            tables=tuple(typer.tables.values()),
             models=tuple(models[n] for n in sorted(models)),
             reasons=tuple(reasons),
             step_ups=tuple(x for x in step_ups if x),

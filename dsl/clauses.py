@@ -28,6 +28,7 @@ _OPENERS: dict[type[tree.Declaration], frozenset[str]] = {
     for kind, words in (
         (tree.PolicyDeclaration, "language currency timezone rates"),
         (tree.EventDeclaration, "decided silent"),
+        (tree.TableDeclaration, "table"),
         (tree.ModelDeclaration, "version from reads score use may until within if"),
         (tree.ReasonDeclaration, "message retry"),
         (tree.StepUpDeclaration, "rank try within if"),
@@ -44,7 +45,7 @@ _TEXT_FOLLOWS = frozenset(
     (
         "=", "<", ">", "!=", "<=", ">=", "+", "-", "*", "/", "(", ",", "with", "contains", "like",
         "and", "or", "not", "between", "otherwise", "when", "then", "else", "tag", "in", "is",
-        "timezone", "rates", "from", "message",
+        "timezone", "rates", "from", "message", "default",
     )
 )  # fmt: skip
 """Words after which a text is no clause of its own."""
@@ -102,7 +103,7 @@ def _keys(declaration: tree.Declaration, words: Sequence[str]) -> Iterator[tuple
     """Which words open a clause, and its key."""
     yield 0, HEAD
     openers = _OPENERS.get(type(declaration), frozenset())
-    named = 3 if isinstance(declaration, tree.GrantDeclaration) else 2
+    named = _NAMED.get(type(declaration), 2)
     opened: list[str] = []
     for index, word in enumerate(words if openers else ()):
         _nest(opened, word, words[index + 1 : index + 2])
@@ -113,6 +114,10 @@ def _keys(declaration: tree.Declaration, words: Sequence[str]) -> Iterator[tuple
             yield index, key
         if key in _LATE and isinstance(declaration, _CLAUSES_FIRST):
             openers &= _LATE
+
+
+_NAMED = {tree.GrantDeclaration: 3, tree.TableDeclaration: 6}
+"""How many words a head has before any clause may begin, where they are not two."""
 
 
 def _nest(opened: list[str], word: str, after: Sequence[str]) -> None:
@@ -129,7 +134,8 @@ def _key(
     word, before = words[index], words[index - 1]
     if word.startswith('"'):
         return "" if before in _TEXT_FOLLOWS else "text"
-    if isinstance(declaration, tree.EventDeclaration) and _is_type(words[index + 1 : index + 3]):
+    fields = isinstance(declaration, tree.EventDeclaration | tree.TableDeclaration)
+    if fields and _is_type(words[index + 1 : index + 3]):
         return "field"
     continued = before in _NO_OPENER_FOLLOWS or words[index - 2 : index] == ["if", "unknown"]
     return word if word in openers and not continued else ""

@@ -61,12 +61,13 @@ _OPERATORS = frozenset(
         "contains",
         "like",
         ".",
+        "[",
         "SIGN",
         "FACTOR",
         "RELATION",
     ]
 )
-_SILENT_ALTERNATIVES = {"?", "."}
+_SILENT_ALTERNATIVES = {"?", ".", "["}
 _MOST = 14
 
 
@@ -84,6 +85,8 @@ def _expected(case: Case) -> str:
     if {"decline", "hold"} <= expected:
         skip = "`skip` or " if case.stop.read("unknown") else ""
         return f"{skip}an action such as `decline`, `review` or `step_up NAME`"
+    if expected == {"."}:
+        return "a column of the table, as in `limits[merchant].cut`"
     if "AGGREGATE" in expected:
         return "an aggregate such as `count of`, `sum of`, `distinct` or `first at of`"
     if "TYPE" in expected:

@@ -172,6 +172,9 @@ class ExpressionBuilder(Builder):
     def member(self, span: Span, children: Children) -> tree.Expr:
         return self.nest(tree.Member(span, children[0].text, children[1].text))
 
+    def lookup(self, span: Span, children: Children) -> tree.Expr:
+        return self.nest(tree.Lookup(span, *children))
+
     def group_expr(self, span: Span, children: Children) -> tree.Expr:
         return cast("tree.Expr", children[0])
 

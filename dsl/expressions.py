@@ -44,6 +44,7 @@ from tidegate.dsl.program import (
     Negate,
     Otherwise,
     Param,
+    Table,
 )
 from tidegate.dsl.scope import VALUES, Names
 from tidegate.dsl.shapes import folded_alike
@@ -72,6 +73,7 @@ class Typer:
         self.problems: list[Diagnostic] = []
         self.fields: dict[str, dict[str, Field]] = {}
         self.params: dict[str, Param] = {}
+        self.tables: dict[str, Table] = {}
         self.find_feature: Callable[[str, Span], Feature | None] = lambda _name, _place: None
         self._extents = Extents(names.lets)
         self._lets: dict[tuple[str, str], LetRef | None] = {}
@@ -354,6 +356,11 @@ class Typer:
             can_be_missing=field.optional,
             can_fail=field.optional,
         )
+
+    def _lookup(self, node: tree.Lookup, event: str, _wanted: Type | None) -> Expression | None:
+        from tidegate.dsl.lookups import typed_lookup  # it reports with this class
+
+        return typed_lookup(self, node, event)
 
     # --- arithmetic
 

@@ -152,11 +152,11 @@ def _labels_read(typer: Typer, parts: list[Expression], delay: int) -> tuple[str
     """The labels that a feature reads; what else it must not read is reported."""
     labels: set[str] = set()
     for node, span in (found for part in parts for found in inputs(part)):
-        if node.source == "score":
+        if node.source in ("score", "lookup"):
             typer.error(
                 "TG605",
                 f"a feature reads the counted event's own fields and its label; `{node.name}` "
-                "is a score",
+                f"is a {node.source}",
                 span,
             )
         if node.source == "label":

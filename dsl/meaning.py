@@ -1,9 +1,9 @@
 """The canonical form of a rule's meaning: what `version` covers, written out and hashed.
 
 Lets are replaced by their bodies, features and labels by their definitions, params by their name
-and bounds.
-Left out on purpose: texts, owner, spans, param values, list contents, status clauses, model
-versions; each of those is recorded by its own hash.
+and bounds, what is read in a table by the declaration of its column.
+Left out on purpose: texts, owner, spans, param values, contents of lists and tables, status
+clauses, model versions; each of those is recorded by its own hash.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tidegate.dsl.program import (
     Input,
     Label,
     LetRef,
+    Lookup,
     PointsAtLeast,
     Rule,
 )
@@ -32,6 +33,7 @@ Definitions = Mapping[str, Feature | Label]
 
 _LEFT_OUT = {
     "span", "models", "bounds", "can_be_missing", "can_fail", "type", "coarse", "folded",
+    "lookup",
 }  # fmt: skip
 
 
@@ -59,6 +61,8 @@ def encode(node: Expression, defined: Definitions) -> Any:
     if isinstance(node, Input) and node.source in ("feature", "label"):
         found = defined[node.name]
         return _label(found, defined) if isinstance(found, Label) else _feature(found, defined)
+    if isinstance(node, Input) and node.lookup is not None:
+        return _lookup(node.lookup, node.type)
     parts = [
         _plain(getattr(node, f.name), defined) for f in fields(node) if f.name not in _LEFT_OUT
     ]
@@ -81,6 +85,13 @@ def _feature(feature: Feature, defined: Definitions) -> Any:
         feature.window_us, feature.delay_us,
         None if feature.operand is None else encode(feature.operand, defined),
         None if feature.where is None else encode(feature.where, defined),
+    ]  # fmt: skip
+
+
+def _lookup(lookup: Lookup, kind: Type) -> Any:
+    return [
+        "lookup", lookup.table, lookup.key, lookup.column, _type(lookup.key_type), _type(kind),
+        lookup.optional, lookup.minimum, lookup.maximum, lookup.default,
     ]  # fmt: skip
 
 

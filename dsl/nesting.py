@@ -66,6 +66,7 @@ class Nesting:
     levels: list[_Level] = field(default_factory=lambda: [_Level()])
     complete: bool = False
     member: bool = False
+    key: bool = False
 
     @property
     def brackets(self) -> int:
@@ -76,6 +77,11 @@ class Nesting:
         """Take the next word; `value` says that it is a name or a literal."""
         if text == "." or self.member:
             self.member = text == "."  # what follows a point belongs to the name before it
+            return None
+        if text == "[" or self.key:
+            self.key = text == "["  # the key of a table is one name
+            return None
+        if text == "]":
             return None
         complete, self.complete = self.complete, value
         if text in ("(", "case"):

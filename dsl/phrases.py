@@ -29,7 +29,7 @@ def _binding(expr: tree.Expr) -> int:
             return MINUS
         case tree.Literal():
             return MINUS if expr.negative else ATOM
-        case tree.Reference() | tree.Member() | tree.Apply() | tree.Branches():
+        case tree.Reference() | tree.Member() | tree.Lookup() | tree.Apply() | tree.Branches():
             return ATOM
         case _:
             return COMPARISON
@@ -43,6 +43,8 @@ def _bare(expr: tree.Expr) -> Doc:
             return expr.name
         case tree.Member():
             return f"{expr.base}.{expr.name}"
+        case tree.Lookup():
+            return f"{expr.table.text}[{expr.key.text}].{expr.column.text}"
         case tree.Apply():
             return row(f"{expr.function.text}(", listed(map(print_expression, expr.arguments)), ")")
         case tree.Minus():

@@ -5,9 +5,9 @@ A declaration is a row of units, one a line: its head, then its clauses.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tidegate.dsl import tree
 from tidegate.dsl.layout import Break, Doc, group, ink, joined, listed, row
@@ -40,41 +40,8 @@ class Unit:
 
 def print_declaration(declaration: tree.Declaration) -> list[Unit]:
     """The units of `declaration`, in the order of the house; the first is its head."""
-    return list(_units(declaration))
-
-
-def _units(declaration: tree.Declaration) -> Iterator[Unit]:
-    match declaration:
-        case tree.PolicyDeclaration():
-            return _policy(declaration)
-        case tree.EventDeclaration():
-            return _event(declaration)
-        case tree.FeatureDeclaration():
-            return iter((_feature(declaration),))
-        case tree.LetDeclaration():
-            return iter((_let(declaration),))
-        case tree.ParamDeclaration():
-            return iter((_param(declaration),))
-        case tree.LabelDeclaration():
-            return iter((_label(declaration),))
-        case tree.ListDeclarationNode():
-            return iter((_list(declaration),))
-        case tree.ModelDeclaration():
-            return _model(declaration)
-        case tree.ReasonDeclaration():
-            return _reason(declaration)
-        case tree.StepUpDeclaration():
-            return _step_up(declaration)
-        case tree.GroupDeclaration():
-            return _group_units(declaration)
-        case tree.RuleDeclaration():
-            return _rule(declaration)
-        case tree.GuaranteeDeclaration():
-            return _guarantee(declaration)
-        case tree.GrantDeclaration():
-            return _grant(declaration)
-        case _:
-            raise AssertionError(type(declaration))
+    printed = _PRINTERS[type(declaration)](declaration)
+    return [printed] if isinstance(printed, Unit) else list(printed)
 
 
 Value: TypeAlias = tree.Name | tree.Text | tree.Literal | tree.Expr | int | str | bool | None
@@ -218,6 +185,22 @@ def _list(declared: tree.ListDeclarationNode) -> Unit:
     return Unit("head", (f"list {declared.name.text}", kind), source)
 
 
+def _table(table: tree.TableDeclaration) -> Iterator[Unit]:
+    kind = f"of {_type(table.type)}" if table.type else ""
+    source = f"from {quote(table.path.value)}" if table.path else ""
+    yield Unit("head", (f"table {table.name.text}",), f"{kind} {source}")
+    yield from _text(table.text)
+    for declared in table.columns:
+        modifiers = " ".join(_column_modifiers(declared))
+        yield Unit("field", (declared.name.text, _type(declared.type)), modifiers)
+
+
+def _column_modifiers(declared: tree.ColumnDeclaration) -> Iterator[str]:
+    yield from (f"min {print_literal(declared.minimum)}",) if declared.minimum else ()
+    yield from (f"max {print_literal(declared.maximum)}",) if declared.maximum else ()
+    yield from (f"default {print_literal(declared.default)}",) if declared.default else ()
+
+
 def _model(model: tree.ModelDeclaration) -> Iterator[Unit]:
     yield _head("model", model)
     yield from _clause("version", model.version, joins=True)
@@ -311,3 +294,22 @@ def _grant(grant: tree.GrantDeclaration) -> Iterator[Unit]:
     for scope in grant.on:
         yield Unit("on", (), _scope(f"on {scope.event.text}", scope.when))
     yield from _names("sees", grant.sees)
+
+
+_PRINTERS: Mapping[type[tree.Declaration], Callable[[Any], Unit | Iterator[Unit]]] = {
+    tree.PolicyDeclaration: _policy,
+    tree.EventDeclaration: _event,
+    tree.FeatureDeclaration: _feature,
+    tree.LetDeclaration: _let,
+    tree.ParamDeclaration: _param,
+    tree.LabelDeclaration: _label,
+    tree.ListDeclarationNode: _list,
+    tree.TableDeclaration: _table,
+    tree.ModelDeclaration: _model,
+    tree.ReasonDeclaration: _reason,
+    tree.StepUpDeclaration: _step_up,
+    tree.GroupDeclaration: _group_units,
+    tree.RuleDeclaration: _rule,
+    tree.GuaranteeDeclaration: _guarantee,
+    tree.GrantDeclaration: _grant,
+}

@@ -46,19 +46,39 @@ class Constant(Expression):
     param: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What an input reads in a table: the cell of `column` in the row that the field `key` names.
+
+    `default` stands where no row has the key; None where the value is missing then. `optional`:
+    a cell may be empty. `minimum` and `maximum` are in the scale of the column's type.
+    """
+
+    table: str
+    key: str
+    column: str
+    key_type: Type
+    optional: bool = False
+    minimum: int | None = None
+    maximum: int | None = None
+    default: Value | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input(Expression):
     """A value that comes with the event: looked up by `name` in its `Situation`.
 
     `source` says where from. A label stands only in the `where` and the operand of a feature.
-    For `amount.original` and `amount.currency` the name holds the dot. `coarse` and `folded` say
-    what the door makes of a field's value.
+    For `amount.original` and `amount.currency` the name holds the dot; what is read in a table is
+    named as it is written, `limits[merchant].cut`. `coarse` and `folded` say what the door makes
+    of a field's value.
     """
 
     name: str
-    source: Literal["field", "feature", "score", "label"]
+    source: Literal["field", "feature", "lookup", "score", "label"]
     coarse: tuple[int, int] | None = field(default=None, compare=False)
     folded: bool = field(default=False, compare=False)
+    lookup: Lookup | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +124,14 @@ Function = Literal[
     "min",
     "max",
     "round",
+    "floor",
+    "ceiling",
+    "modulo",
     "length",
     "before",
     "after",
     "lower",
+    "upper",
 ]
 
 
@@ -423,6 +447,34 @@ class ListDeclaration:
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table. `minimum` and `maximum` are in the scale of the type.
+
+    `default` stands where a key has no row; None where the value is missing then.
+    """
+
+    name: str
+    type: Type
+    span: Span = field(compare=False)
+    optional: bool = False
+    minimum: int | None = None
+    maximum: int | None = None
+    default: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A reference table: a file of the folder with one row a key."""
+
+    name: str
+    key: Type
+    path: str
+    columns: tuple[Column, ...]
+    span: Span = field(compare=False)
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A model and its authority. `ceilings` is the highest rung it may cause on each ladder.
 
@@ -536,8 +588,8 @@ class EventType:
 
     `rules` are sorted by name and version: the position in the tuple is the rule's bit in every
     mask. `inputs` are the names an evaluation of this event reads beyond nothing else: every
-    field, then every feature and score that a rule, exception, `use` condition or model of this
-    event reads, in this order; the position is the input's slot.
+    field, then every feature, lookup and score that a rule, exception, `use` condition or model of
+    this event reads, in this order; the position is the input's slot.
     """
 
     name: str
@@ -621,6 +673,7 @@ class Program:
     features: tuple[Feature, ...] = ()
     labels: tuple[Label, ...] = ()
     lists: tuple[ListDeclaration, ...] = ()
+    tables: tuple[Table, ...] = ()
     models: tuple[Model, ...] = ()
     reasons: tuple[Reason, ...] = ()
     step_ups: tuple[StepUp, ...] = ()

@@ -46,6 +46,13 @@ def absolute(a: Bounds) -> Bounds:
     return Bounds(low, max(abs(a.low), abs(a.high)))
 
 
+def modulo(a: Bounds, b: Bounds) -> Bounds:
+    """Of a modulo b, which has the sign of b: what is left lies between zero and b."""
+    if a.low >= 0 and a.high < b.low:
+        return a
+    return Bounds(min(b.low + 1, 0), max(b.high - 1, 0))
+
+
 def join(*parts: Bounds | None) -> Bounds:
     """The smallest interval that holds them all."""
     known = [part or ANY_INT64 for part in parts]

@@ -30,6 +30,7 @@ class Names:
     params: dict[str, tree.ParamDeclaration]
     labels: dict[str, tree.LabelDeclaration]
     lists: dict[str, tree.ListDeclarationNode]
+    tables: dict[str, tree.TableDeclaration]
     models: dict[str, tree.ModelDeclaration]
     reasons: dict[str, tree.ReasonDeclaration]
     step_ups: dict[str, tree.StepUpDeclaration]
@@ -74,8 +75,9 @@ class Names:
         """What `name` is, in words; empty where it is nothing."""
         table: dict[str, Container[str]] = {
             "feature": self.features, "let": self.lets, "param": self.params, "label": self.labels,
-            "score": self.scores, "list": self.lists, "event": self.events, "model": self.models,
-            "reason": self.reasons, "step_up": self.step_ups, "group": self.groups,
+            "score": self.scores, "list": self.lists, "table": self.tables, "event": self.events,
+            "model": self.models, "reason": self.reasons, "step_up": self.step_ups,
+            "group": self.groups,
         }  # fmt: skip
         for sort, names in table.items():
             if name in names:
@@ -102,6 +104,7 @@ def collect(files: Sequence[tree.File]) -> tuple[Names, list[Diagnostic]]:
         params=_table(_of(declarations, tree.ParamDeclaration), "param", problems),
         labels=_table(_of(declarations, tree.LabelDeclaration), "label", problems),
         lists=_table(_of(declarations, tree.ListDeclarationNode), "list", problems),
+        tables=_table(_of(declarations, tree.TableDeclaration), "table", problems),
         models=_table(_of(declarations, tree.ModelDeclaration), "model", problems),
         reasons=_table(_of(declarations, tree.ReasonDeclaration), "reason", problems),
         step_ups=_table(_of(declarations, tree.StepUpDeclaration), "step_up", problems),

@@ -29,6 +29,11 @@ def lower(text: str) -> str:
     return normalize("NFC", text.lower())
 
 
+def upper(text: str) -> str:
+    """Upper case, composed again."""
+    return normalize("NFC", text.upper())
+
+
 class Folding(NamedTuple):
     """What has been done to every text that comes from one place; a literal beside it follows."""
 

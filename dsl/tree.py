@@ -70,6 +70,15 @@ class Member(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class Lookup(Expr):
+    """`table[key].column`."""
+
+    table: Name
+    key: Name
+    column: Name
+
+
+@dataclass(frozen=True, slots=True)
 class Apply(Expr):
     """A function call."""
 
@@ -325,6 +334,27 @@ class ListDeclarationNode(Declaration):
 
     type: TypeName | None = None
     path: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDeclaration(Node):
+    """One column of a table; `default` stands where a key has no row."""
+
+    name: Name
+    type: TypeName
+    maximum: Literal | None = None
+    minimum: Literal | None = None
+    default: Literal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableDeclaration(Declaration):
+    """`table NAME of TYPE from "file" "text"` with its columns."""
+
+    type: TypeName | None = None
+    path: Text | None = None
+    text: Text | None = None
+    columns: tuple[ColumnDeclaration, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,6 +268,27 @@ class TreeBuilder(ExpressionBuilder):
         name, kind, path = children
         return tree.ListDeclarationNode(span, name, kind, path)
 
+    # --- tables
+
+    def table_text(self, span: Span, children: Children) -> Clause:
+        return one("text", span, children[0])
+
+    def t_default(self, span: Span, children: Children) -> Clause:
+        return one("default", span, children[0])
+
+    def column(self, span: Span, children: Children) -> Clause:
+        name, kind, *clauses = children
+        declared = self.declare(
+            cast("Callable[..., tree.Declaration]", tree.ColumnDeclaration), span,
+            [name, *clauses], type=kind,
+        )  # fmt: skip
+        return many("columns", span, (declared,))
+
+    def table(self, span: Span, children: Children) -> tree.Declaration:
+        name, kind, path, *clauses = children
+        key = tree.TypeName(self.place(kind), kind.text)
+        return self.declare(tree.TableDeclaration, span, [name, *clauses], type=key, path=path)
+
     # --- models, reasons, step-ups
 
     def m_from(self, span: Span, children: Children) -> Clause:

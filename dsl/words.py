@@ -7,8 +7,8 @@ import re
 NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 DECLARATIONS = (
-    "policy", "event", "feature", "let", "param", "label", "list", "model", "reason", "step_up",
-    "group", "rule", "guarantee", "grant",
+    "policy", "event", "feature", "let", "param", "label", "list", "table", "model", "reason",
+    "step_up", "group", "rule", "guarantee", "grant",
 )  # fmt: skip
 
 TYPE_WORDS = (
@@ -32,7 +32,7 @@ RESERVED = frozenset(DECLARATIONS + TYPE_WORDS + CLAUSES + OPERATORS)
 FUNCTIONS = frozenset(
     {
         "hour", "minute", "weekday", "day", "month", "date", "days_since", "abs", "min", "max",
-        "round", "length", "before", "after", "lower",
+        "round", "floor", "ceiling", "modulo", "length", "before", "after", "lower", "upper",
     }
 )  # fmt: skip
 

@@ -142,13 +142,32 @@ def absolute(operand: Vector) -> Vector:
     return _dropping(np.abs(operand.wide), operand.valid, operand.wide == INT64_MIN, ANY_INT64)
 
 
-def round_to(operand: Vector, step: int) -> Vector:
-    """The nearest multiple of `step`, half to even; missing where that cannot be held."""
+def round_to(function: str, operand: Vector, step: int) -> Vector:
+    """The nearest multiple of `step`, half to even, or that below (`floor`) or above (`ceiling`);
+    missing where it cannot be held."""
     if step == 1:
         return operand
-    low, high = (divide_half_even(edge, step) for edge in (operand.low, operand.high))
-    steps = Vector(_quotient(operand.wide, step, step), operand.valid, low, high)
+    ends, values = (operand.low, operand.high), operand.wide
+    if function == "round":
+        low, high = (divide_half_even(end, step) for end in ends)
+        steps = Vector(_quotient(values, step, step), operand.valid, low, high)
+    elif function == "floor":
+        low, high = (end // step for end in ends)
+        steps = Vector(values // step, operand.valid, low, high)
+    else:
+        low, high = (-(-end // step) for end in ends)
+        steps = Vector(values // step + (values % step != 0), operand.valid, low, high)
     return multiply(steps, constant(step), 1, ANY_INT64)
+
+
+def modulo(operand: Vector, divisor: Vector) -> Vector:
+    """What is left beyond whole divisors, with the divisor's sign; missing where that is zero."""
+    valid, by = both(operand.valid, divisor.valid), divisor.wide
+    zero = by == 0
+    if zero.any():
+        valid, by = both(valid, ~zero), np.where(zero, 1, by)
+    low, high = min(divisor.low + 1, 0), max(divisor.high - 1, 0)
+    return Vector(operand.wide % by, valid, low, high)
 
 
 def extreme(function: Literal["min", "max"], left: Vector, right: Vector) -> Vector:

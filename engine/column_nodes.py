@@ -117,17 +117,32 @@ class IntegerDistance(IntegerNode):
 
 
 class IntegerRounding(IntegerNode):
-    """`round` to a multiple of `step`."""
+    """`round`, `floor` or `ceiling`: a multiple of `step`."""
 
     own_cost = 12
 
-    def __init__(self, operand: IntegerNode, step: int) -> None:
+    def __init__(self, function: str, operand: IntegerNode, step: int) -> None:
+        self.function = function
         self.operand = operand
         self.step = step
 
     def compute(self, chunk: Chunk) -> Vector:
         """See `IntegerNode`."""
-        return exact.round_to(chunk.vector(self.operand), self.step)
+        return exact.round_to(self.function, chunk.vector(self.operand), self.step)
+
+
+class IntegerRest(IntegerNode):
+    """`modulo`."""
+
+    own_cost = 12
+
+    def __init__(self, operand: IntegerNode, divisor: IntegerNode) -> None:
+        self.operand = operand
+        self.divisor = divisor
+
+    def compute(self, chunk: Chunk) -> Vector:
+        """See `IntegerNode`."""
+        return exact.modulo(chunk.vector(self.operand), chunk.vector(self.divisor))
 
 
 class IntegerExtreme(IntegerNode):

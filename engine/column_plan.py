@@ -151,9 +151,11 @@ class Planner:
         match function:
             case "abs":
                 return self._make(nodes.IntegerDistance, operands[0])
-            case "round":
+            case "round" | "floor" | "ceiling":
                 step = 10 ** max(NUMBER_DIGITS - expression.places, 0)
-                return self._make(nodes.IntegerRounding, operands[0], step)
+                return self._make(nodes.IntegerRounding, function, operands[0], step)
+            case "modulo":
+                return self._make(nodes.IntegerRest, *operands)
             case "min" | "max":
                 return self._make(nodes.IntegerExtreme, function, operands)
             case "days_since":

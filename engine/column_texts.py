@@ -99,7 +99,7 @@ class TextConstant(TextNode):
 
 
 class TextCall(TextNode):
-    """`lower`, `before` or `after`, asked of each dictionary entry."""
+    """`lower`, `upper`, `before` or `after`, asked of each dictionary entry."""
 
     own_cost = 8
 

@@ -15,6 +15,7 @@ from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.lists import Lists
 from tidegate.dsl.program import EventType, Input, Model, Program
 from tidegate.dsl.rates import Rates
+from tidegate.dsl.tables import Tables
 from tidegate.dsl.types import Value
 from tidegate.dsl.unknowns import walk
 from tidegate.engine.authority import Authority
@@ -78,6 +79,11 @@ class Policy(Protocol):
     @property
     def lists(self) -> Lists:
         """The contents of its lists; None for one that cannot be read now."""
+        ...
+
+    @property
+    def tables(self) -> Tables:
+        """The contents of its reference tables."""
         ...
 
     @property
@@ -334,6 +340,12 @@ class _Judge:
     ) -> Value | None:
         if entry.source == "field":
             return admitted.values.get(entry.name)
+        if entry.lookup is not None:
+            table = self.policy.tables[entry.lookup.table]
+            value, reason = table.read(entry.lookup, admitted.values.get(entry.lookup.key))
+            if reason is not None:
+                reasons[entry.name] = reason
+            return value
         if entry.source == "score":
             said = scores[entry.name]
             return None if isinstance(said, str) else said

@@ -183,7 +183,7 @@ class _Writer:
 
     def _call(self, call: Call) -> str:
         arguments = [self.write(argument, _OR) for argument in call.arguments]
-        if call.function == "round":
+        if call.function in ("round", "floor", "ceiling"):
             arguments.append(str(call.places))
         if call.function == "days_since":
             del arguments[1:]

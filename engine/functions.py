@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import cast
 
 from tidegate.dsl.program import Function
-from tidegate.dsl.shapes import lower
+from tidegate.dsl.shapes import lower, upper
 from tidegate.dsl.types import INT64_MAX, TIME_MIN_US, Value
 from tidegate.dsl.zones import DAY_US, SECOND_US, Zone, load_zone
 from tidegate.engine.arithmetic import divide_half_even, fit_int64
@@ -25,6 +25,9 @@ _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 MISSING_REASONS: dict[Function, str] = {
     "abs": "overflow",
     "round": "overflow",
+    "floor": "overflow",
+    "ceiling": "overflow",
+    "modulo": "division_by_zero",
     "before": "not_found",
     "after": "not_found",
 }
@@ -110,6 +113,23 @@ def round_number(scaled: int, places: int) -> int | None:
     return fit_int64(divide_half_even(scaled, step) * step)
 
 
+def floor_number(scaled: int, places: int) -> int | None:
+    """The greatest number with `places` decimals up to this one; missing where it is not held."""
+    step = 10 ** max(NUMBER_DIGITS - places, 0)
+    return fit_int64(scaled // step * step)
+
+
+def ceiling_number(scaled: int, places: int) -> int | None:
+    """The smallest number with `places` decimals from this one; missing where it is not held."""
+    step = 10 ** max(NUMBER_DIGITS - places, 0)
+    return fit_int64(-(-scaled // step) * step)
+
+
+def modulo(value: int, divisor: int) -> int | None:
+    """What is left of `value` beyond whole divisors, with the divisor's sign; missing for zero."""
+    return value % divisor if divisor else None
+
+
 # --- text --------------------------------------------------------------------------------------
 
 
@@ -161,15 +181,23 @@ _CALENDAR: dict[str, Callable[[int, Zone], int]] = {
     "month": month,
     "date": day_start_us,
 }
+ROUNDINGS: dict[str, Callable[[int, int], int | None]] = {
+    "round": round_number,
+    "floor": floor_number,
+    "ceiling": ceiling_number,
+}
+"""The functions that keep so many decimals of a number."""
 _PLAIN: dict[str, Callable[..., Value | None]] = {
     "days_since": days_since,
     "abs": absolute,
     "min": min,
     "max": max,
+    "modulo": modulo,
     "length": len,
     "before": before,
     "after": after,
     "lower": lower,
+    "upper": upper,
 }
 
 
@@ -179,6 +207,6 @@ def call(
     """The value of `function` on present arguments; None where it is missing."""
     if function in _CALENDAR:
         return _CALENDAR[function](cast(int, arguments[0]), zone_named(zone))
-    if function == "round":
-        return round_number(cast(int, arguments[0]), places)
+    if function in ROUNDINGS:
+        return ROUNDINGS[function](cast(int, arguments[0]), places)
     return _PLAIN[function](*arguments)

@@ -44,7 +44,7 @@ from tidegate.dsl.program import (
     Program,
     TextTest,
 )
-from tidegate.dsl.shapes import lower
+from tidegate.dsl.shapes import lower, upper
 from tidegate.dsl.types import (
     ANY_INT64,
     INT64_MIN,
@@ -463,8 +463,11 @@ class Lowering:
                 return Code(f"{expression.function}({', '.join(texts)})", presence, cost + 3)
             case "length":
                 return Code(f"len({texts[0]})", presence, cost + 2)
-            case "lower":
-                return Code(self._helper(lower, texts), presence, cost + 4)
+            case "lower" | "upper":
+                change = lower if expression.function == "lower" else upper
+                return Code(self._helper(change, texts), presence, cost + 4)
+            case "modulo" if not expression.can_fail:
+                return Code(f"({texts[0]} % {texts[1]})", presence, cost + 2)
         text = self._helper(*_nullable_helper(expression, texts))
         return self._nullable(text, expression, cost + 4, presence)
 
@@ -895,8 +898,10 @@ def _least_integer(divisor: int, least: int, factor: int) -> int:
 def _nullable_helper(call: Call, arguments: list[str]) -> tuple[Callable[..., object], list[str]]:
     """A function that answers None where its value is missing, and what it is called with."""
     match call.function:
-        case "round":
-            return functions.round_number, [*arguments, str(call.places)]
+        case "round" | "floor" | "ceiling":
+            return functions.ROUNDINGS[call.function], [*arguments, str(call.places)]
+        case "modulo":
+            return functions.modulo, arguments
         case "before":
             return functions.before, arguments
         case "after":

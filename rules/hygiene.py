@@ -1,4 +1,4 @@
-"""What is right by the letter and surely not meant, seen with the contents of the lists at hand."""
+"""What is right by the letter and surely not meant, seen with what lists and tables hold."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from tidegate.dsl.diagnostics import Diagnostic, Severity
 from tidegate.dsl.lists import ListContent, Lists
-from tidegate.dsl.program import Expression, InList, Input, LetRef, Program
-from tidegate.dsl.shapes import coarseness, finer, folding
+from tidegate.dsl.program import Expression, InList, Input, LetRef, Lookup, Program
+from tidegate.dsl.shapes import coarseness, finer, fold, folding
+from tidegate.dsl.tables import Tables
 from tidegate.dsl.unknowns import walk
 
 
@@ -18,6 +19,33 @@ def unmatched_values(program: Program, lists: Lists) -> Iterator[Diagnostic]:
             content = lists.get(node.list) if isinstance(node, InList) else None
             if isinstance(node, InList) and content is not None:
                 yield from (*_unfolded(node, content), *_finer(node, content))
+
+
+def unmatched_keys(program: Program, tables: Tables) -> Iterator[Diagnostic]:
+    """Warnings for keys of tables that the folded field they are looked up by never equals."""
+    said: set[str] = set()
+    for condition in _conditions(program):
+        for node in walk(condition):
+            if isinstance(node, Input) and node.lookup is not None and node.name not in said:
+                said.add(node.name)
+                yield from _unfolded_keys(node, node.lookup, program, tables)
+
+
+def _unfolded_keys(
+    node: Input, lookup: Lookup, program: Program, tables: Tables
+) -> Iterator[Diagnostic]:
+    folded = any(f.folded for e in program.events for f in e.fields if f.name == lookup.key)
+    keys = tables[lookup.table].rows if folded else ()
+    number = sum(key != fold(key) for key in keys)
+    if number:
+        yield Diagnostic(
+            "TG708",
+            f"{number:,} of the keys of table `{lookup.table}` never match `{lookup.key}`, which "
+            "is folded",
+            node.span,
+            "write the keys in lower case",
+            Severity.WARNING,
+        )
 
 
 def _conditions(program: Program) -> Iterator[Expression]:

@@ -1,4 +1,4 @@
-"""From a folder to a policy: rule files, lists and rates, with every problem in one run."""
+"""From a folder to a policy: rule files, lists, tables and rates, with every problem in one run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from tidegate.dsl.checker import check
 from tidegate.dsl.diagnostics import Diagnostic, has_errors, in_order, render
 from tidegate.dsl.lists import ListContent, Lists
 from tidegate.dsl.parser import parse
+from tidegate.dsl.program import Table
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.source import Source, Span
+from tidegate.dsl.tables import TableContent, Tables
 from tidegate.rules.files import data_file, read_source, relative, rule_files
-from tidegate.rules.hygiene import unmatched_values
+from tidegate.rules.hygiene import unmatched_keys, unmatched_values
 from tidegate.rules.policy import Policy
+from tidegate.rules.reference_tables import read_table
 from tidegate.rules.tables import LIST_KINDS, read_list, read_rates
 
 HASH_FORMAT = b"tidegate-policy-1\n"
@@ -70,13 +73,18 @@ def read(folder: str | Path, *, today_us: int | None = None) -> Loaded:
     checked = check(files, today_us=today_us)
     # Read whether the rules are right or not: all errors of a policy come in one run.
     lists, rates, problems = _data(root, files)
+    tables, bad_tables = _tables(root, checked.tables, files)
+    problems += bad_tables
     said = checked.diagnostics if not unread else filter(_is_sure, checked.diagnostics)
     found = in_order([*unread, *(d for p in parsed for d in p.diagnostics), *said, *problems])
     if checked.program is None or has_errors(found):
         return Loaded(None, found, sources)
-    found = in_order([*found, *unmatched_values(checked.program, lists)])
-    digest = _digest(sources, lists, rates)
-    policy = Policy(checked.program, digest, lists, rates, sources, found, root)
+    unmatched = (
+        *unmatched_values(checked.program, lists), *unmatched_keys(checked.program, tables)
+    )  # fmt: skip
+    found = in_order([*found, *unmatched])
+    digest = _digest(sources, lists, rates, tables)
+    policy = Policy(checked.program, digest, lists, rates, sources, found, root, tables)
     return Loaded(policy, found, sources)
 
 
@@ -135,6 +143,36 @@ def _list(
     return read_list(path, declared.path.value, kind)
 
 
+def _tables(
+    root: Path, declared: Sequence[Table], files: Sequence[tree.File]
+) -> tuple[Tables, list[Diagnostic]]:
+    """The tables that are declared right."""
+    places = {
+        d.name.span: d.path.span
+        for file in files
+        for d in file.declarations
+        if isinstance(d, tree.TableDeclaration) and d.path is not None
+    }
+    currencies = [
+        d.currency.text
+        for file in files
+        for d in file.declarations
+        if isinstance(d, tree.PolicyDeclaration) and d.currency is not None
+    ]
+    tables: dict[str, TableContent] = {}
+    problems: list[Diagnostic] = []
+    for table in declared:
+        path = data_file(root, table.path, places[table.span])
+        if isinstance(path, Diagnostic):
+            problems.append(path)
+            continue
+        content, found = read_table(path, table, currencies[0] if len(currencies) == 1 else "")
+        problems += found
+        if content is not None:
+            tables[table.name] = content
+    return tables, problems
+
+
 def _rates(
     root: Path, named: tree.Text, currency: tree.Name | None
 ) -> tuple[Rates | None, list[Diagnostic]]:
@@ -144,7 +182,9 @@ def _rates(
     return read_rates(path, named.value, currency.text if currency else "")
 
 
-def _digest(sources: Mapping[str, Source], lists: Lists, rates: Rates | None) -> str:
+def _digest(
+    sources: Mapping[str, Source], lists: Lists, rates: Rates | None, tables: Tables
+) -> str:
     """SHA-256 (hex) over every file's path and content, in the order of the paths."""
     digest = hashlib.sha256(HASH_FORMAT)
     parts = [("rules", path, source.text.encode()) for path, source in sorted(sources.items())]
@@ -153,6 +193,7 @@ def _digest(sources: Mapping[str, Source], lists: Lists, rates: Rates | None) ->
         for name, content in sorted(lists.items())
         if content is not None
     ]
+    parts += [("table", name, table.hash.encode()) for name, table in sorted(tables.items())]
     if rates is not None:
         parts.append(("rates", "", rates.hash.encode()))
     for sort, name, content in parts:

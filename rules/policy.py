@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tidegate.dsl.diagnostics import Diagnostic
@@ -11,6 +11,7 @@ from tidegate.dsl.lists import ListContent, Lists
 from tidegate.dsl.program import Program
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.source import Source
+from tidegate.dsl.tables import Tables
 from tidegate.rules.tables import content_of
 
 
@@ -18,8 +19,9 @@ from tidegate.rules.tables import content_of
 class Policy:
     """A policy without errors. Nothing in it changes; any number of threads may share it.
 
-    `hash` covers every rule file, list file and the rates, by path and content. `lists` holds the
-    lists that come from files; a `managed` one is None until the caller gives its contents.
+    `hash` covers every rule file, list file, table and the rates, by path and content. `lists`
+    holds the lists that come from files; a `managed` one is None until the caller gives its
+    contents.
     `diagnostics` are warnings and notes on what this release does not do yet.
     """
 
@@ -30,6 +32,7 @@ class Policy:
     sources: Mapping[str, Source]
     diagnostics: tuple[Diagnostic, ...]
     folder: Path
+    tables: Tables = field(default_factory=dict)
 
     def with_lists(self, contents: Mapping[str, ListContent | Iterable[str]]) -> Policy:
         """This policy with the contents of managed lists, each a list of texts.
@@ -53,4 +56,5 @@ class Policy:
             self.sources,
             self.diagnostics,
             self.folder,
+            self.tables,
         )

@@ -39,20 +39,20 @@ def read_list(path: Path, name: str, kind: Kind) -> tuple[ListContent, Problems]
     values: set[Value] = set()
     ranges: list[tuple[int, int]] = []
     problems: Problems = []
-    for index, (number, cells) in enumerate(_lines(path, name, problems)):
+    for index, (number, cells) in enumerate(csv_lines(path, name, problems)):
         if index == 0 and cells == [HEADER]:
             continue
         raw = cells[0].strip()
         wrong = (
-            _wrong(raw, kind)
+            wrong_value(raw, kind)
             if len(cells) == 1
             else "a list has one value a line; text with a comma stands in quotes"
         )
         if wrong:
-            problems.append(_bad(name, number, wrong))
+            problems.append(bad_line(name, number, wrong))
         elif kind is Kind.IP:
             covered = network_range(raw)
-            assert covered is not None  # `_wrong` has looked
+            assert covered is not None  # `wrong_value` has looked
             ranges += of_one_version(covered)
         else:
             value = normalize("NFC", raw)
@@ -61,8 +61,8 @@ def read_list(path: Path, name: str, kind: Kind) -> tuple[ListContent, Problems]
             values.add(value)
     content = of_ranges(ranges) if kind is Kind.IP else ListContent(frozenset(values))
     if not (values or ranges or problems):
-        problems.append(_empty(name, "values", "a rule that looks there finds nobody"))
-    return content, _capped(problems, name)
+        problems.append(empty_file(name, "values", "a rule that looks there finds nobody"))
+    return content, capped(problems, name)
 
 
 def content_of(values: object, declared: ListDeclaration) -> ListContent | str:
@@ -76,7 +76,7 @@ def content_of(values: object, declared: ListDeclaration) -> ListContent | str:
     for number, value in enumerate(values, start=1):
         if not isinstance(value, str):
             return f"value {number}: the values of a list are texts"
-        if wrong := _wrong(value, declared.type.kind):
+        if wrong := wrong_value(value, declared.type.kind):
             return f"value {number}: {wrong}"
         taken.append(normalize("NFC", value))
     if declared.type.kind is not Kind.IP:
@@ -85,12 +85,12 @@ def content_of(values: object, declared: ListDeclaration) -> ListContent | str:
     return of_ranges(part for found in covered for part in of_one_version(found))
 
 
-def _wrong(raw: str, kind: Kind) -> str:
+def wrong_value(raw: str, kind: Kind, holder: str = "lists") -> str:
     """What is wrong with a value, never the value itself; empty where it is right."""
     if not raw:
         return "an empty value"
     if holds_card_number(raw):
-        return "this looks like a card number; lists hold tokens"
+        return f"this looks like a card number; {holder} hold tokens"
     if not raw.isprintable():
         return "this has an invisible character"
     if kind is Kind.COUNTRY and raw not in COUNTRIES:
@@ -104,26 +104,26 @@ def read_rates(path: Path, name: str, base: str) -> tuple[Rates, Problems]:
     """The dated rates: columns date, currency and rate, in units of currency per unit of `base`."""
     quotes: dict[tuple[int, str], int] = {}
     problems: Problems = []
-    for index, (number, cells) in enumerate(_lines(path, name, problems)):
+    for index, (number, cells) in enumerate(csv_lines(path, name, problems)):
         if index == 0:
             if cells != RATES_HEADER:
-                problems.append(_bad(name, number, f"the header is `{','.join(RATES_HEADER)}`"))
+                problems.append(bad_line(name, number, f"the header is `{','.join(RATES_HEADER)}`"))
             continue
         day = parse_day(cells[0]) if len(cells) == 3 else None
         rate = parse_rate(cells[2]) if len(cells) == 3 else None
         if day is None or rate is None or cells[1] not in MINOR_DIGITS:
-            problems.append(_bad(name, number, "a rate is written `2026-01-02,USD,1.1712`"))
+            problems.append(bad_line(name, number, "a rate is written `2026-01-02,USD,1.1712`"))
         elif (day, cells[1]) in quotes:
-            problems.append(_bad(name, number, "this day has a rate for this currency already"))
+            problems.append(bad_line(name, number, "this day has a rate for this currency already"))
         else:
             quotes[day, cells[1]] = rate
     if not (quotes or problems):
-        problems.append(_empty(name, "rates", "payments in other currencies are refused"))
+        problems.append(empty_file(name, "rates", "payments in other currencies are refused"))
     rows = ((day, currency, rate) for (day, currency), rate in sorted(quotes.items()))
-    return of_quotes(base, rows), _capped(problems, name)
+    return of_quotes(base, rows), capped(problems, name)
 
 
-def _lines(path: Path, name: str, problems: Problems) -> Iterator[Line]:
+def csv_lines(path: Path, name: str, problems: Problems) -> Iterator[Line]:
     """Lines with their numbers; empty ones and comments are left out."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -140,7 +140,9 @@ def _lines(path: Path, name: str, problems: Problems) -> Iterator[Line]:
     except csv.Error:
         what = "a quote is not closed, or something follows it on its line"
         problems.append(
-            Diagnostic("TG704", what, _file(name), 'a quote inside a text is written twice: `""`')
+            Diagnostic(
+                "TG704", what, file_place(name), 'a quote inside a text is written twice: `""`'
+            )
         )
 
 
@@ -149,28 +151,32 @@ def _without_comment(line: str) -> str:
     return "\n" if line.lstrip().startswith("#") else line
 
 
-def _empty(name: str, what: str, so: str) -> Diagnostic:
+def empty_file(name: str, what: str, so: str) -> Diagnostic:
+    """The warning of a file that holds nothing."""
     message = f"there are no {what} in this file: {so}"
-    return Diagnostic("TG709", message, _file(name), severity=Severity.WARNING)
+    return Diagnostic("TG709", message, file_place(name), severity=Severity.WARNING)
 
 
-def _file(name: str) -> Span:
+def file_place(name: str) -> Span:
+    """A file as a place."""
     return Span(name, 0, 0)
 
 
-def _bad(name: str, line: int, what: str) -> Diagnostic:
-    return Diagnostic("TG705", what, _file(name), line=line)
+def bad_line(name: str, line: int, what: str, code: str = "TG705") -> Diagnostic:
+    """An error in one line of a file."""
+    return Diagnostic(code, what, file_place(name), line=line)
 
 
 def _repeated(name: str, line: int) -> Diagnostic:
     message = "this value stands in the list already"
-    return Diagnostic("TG706", message, _file(name), severity=Severity.WARNING, line=line)
+    return Diagnostic("TG706", message, file_place(name), severity=Severity.WARNING, line=line)
 
 
-def _capped(problems: Problems, name: str) -> Problems:
+def capped(problems: Problems, name: str) -> Problems:
+    """The problems of one file, those beyond the first ones as one."""
     if len(problems) <= MAX_SHOWN:
         return problems
     rest = len(problems) - MAX_SHOWN
     weight = min((p.severity for p in problems[MAX_SHOWN:]), key=lambda s: s.value)
-    more = Diagnostic("TG707", f"{rest:,} more lines of `{name}` are wrong", _file(name))
+    more = Diagnostic("TG707", f"{rest:,} more lines of `{name}` are wrong", file_place(name))
     return [*problems[:MAX_SHOWN], Diagnostic(more.code, more.message, more.span, severity=weight)]

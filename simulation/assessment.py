@@ -23,6 +23,7 @@ from tidegate.engine.column_batch import ABSENT, CodedColumn, Column, IntegerCol
 from tidegate.engine.column_outcome import OutcomeColumns
 from tidegate.engine.decision import Policy
 from tidegate.simulation.checked_mapping import CheckedSource
+from tidegate.simulation.lookups import lookups_of
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import (
     FRAUD,
@@ -140,6 +141,8 @@ class Assessment:
         yield "open loop: customers' reactions to this policy's outcomes are not in the history"
         if program.lists:
             yield "lists are read as they are today: the history does not hold theirs"
+        if any(lookups_of(event) for event in self.events):
+            yield "tables are read as they are today: the history does not hold theirs"
         for name in history.unordered:
             yield f"the files of `{name}` are not in order of time: read once for every slice"
         for event in self.events:

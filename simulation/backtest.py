@@ -24,6 +24,7 @@ from tidegate.simulation.assessment import Assessment
 from tidegate.simulation.checked_mapping import load_mapping
 from tidegate.simulation.features import FeatureColumns
 from tidegate.simulation.history import CHUNK_ROWS, History, Slice
+from tidegate.simulation.lookups import looked_up
 from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.measures import Tally, tally_up
 from tidegate.simulation.result import BacktestResult
@@ -151,6 +152,7 @@ class DryRun(Assessment):
     def _with_features(self, part: Slice, event: EventType, next_us: int) -> Rows:
         rows = part[event.name]
         found = self._features[event.name].advance(part, next_us)
+        found |= dict(looked_up(event, self.policy.tables, rows.columns))
         return replace(rows, columns={**rows.columns, **found})
 
     def settle(self, rows: Rows) -> OutcomeColumns:

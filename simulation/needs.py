@@ -16,6 +16,8 @@ def names_in(expressions: Iterable[Expression | None]) -> frozenset[str]:
 def _inputs(part: object) -> Iterator[str]:
     if isinstance(part, Input):
         yield part.name
+        if part.lookup is not None:
+            yield part.lookup.key
     elif isinstance(part, tuple):
         for item in part:
             yield from _inputs(item)

@@ -15,6 +15,7 @@ from tidegate import __version__
 from tidegate.dsl.program import EventType
 from tidegate.engine.decision import Policy
 from tidegate.simulation.checked_mapping import CheckedMapping
+from tidegate.simulation.lookups import lookups_of
 from tidegate.simulation.needs import features_read, fields_read, kept_inputs
 from tidegate.simulation.plain_program import fingerprint
 
@@ -70,6 +71,9 @@ def _inputs(policy: Policy, mapping: CheckedMapping, event: EventType) -> Iterat
     for feature in features_read(program, event):
         whole = "" if feature.name in given else fingerprint(feature, policy.lists)
         yield f"feature {feature.name} of {event.name}", whole
+    for item, lookup in lookups_of(event):
+        content = policy.tables[lookup.table].hash
+        yield f"{item.name} of {event.name}", f"{fingerprint(lookup, {})} {content}"
     for name in event.models:
         model = program.model(name)
         yield f"model {name} of {event.name}", f"{model.score} {model.until_us}"

@@ -374,14 +374,16 @@ def expected() -> frozenset[str]:
     labels |= {
         f"operator texttest {op} text" for op in ("starts with", "ends with", "contains", "like")
     }
-    labels |= {f"operator input {source}" for source in ("field", "feature", "score")}
+    labels |= {f"operator input {source}" for source in ("field", "feature", "lookup", "score")}
     return frozenset(labels | {f"operator {rest}" for rest in _SINGLE})
 
 
 RELATIONS = ("=", "!=", "<", "<=", ">", ">=")
 _SINGLE = (
     "and flag", "or flag", "not flag", "innetworks ip", "pointsatleast flag", "call round number",
-    "call round money", "call days_since count", "call length count", "call lower text",
+    "call round money", *(f"call {f} {of}" for f in ("floor", "ceiling") for of in ("number", "money")),
+    *(f"call modulo {of}" for of in ("count", "number", "money", "duration")), "call upper text",
+    "call days_since count", "call length count", "call lower text",
     "call before text", "call after text", "constant count",
 )  # fmt: skip
 

@@ -116,6 +116,7 @@ SUMS = {
 
 INTEGERS = (COUNT, NUMBER, MONEY, TIME, DURATION)
 CALENDAR = ("hour", "minute", "weekday", "day", "month")
+ROUNDINGS = ("round", "floor", "ceiling")
 REASONS = ("burst", "gap", "large", "unusual", "down")
 STEP_UPS = (("soft", 1), ("strong", 2), ("plain", 2))
 MAY = ("review", "hold", "decline", "prefer", "step_up", "exempt", "relax", "advise")
@@ -323,10 +324,9 @@ class Writer:
         if of == TIME:
             calls.append(lambda: self._calendar(of, "date", depth))
         else:
-            calls.append(lambda: self._absolute(of, depth))
+            calls += [lambda: self._absolute(of, depth), lambda: self._modulo(of, depth)]
         if of in (NUMBER, MONEY):
-            digits = 6 if of == NUMBER else CURRENCIES[self.unit]
-            calls += [lambda: f"round({self.value(of, depth)}, {rng.randint(0, digits)})"] * 3
+            calls += [lambda: self._rounded(of, rng.choice(ROUNDINGS), depth)] * 3
         if of == COUNT:
             calls += [lambda: self._calendar(of, rng.choice(CALENDAR), depth)] * 3
             calls += [lambda: self._days_since(of, depth), lambda: self._length(of, depth)]
@@ -334,8 +334,8 @@ class Writer:
 
     def _text_call(self, of: Type, depth: int) -> str:
         text = self.value(of, depth)
-        if self.chance(0.35):
-            return f"lower({text})"
+        if self.chance(0.5):
+            return f"{self.rng.choice(('lower', 'upper'))}({text})"
         self.optional = True
         return f'{self.rng.choice(("before", "after"))}({text}, "{self.rng.choice(MARKS)}")'
 
@@ -414,11 +414,13 @@ class Writer:
 
         forms = [form(of, self._sum, r, depth) for of, rows in SUMS.items() for r in rows] * 2
         forms += [form(of, self._minus, depth) for of in INTEGERS if of != TIME] * 2
-        forms += [form(of, self._absolute, depth) for of in INTEGERS if of != TIME]
+        forms += [form(of, self._absolute, depth) for of in INTEGERS if of != TIME] * 2
         forms += [form(of, self._extreme, f, depth) for of in INTEGERS for f in ("min", "max")] * 2
         forms += [form(COUNT, self._calendar, unit, depth) for unit in CALENDAR] * 2
-        forms += [form(of, self._integer_call, depth) for of in (TIME, NUMBER, MONEY)]
-        forms += [form(COUNT, self._days_since, depth), form(COUNT, self._length, depth)]
+        forms += [form(TIME, self._integer_call, depth)]
+        forms += [form(of, self._modulo, depth) for of in INTEGERS if of != TIME]
+        forms += [form(of, self._rounded, f, depth) for of in (NUMBER, MONEY) for f in ROUNDINGS]
+        forms += [form(COUNT, self._days_since, depth), *[form(COUNT, self._length, depth)] * 2]
         forms += [form(of, make, depth) for make in (self._otherwise, self._case, self.value)
                   for of in (*INTEGERS, TEXT, TOKEN, COUNTRY, IP, CHANNEL, GRADE, FLAG)]  # fmt: skip
         forms += [form(of, make, depth) for make in (self._otherwise, self._case)
@@ -430,6 +432,13 @@ class Writer:
 
     def _absolute(self, of: Type, depth: int) -> str:
         return f"abs({self.value(of, depth)})"
+
+    def _rounded(self, of: Type, function: str, depth: int) -> str:
+        digits = 6 if of == NUMBER else CURRENCIES[self.unit]
+        return f"{function}({self.value(of, depth)}, {self.rng.randint(0, digits)})"
+
+    def _modulo(self, of: Type, depth: int) -> str:
+        return f"modulo({self.value(of, depth)}, {self.value(of, 0)})"
 
     def _extreme(self, of: Type, function: str, depth: int) -> str:
         return f"{function}({self.value(of, depth)}, {self.leaf(of)}, {self.leaf(of)})"
@@ -624,6 +633,39 @@ def _names_of(fields: Iterable[tuple[str, Type, str]]) -> list[Name]:
     return [Name(n, of, rest.startswith("?"), coarse="coarse" in rest) for n, of, rest in fields]
 
 
+TABLES = (
+    ("limits", TEXT, ("merchant",)),
+    ("lands", COUNTRY, ("card_country",)),
+    ("holders", TOKEN, ("customer",)),
+)
+"""Reference tables, with what they are looked up by and the fields that look there."""
+COLUMNS = (
+    ("cut", MONEY, True),
+    ("share", NUMBER, True),
+    ("most", COUNT, True),
+    ("pause", DURATION, True),
+    ("vetted", FLAG, True),
+    ("note", TEXT, True),
+    ("home", COUNTRY, True),
+    ("tier", GRADE, True),
+)
+
+
+def _table(name: str, of: Type, unit: str, rng: Random) -> Draft:
+    """A table with every sort of column; some have a default, which the checker then knows of."""
+    defaults = {
+        MONEY: f"max 5000 {unit} default 5 {unit}", NUMBER: "min -2.5 max 2.5 default 12%",
+        COUNT: "default 3", DURATION: "max 9d default 10m", FLAG: "default false",
+        TEXT: 'default "a@b"', COUNTRY: 'default "FR"', GRADE: 'default "mid"',
+    }  # fmt: skip
+    lines = [f'table {name} of {of} from "tables/{name}.csv"']
+    for column, kind, _ in COLUMNS:
+        rest = f" {defaults[kind]}" if rng.random() < 0.5 else ""
+        optional = "?" if rng.random() < 0.3 else ""
+        lines.append(f"  {column} {_type_word(kind)}{optional}{rest}")
+    return Draft("table", name, "\n".join(lines), needed=True)
+
+
 @lru_cache(maxsize=SCHEMAS)
 def schema(number: int) -> Schema:
     """One of the sets of events, lists, reasons and step_ups."""
@@ -684,6 +726,13 @@ def schema(number: int) -> Schema:
               needed=True)
         for n, of, managed in lists
     ]  # fmt: skip
+    drafts += [_table(name, of, unit, rng) for name, of, _ in TABLES]
+    names["payment"] += tuple(
+        Name(f"{name}[{key}].{column}", of, optional, source="lookup")
+        for name, _, keys in TABLES
+        for key in keys
+        for column, of, optional in COLUMNS
+    )
     drafts += [
         Draft("reason", n, f'reason {n} "why" message "We are checking this payment."', needed=True)
         for n in REASONS

@@ -13,6 +13,7 @@ from tidegate.dsl.parser import parse
 from tidegate.dsl.program import Program
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.source import Source
+from tidegate.dsl.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class SmallPolicy:
     hash: str
     lists: Lists = field(default_factory=dict)
     rates: Rates | None = None
+    tables: Tables = field(default_factory=dict)
 
 
 def policy_of(

@@ -90,6 +90,19 @@ def test_days_since_counts_whole_days(passed_us: int, days: int) -> None:
         ("round", (1_234_565,), 5, 1_234_560),
         ("round", (1_234_567,), 6, 1_234_567),
         ("round", (INT64_MAX,), 0, None),
+        ("floor", (1_999_999,), 0, 1_000_000),
+        ("floor", (-1_000_001,), 0, -2_000_000),
+        ("floor", (1_234_567,), 6, 1_234_567),
+        ("floor", (INT64_MIN,), 0, None),
+        ("ceiling", (1_000_001,), 0, 2_000_000),
+        ("ceiling", (-1_999_999,), 0, -1_000_000),
+        ("ceiling", (1_234_567,), 6, 1_234_567),
+        ("ceiling", (INT64_MAX,), 0, None),
+        ("modulo", (12, 5), 0, 2),
+        ("modulo", (-12, 5), 0, 3),
+        ("modulo", (12, -5), 0, -3),
+        ("modulo", (INT64_MIN, -1), 0, 0),
+        ("modulo", (5, 0), 0, None),
         ("length", ("Ärger",), 0, 5),
         ("before", ("a@b@c", "@"), 0, "a"),
         ("after", ("a@b@c", "@"), 0, "b@c"),
@@ -98,6 +111,8 @@ def test_days_since_counts_whole_days(passed_us: int, days: int) -> None:
         ("after", ("a@", "@"), 0, ""),
         ("lower", ("ÄB",), 0, "äb"),
         ("lower", ("J\u030c",), 0, "\u01f0"),
+        ("upper", ("äß",), 0, "ÄSS"),
+        ("upper", ("\u01f0",), 0, "J\u030c"),
     ],
 )
 def test_plain_functions(
@@ -141,6 +156,9 @@ def test_every_function_that_can_miss_says_why() -> None:
     missed: list[tuple[Function, tuple[Value, ...]]] = [
         ("abs", (INT64_MIN,)),
         ("round", (INT64_MAX,)),
+        ("floor", (INT64_MIN,)),
+        ("ceiling", (INT64_MAX,)),
+        ("modulo", (1, 0)),
         ("before", ("a", "@")),
         ("after", ("a", "@")),
     ]
