@@ -56,6 +56,14 @@ def diff(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Keep the result as JSON as well."),
     ] = None,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            show_default=False,
+            help="Keep the encoded history there, and decide only what differs.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what changed since a revision, and what it does.
@@ -67,14 +75,24 @@ def diff(
     from tidegate.simulation.diff import compare
     from tidegate.simulation.mapping import MappingError
 
+    if snapshot is not None and mapping is None:
+        raise typer.BadParameter(
+            "a snapshot is of a history: name its MAPPING", param_hint="'--snapshot'"
+        )
     key = _key(key_file)
     load(policy)
     after, before = read_folder(policy), read_before(policy, revision)
     try:
         with progress_bar() as progress:
-            run = compare(before, after, mapping, key=key, shown=flips, progress=progress)
+            run = compare(
+                before, after, mapping, snapshot=snapshot, key=key, shown=flips, progress=progress
+            )
     except MappingError as error:
         raise history_refused(error) from None
+    except OSError as error:
+        if snapshot is None:
+            raise
+        raise bad_input(f"`{snapshot}` cannot be written: {error.strerror}") from None
     if out is not None:
         keep(out, f"{to_json(run.comparison)}\n".encode())
     if as_json:

@@ -195,8 +195,11 @@ class _Comparison:
     def _between(self, old: Rule, new: Rule, changed: Mapping[str, str]) -> Iterator[Detail]:
         currency = self.before.currency, self.after.currency
         yield from rule_details(self._with_new_values(old), new, currency, changed)
+        versions = str(old.version), str(new.version)
         if old.version != new.version:
-            yield Detail("version", str(old.version), str(new.version), "none")
+            yield Detail("version", *versions, "none")
+        elif old.meaning != new.meaning:
+            yield Detail("version", *versions, "none", "not raised, though the meaning changed")
 
     def _whole_rule(self, rule: Rule, *, added: bool, alone: bool) -> Iterator[Detail]:
         """A rule, or one version of it, that only one side has."""

@@ -64,6 +64,20 @@ class Repository:
         """Whether older commits were left where they were cloned from."""
         return _text(self._run("rev-parse", "--is-shallow-repository").stdout).strip() == "true"
 
+    def changes_of(self, pattern: str, commit: str) -> tuple[tuple[str, str], ...]:
+        """The commits up to `commit` that add or remove a line of the folder with this pattern.
+
+        The latest first, each with the lines that it changes.
+        """
+        found = self._run(
+            "log", "--format=%x00%H", "--unified=0", "--no-ext-diff", "--no-textconv",
+            "-G", pattern, "--end-of-options", commit, "--", ".",
+        )  # fmt: skip
+        if found.returncode:
+            raise GitError(_said(found) or "the history cannot be read")
+        parts = found.stdout.decode(errors="replace").split("\0")[1:]
+        return tuple((part[: part.index("\n")], part) for part in parts)
+
     def entry(self, commit: str, path: str) -> Entry | None:
         """What stands at a path of the repository in a commit."""
         return next(self._entries("--full-tree", commit, "--", path), None)

@@ -253,7 +253,6 @@ _FLIP_COLUMNS = ("payment", "known", "day", "amount", "rules no more", "rules no
 def _flip(flip: Flip, currency: str) -> tuple[str, ...]:
     gone = [rule for rule in flip.fired_before if rule not in flip.fired_after]
     come = [rule for rule in flip.fired_after if rule not in flip.fired_before]
-    return (
-        code(flip.payment), wording.KNOWN[flip.known], date_of(flip.day),
-        money(flip.minor, currency), *(", ".join(map(code, rules)) or "-" for rules in (gone, come)),
-    )  # fmt: skip
+    rules = (", ".join(map(code, found)) or "-" for found in (gone, come))
+    amount = money(flip.minor, currency)
+    return code(flip.payment), wording.KNOWN[flip.known], date_of(flip.day), amount, *rules

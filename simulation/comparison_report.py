@@ -146,7 +146,7 @@ def _difference(difference: Difference) -> Iterator[str]:
     stronger = ", stronger" if difference.effect == "strengthens" else ""
     yield f"{difference.kind}{name}{version}{turn}{stronger}{place}"
     for detail in difference.details:
-        if detail.what != "version":
+        if detail.what != "version" or detail.note:
             yield from _detail(detail)
 
 
@@ -223,8 +223,8 @@ def _event(event: EventComparison) -> Iterator[RenderableType]:
 def _scope(event: EventComparison) -> Iterator[str]:
     flipped = _with_money(event.flipped, event)
     share = percent(_part(event.flipped.count, event.after.measured.count))
-    yield f"{grouped(event.after.measured.count)} measured, {flipped} with another outcome ({share})"
     after = event.after
+    yield f"{grouped(after.measured.count)} measured, {flipped} with another outcome ({share})"
     if after.warm_up.count:
         yield (
             f"{grouped(after.warm_up.count)} before {format_time(after.warm_up_until_us)} left out:"

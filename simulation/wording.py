@@ -169,10 +169,10 @@ def _of_event(event: EventComparison) -> Iterator[str]:
 def _of_rate(change: RateChange) -> str:
     low, high = change.low_millionths or 0, change.high_millionths or 0
     sure = "" if low > 0 or high < 0 else "; so small a difference may be chance"
+    ends = f"between {points(low)} and {points(high)}{sure}"
     return (
         f"{OUTCOMES[change.name].capitalize()}: {percent(change.before.millionths)} becomes "
-        f"{percent(change.after.millionths)} ({points(change.difference_millionths)} points, between "
-        f"{points(low)} and {points(high)}{sure})."
+        f"{percent(change.after.millionths)} ({points(change.difference_millionths)} points, {ends})."
     )
 
 
