@@ -15,7 +15,7 @@ against the revision before; the change of a rate is in percentage points.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -120,10 +120,11 @@ class Gate:
     diagnostics: tuple[Diagnostic, ...]
     there: bool = True
 
-    def segments(self, event: str) -> tuple[Segments, ...]:
-        """By what the rows of an event are told apart, each once."""
-        found = (one.segments for one in self.limits if one.event in ("", event))
-        return tuple(dict.fromkeys(segments for segments in found if segments is not None))
+
+def segments_of(limits: Sequence[Limit], event: str) -> tuple[Segments, ...]:
+    """By what the rows of an event have to be told apart, each once."""
+    found = (limit.segments for limit in limits if limit.event in ("", event))
+    return tuple(dict.fromkeys(segments for segments in found if segments is not None))
 
 
 class _Strict(BaseModel):

@@ -170,10 +170,9 @@ def _of_rate(change: RateChange) -> str:
     low, high = change.low_millionths or 0, change.high_millionths or 0
     sure = "" if low > 0 or high < 0 else "; so small a difference may be chance"
     ends = f"between {points(low)} and {points(high)}{sure}"
-    return (
-        f"{OUTCOMES[change.name].capitalize()}: {percent(change.before.millionths)} becomes "
-        f"{percent(change.after.millionths)} ({points(change.difference_millionths)} points, {ends})."
-    )
+    change_of = f"{points(change.difference_millionths)} points, {ends}"
+    shares = f"{percent(change.before.millionths)} becomes {percent(change.after.millionths)}"
+    return f"{OUTCOMES[change.name].capitalize()}: {shares} ({change_of})."
 
 
 def _of_fraud(event: EventComparison, currency: str) -> Iterator[str]:
