@@ -28,6 +28,7 @@ Kind = Literal[
     "step_up",
     "reason",
     "list",
+    "table",
     "label",
     "feature",
     "let",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from tidegate.dsl.program import (
     RUNGS,
     Actions,
+    Column,
     EventType,
     Expression,
     Feature,
@@ -21,6 +22,7 @@ from tidegate.dsl.program import (
     Program,
     Reason,
     StepUp,
+    Table,
 )
 from tidegate.engine.differences import Detail, Effect
 from tidegate.engine.expression_text import show_actions, show_expression, show_value
@@ -88,6 +90,16 @@ class Writer:
             if bound is not None:
                 parts.append(f"{word} {show_value(bound, declared.type, self.currency)}")
         return " ".join([*parts, *(["lenient"] if declared.lenient else [])])
+
+    def column(self, declared: Column) -> str:
+        """A column's type, its limits and what stands where there is no row."""
+        parts = [f"{declared.type}{'?' if declared.optional else ''}"]
+        for word, value in (
+            ("min", declared.minimum), ("max", declared.maximum), ("default", declared.default)
+        ):  # fmt: skip
+            if value is not None:
+                parts.append(f"{word} {show_value(value, declared.type, self.currency)}")
+        return " ".join(parts)
 
 
 def listed(names: frozenset[str]) -> str:
@@ -275,6 +287,22 @@ def list_details(old: ListDeclaration, new: ListDeclaration, *_: Writer) -> Iter
         ("of", str(old.type), str(new.type), "changes"),
         ("from", old.path or "managed", new.path or "managed", "changes"),
     )
+
+
+def table_details(old: Table, new: Table, before: Writer, after: Writer) -> Iterator[Detail]:
+    """What differs between the declarations of two tables; of their contents see the policy."""
+    yield from differing(
+        ("by", str(old.key), str(new.key), "changes"),
+        ("from", old.path, new.path, "changes"),
+        ("text", old.text, new.text, "none"),
+    )
+    columns = {c.name: c for c in old.columns}, {c.name: c for c in new.columns}
+    for name in sorted({*columns[0], *columns[1]}):
+        texts = [
+            writer.column(of[name]) if name in of else ""
+            for writer, of in zip((before, after), columns, strict=True)
+        ]
+        yield from differing((f"column {name}", texts[0], texts[1], "changes"))
 
 
 def label_details(old: Label, new: Label, before: Writer, after: Writer) -> Iterator[Detail]:

@@ -9,6 +9,7 @@ from typing import Any
 from tidegate.dsl.lists import ListContent, Lists
 from tidegate.dsl.program import LetRef, Program, Rule
 from tidegate.dsl.source import NOWHERE, Source, Span
+from tidegate.dsl.tables import TableContent, Tables
 from tidegate.engine import other_differences as others
 from tidegate.engine.differences import EFFECTS, Detail, Difference, Effect, Kind, Turn, gravest
 from tidegate.engine.expression_text import show_actions, show_expression
@@ -21,22 +22,23 @@ from tidegate.engine.rule_differences import (
 )
 
 _KINDS: tuple[Kind, ...] = (
-    "policy", "event", "model", "grant", "guarantee", "rule", "step_up", "reason", "list", "label",
-    "feature", "let", "param", "case",
+    "policy", "event", "model", "grant", "guarantee", "rule", "step_up", "reason", "list", "table",
+    "label", "feature", "let", "param", "case",
 )  # fmt: skip
-_LATER: tuple[Kind, ...] = ("list", "label", "feature", "let", "param", "case")
+_LATER: tuple[Kind, ...] = ("list", "table", "label", "feature", "let", "param", "case")
 Details = Callable[[Any, Any, Writer, Writer], Iterator[Detail]]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One of the two policies: its program, the contents of its lists, its texts and its cases.
+    """One of the two policies: its program, contents of lists and tables, its texts, its cases.
 
     `cases` hold what each case says, by its name; only whether that differs is looked at.
     """
 
     program: Program
     lists: Lists = field(default_factory=dict)
+    tables: Tables = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     cases: Mapping[str, object] = field(default_factory=dict)
 
@@ -92,6 +94,7 @@ class _Comparison:
             yield from self._of(kind, parts, getattr(now, name), details, (added, removed))
         yield from self._rules()
         yield from self._lists()
+        yield from self._tables()
         yield from self._lets()
         yield from self._params()
         yield from self._cases()
@@ -247,18 +250,34 @@ class _Comparison:
     # the rest
 
     def _lists(self) -> Iterator[Difference]:
-        was = self.old.program.lists if self.old else ()
-        found = {d.name: d for d in self._of("list", was, self.new.program.lists, _list_details)}
-        contents = self.old.lists if self.old else {}
-        for declared in self.new.program.lists:
-            name, turn = declared.name, found.get(declared.name)
-            details = tuple(_contents(contents.get(name), self.new.lists.get(name)))
-            if details and turn is None:
-                new = Difference("list", name, "changed", "changes", details)
-                found[name] = self._at(new, None, declared)
-            elif details and turn is not None:
-                found[name] = replace(turn, details=(*turn.details, *details))
-        yield from found.values()
+        was, contents = (self.old.program.lists, self.old.lists) if self.old else ((), {})
+        for found, part in self._declared("list", was, self.new.program.lists, others.list_details):
+            more = _contents(contents.get(found.name), self.new.lists.get(found.name))
+            yield from self._with_contents(found, part, tuple(more))
+
+    def _tables(self) -> Iterator[Difference]:
+        was, contents = (self.old.program.tables, self.old.tables) if self.old else ((), {})
+        declared = self._declared("table", was, self.new.program.tables, others.table_details)
+        for found, part in declared:
+            more = _rows(contents.get(found.name), self.new.tables.get(found.name))
+            yield from self._with_contents(found, part, tuple(more))
+
+    def _declared(
+        self, kind: Kind, old: Sequence[Any], new: Sequence[Any], details: Details
+    ) -> Iterator[tuple[Difference, Any]]:
+        """What differs in declarations, and those that are alike: their contents may differ."""
+        found = {d.name: d for d in self._of(kind, old, new, details)}
+        parts = {part.name: part for part in (*old, *new)}
+        for name in sorted(parts):
+            yield found.get(name) or Difference(kind, name, "changed", "none", ()), parts[name]
+
+    def _with_contents(
+        self, found: Difference, part: Any, details: tuple[Detail, ...]
+    ) -> Iterator[Difference]:
+        if details and not found.details and found.turn == "changed":
+            yield self._at(replace(found, effect="changes", details=details), None, part)
+        elif found.details or found.turn != "changed":
+            yield replace(found, details=(*found.details, *details))
 
     def _lets(self) -> Iterator[Difference]:
         before, after = self.lets
@@ -327,10 +346,6 @@ def _head_details(old: _Head, new: _Head, *_: Writer) -> Iterator[Detail]:
     return others.policy_details(old.program, new.program)
 
 
-def _list_details(old: Any, new: Any, *writers: Writer) -> Iterator[Detail]:
-    return others.list_details(old, new, *writers)
-
-
 def _contents(old: ListContent | None, new: ListContent | None) -> Iterator[Detail]:
     """How many values came and went, and never which."""
     if new is None or old is None or old.hash == new.hash:
@@ -338,6 +353,19 @@ def _contents(old: ListContent | None, new: ListContent | None) -> Iterator[Deta
     was, now = ({*content.values, *content.ranges} for content in (old, new))
     note = f"{len(now - was):,} added, {len(was - now):,} removed"
     yield Detail("contents", f"{len(was):,} values", f"{len(now):,} values", "changes", note)
+
+
+def _rows(old: TableContent | None, new: TableContent | None) -> Iterator[Detail]:
+    """How many rows came, went and changed, and never which."""
+    if new is None or old is None or old.hash == new.hash:
+        return
+    was, now = old.rows, new.rows
+    changed = sum(was[key] != now[key] for key in was.keys() & now.keys())
+    note = (
+        f"{len(now.keys() - was.keys()):,} added, {len(was.keys() - now.keys()):,} removed, "
+        f"{changed:,} changed"
+    )
+    yield Detail("contents", f"{len(was):,} rows", f"{len(now):,} rows", "changes", note)
 
 
 def _name(part: Any) -> str:

@@ -26,7 +26,7 @@ class GitError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What stands at a path: `size` in bytes is None for what is no file."""
+    """What stands at a path: `size` in bytes is None for what is no file that is here."""
 
     mode: str
     object: str
@@ -108,7 +108,7 @@ class Repository:
         for line in found.stdout.split(b"\0")[:-1]:
             about, _, path = line.partition(b"\t")
             mode, _, object_, size = about.decode().split()
-            yield Entry(mode, object_, None if size == "-" else int(size), _text(path))
+            yield Entry(mode, object_, int(size) if size.isdigit() else None, _text(path))
 
     def _run(self, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         kept = {name: value for name, value in os.environ.items() if name not in _HOOKS}

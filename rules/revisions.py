@@ -74,7 +74,7 @@ def _is_surely_a_folder(name: str) -> bool:
 
 
 def _at_revision(folder: Path, name: str) -> Revision:
-    is_folder = Path(name).is_dir()
+    is_folder = bool(name) and Path(name).is_dir()
     try:
         repository = Repository(folder)
     except GitError:

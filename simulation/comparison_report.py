@@ -56,10 +56,10 @@ _GROUPS = {
     "weakens": "Weaker protections",
     "may_weaken": "Changes that may weaken a protection",
     "changes": "Other changes",
-    "later": "Lists, labels, features, params",
+    "later": "Lists, tables, labels, features, params",
     "none": "What decides nothing",
 }
-_LATER = ("list", "label", "feature", "let", "param")
+_LATER = ("list", "table", "label", "feature", "let", "param")
 _TURNS = {"added": "new", "removed": "gone", "changed": ""}
 _RATES = {"approve": "approved", "decline": "declined", "step_up": "stepped up",
           "review": "held for review", "looked_at": "looked at"}  # fmt: skip

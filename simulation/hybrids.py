@@ -22,6 +22,7 @@ from tidegate.engine.column_outcome import ColumnSettler, compile_settler
 from tidegate.engine.decision import Policy
 from tidegate.simulation.comparison import Marginal, OutcomeShift
 from tidegate.simulation.edited_rules import changed_lists, pairs_of, same_models
+from tidegate.simulation.lookups import lookups_of
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import FRAUD, GOOD, WARM_UP, Decided, Volume, volumes
 from tidegate.simulation.needs import features_read
@@ -58,10 +59,23 @@ def why_no_marginals(old: Policy, new: Policy, event: str, changed: int) -> str:
             return f"feature `{feature.name}` counts something else"
         if lists & set(lists_in(feature.where)):
             return f"feature `{feature.name}` reads a list that differs"
+    if table := _table_that_differs(old, new, event):
+        return f"table `{table}` differs"
     if was.labels != now.labels:
         return "a label differs"
     if changed > MOST_MARGINALS:
         return f"{changed} rules differ; single ones are looked at where {MOST_MARGINALS} do"
+    return ""
+
+
+def _table_that_differs(old: Policy, new: Policy, event: str) -> str:
+    """A table in which something of one name is read, and it is another thing."""
+    known = {item.name: lookup for item, lookup in lookups_of(old.program.event(event))}
+    for item, lookup in lookups_of(new.program.event(event)):
+        if item.name in known:
+            contents = (policy.tables[lookup.table].hash for policy in (old, new))
+            if known[item.name] != lookup or len(set(contents)) > 1:
+                return lookup.table
     return ""
 
 

@@ -148,9 +148,9 @@ def _of_both(before: Policy, after: Policy) -> Policy:
     features = {f.name: f for f in (*was.features, *now.features)}
     events = tuple(_event_of_both(event, was) for event in now.events)
     lists = {**before.lists, **after.lists}
-    return replace(
-        after, program=replace(now, features=tuple(features.values()), events=events), lists=lists
-    )
+    program = replace(now, features=tuple(features.values()), events=events)
+    tables = {**before.tables, **after.tables}
+    return replace(after, program=program, lists=lists, tables=tables)
 
 
 def _event_of_both(event: EventType, was: Program) -> EventType:
