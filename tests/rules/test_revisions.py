@@ -242,7 +242,10 @@ def test_line_endings_and_marks_change_nothing(shop: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + FILES["policy.tide"].replace("\n", "\r\n").encode())
     commit(shop.parents[1])
     crlf = policy_of(read_revision(shop, "HEAD"))
-    assert crlf.sources["policy.tide"] == policy_of(read_revision(shop, "first")).sources["policy.tide"]
+    assert (
+        crlf.sources["policy.tide"]
+        == policy_of(read_revision(shop, "first")).sources["policy.tide"]
+    )
 
 
 def test_the_program_is_asked_without_a_shell(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

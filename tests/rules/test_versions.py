@@ -71,7 +71,11 @@ def found(old: str, new: str) -> list[tuple[str, int]]:
 )
 def test_a_change_of_meaning_raises_the_version(old: str, new: str) -> None:
     """A record would be explained by a rule that did not decide it."""
-    text = RULE.replace("  if unknown then skip", "  if unknown then review") if "mandatory" in new else RULE
+    text = (
+        RULE.replace("  if unknown then skip", "  if unknown then review")
+        if "mandatory" in new
+        else RULE
+    )
     text = text.replace("  except when card in friends\n", "") if "mandatory" in new else text
     changed = text.replace(old, new)
     assert changed != text
@@ -100,7 +104,9 @@ def test_what_version_does_not_cover(old: str, new: str) -> None:
 
 def test_bounds_of_a_param_are_meaning() -> None:
     """A release could move a threshold to where no rule of that version ever stood."""
-    before, after = (policy_of((HEAD + RULE).replace("to 9", to)).program for to in ("to 9", "to 8"))
+    before, after = (
+        policy_of((HEAD + RULE).replace("to 9", to)).program for to in ("to 9", "to 8")
+    )
     (problem,) = version_problems(before, after, {}, "main")
     assert problem.diagnostic.code == "TG451"
 
@@ -114,7 +120,9 @@ def test_versions_only_rise() -> None:
 def test_a_rollout_and_its_end() -> None:
     """Taking a rollout back would be refused, or pass as a new rule."""
     newer = RULE.replace("version 3", "version 4").replace("> 5 EUR", "> 9 EUR")
-    rollout = newer.replace("  in basics\n", "  in basics\n  rollout 10% by card as wave\n  replaces version 3\n")
+    rollout = newer.replace(
+        "  in basics\n", "  in basics\n  rollout 10% by card as wave\n  replaces version 3\n"
+    )
     assert found(RULE, f"{RULE}\n{rollout}") == []
     assert found(f"{RULE}\n{rollout}", RULE) == []
     assert found(f"{RULE}\n{rollout}", newer) == []
@@ -123,7 +131,9 @@ def test_a_rollout_and_its_end() -> None:
     assert found(f"{RULE}\n{rollout}", both) == [("TG451", 5)]
     loaded = policy_of(HEAD + both)
     with pytest.raises(CannotRaiseError, match="`large@4` replaces `large@3`"):
-        raised_texts({"policy.tide": Source("policy.tide", HEAD + both)}, loaded.program, {"large@3": 5})
+        raised_texts(
+            {"policy.tide": Source("policy.tide", HEAD + both)}, loaded.program, {"large@3": 5}
+        )
 
 
 # --- in the text -------------------------------------------------------------------------------

@@ -54,10 +54,10 @@ def test_blocks_are_closed() -> None:
 
 def test_what_does_not_fit_is_said() -> None:
     """The platform would refuse the comment, and nobody would see one."""
+    detail = Detail("when", "a" * 3_000, "b", "weakens")
     many = tuple(
-        Difference("rule", f"rule_{n}", "changed", "weakens", (Detail("when", "a" * 3_000, "b", "weakens"),))
-        for n in range(39)
-    )  # fmt: skip
+        Difference("rule", f"rule_{n}", "changed", "weakens", (detail,)) for n in range(39)
+    )
     words = replace(comparison().words, differences=many)
     text = to_markdown(replace(comparison(), words=words))
     assert len(text) <= MOST
