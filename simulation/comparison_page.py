@@ -209,10 +209,8 @@ def _signed(number: int) -> str:
 
 
 def _interval(rate: Rate) -> str:
-    if rate.millionths is None:
-        return "-"
     low, high = ((end or 0) / 10_000 for end in (rate.low_millionths, rate.high_millionths))
-    return f"{percent(rate.millionths)} ({low:.1f}-{high:.1f})"
+    return f"{low:.1f} to {high:.1f}"
 
 
 def _width(millionths: int | None) -> str:
