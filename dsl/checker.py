@@ -17,6 +17,7 @@ from tidegate.dsl.action_checks import check_actions, relaxes
 from tidegate.dsl.currencies import MINOR_DIGITS, minor_digits
 from tidegate.dsl.diagnostics import Diagnostic, Severity, has_errors, in_order, nearest
 from tidegate.dsl.event_checks import check_event, check_fields
+from tidegate.dsl.expansion import NOTHING_SHIPPED, Shipped, expand
 from tidegate.dsl.expressions import Typer
 from tidegate.dsl.feature_checks import check_feature, check_label
 from tidegate.dsl.grant_checks import check_grant, check_guarantee, event_of
@@ -64,19 +65,27 @@ class Checked:
     tables: tuple[Table, ...] = ()
 
 
-def check(files: Sequence[tree.File], *, today_us: int | None = None) -> Checked:
+def check(
+    files: Sequence[tree.File],
+    *,
+    today_us: int | None = None,
+    shipped: Shipped = NOTHING_SHIPPED,
+) -> Checked:
     """Check the parsed files of one policy.
 
     `today_us`: the day by which `expires` is judged (UTC microseconds); None judges nothing.
+    `shipped`: the libraries of templates that are at hand without a folder of the policy.
     """
-    names, problems = collect(files)
+    expanded = expand(files, shipped)
+    names, problems = collect(expanded.files)
+    problems += expanded.problems
     currency, zone = _units(names, problems)
     typer = Typer(names, currency, zone)
     typer.problems += problems
     program = _Policy(typer).program()
     typer.problems += _expired(program, today_us)
     typer.problems += _not_done(program)
-    diagnostics = in_order(typer.problems)
+    diagnostics = in_order(expanded.placed(typer.problems))
     sound = None if has_errors(diagnostics) else program
     return Checked(sound, diagnostics, program.tables)
 
