@@ -42,6 +42,7 @@ from tests.fuzz_properties import (
     unlicensed,
     with_exemptions,
 )
+from tests.fuzz_templates import can_be_moved, template_differs
 from tests.policies_generated import (
     SUMS,
     DoesNotCompileError,
@@ -182,6 +183,9 @@ def _properties(
     if fault is None and rng.random() < 0.25:
         seen["batches split"] += 1
         fault = split_differs(program, event, situations, rng)
+    if fault is None and rng.random() < 0.3 and can_be_moved(policy):
+        seen["templates applied"] += 1
+        fault = template_differs(policy, rng)
     if fault is None and rng.random() < 0.1:
         seen["orders and names exchanged"] += 1
         own = policy.program.event(event.name)
@@ -375,6 +379,7 @@ def expected() -> frozenset[str]:
         f"operator texttest {op} text" for op in ("starts with", "ends with", "contains", "like")
     }
     labels |= {f"operator input {source}" for source in ("field", "feature", "lookup", "score")}
+    labels |= {"templates applied"}
     return frozenset(labels | {f"operator {rest}" for rest in _SINGLE})
 
 
