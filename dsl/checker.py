@@ -15,6 +15,8 @@ from typing import TypeVar
 from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, relaxes
 from tidegate.dsl.currencies import MINOR_DIGITS, minor_digits
+from tidegate.dsl.decision_checks import check_decision
+from tidegate.dsl.decision_rows import once_a_table, write_out
 from tidegate.dsl.diagnostics import Diagnostic, Severity, has_errors, in_order, nearest
 from tidegate.dsl.event_checks import check_event, check_fields
 from tidegate.dsl.expansion import NOTHING_SHIPPED, Shipped, expand
@@ -77,12 +79,14 @@ def check(
     `shipped`: the libraries of templates that are at hand without a folder of the policy.
     """
     expanded = expand(files, shipped)
-    names, problems = collect(expanded.files)
-    problems += expanded.problems
+    written = write_out(expanded.files)
+    names, problems = collect(written.files)
+    problems += (*expanded.problems, *written.problems)
     currency, zone = _units(names, problems)
     typer = Typer(names, currency, zone)
     typer.problems += problems
-    program = _Policy(typer).program()
+    program = _Policy(typer, written.decisions).program()
+    typer.problems = list(once_a_table(typer.problems, written.decisions))
     typer.problems += _expired(program, today_us)
     typer.problems += _not_done(program)
     diagnostics = in_order(expanded.placed(typer.problems))
@@ -152,9 +156,10 @@ def _units(names: Names, problems: list[Diagnostic]) -> tuple[str, Zone]:
 class _Policy:
     """Builds the program from the declarations of one policy."""
 
-    def __init__(self, typer: Typer) -> None:
+    def __init__(self, typer: Typer, decisions: Sequence[tree.DecisionDeclaration] = ()) -> None:
         self.typer = typer
         self.names = typer.names
+        self.decisions = decisions
         self._features: dict[str, Feature | None] = {}
         self._checking: list[str] = []
 
@@ -256,6 +261,8 @@ class _Policy:
         rules = sorted((r for r in found if r is not None), key=lambda r: (r.name, r.version))
         check_names(self.typer, rules)
         check_advice(self.typer, rules, models.values())
+        for table in self.decisions:
+            check_decision(self.typer, table, rules)
         return rules
 
     def _unused_groups(self, checker: RuleChecker, decided: list[str]) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from tidegate.dsl import tree
-from tidegate.dsl.layout import Break, Doc, group, ink, joined, listed, row
-from tidegate.dsl.nesting import SUM
-from tidegate.dsl.phrases import print_actions, print_expression, print_literal, quote
+from tidegate.dsl.layout import Break, Doc, group, in_line, ink, joined, listed, row
+from tidegate.dsl.nesting import OTHERWISE, SUM
+from tidegate.dsl.phrases import print_actions, print_cell, print_expression, print_literal, quote
 from tidegate.dsl.words import NAME, RESERVED
 
 
@@ -281,6 +281,27 @@ def _rollout(rollout: tree.RolloutClause | None) -> Iterator[Unit]:
         yield Unit("rollout", (), text)
 
 
+def _decision(decision: tree.DecisionDeclaration) -> Iterator[Unit]:
+    yield _head("decision", decision)
+    yield from _clause("version", decision.version, joins=True)
+    yield from _text(decision.text)
+    yield from _clause("mandatory", decision.mandatory)
+    yield from _clause("owner", decision.owner)
+    yield from _clause("in", decision.group)
+    yield from _clause("on", decision.event)
+    yield from _clause("shadow", decision.shadow)
+    columns = (print_expression(column, OTHERWISE) for column in decision.columns)
+    yield Unit("columns", (), row("columns ", listed(columns)))
+    yield Unit("rows", (), f"rows {decision.hit}")
+    for each in decision.rows:
+        cells = [in_line(print_cell(cell)) for cell in each.cells]
+        padded = (*(f"{cell}," for cell in cells[:-1]), *cells[-1:])
+        then = row("then ", print_actions(each.then))
+        yield Unit("row", (f"row {each.name.text}", *padded), group(Break(""), then))
+    yield from _then("else", decision.rest)
+    yield from _weakened(decision.exceptions, decision.unknown)
+
+
 def _library(library: tree.LibraryDeclaration) -> Unit:
     source = f" from {quote(library.path.value)}" if library.path else ""
     return Unit("head", (f"library {library.name.text}",), f"version {library.version}{source}")
@@ -351,6 +372,7 @@ _PRINTERS: Mapping[type[tree.Declaration], Callable[[Any], Unit | Iterator[Unit]
     tree.StepUpDeclaration: _step_up,
     tree.GroupDeclaration: _group_units,
     tree.RuleDeclaration: _rule,
+    tree.DecisionDeclaration: _decision,
     tree.LibraryDeclaration: _library,
     tree.TemplateDeclaration: _template,
     tree.ApplyDeclaration: _apply,

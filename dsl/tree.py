@@ -444,6 +444,41 @@ class RuleDeclaration(Declaration):
 
 
 @dataclass(frozen=True, slots=True)
+class Cell(Node):
+    """What a row demands of a column: a test whose operand is left open; None for `any`."""
+
+    test: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow(Node):
+    """`row NAME CELL, … then …`."""
+
+    name: Name
+    cells: tuple[Cell, ...]
+    then: ActionList
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionDeclaration(Declaration):
+    """`decision NAME` with columns and rows. `hit`: the first row acts, all do, or one at most."""
+
+    version: int | None = None
+    text: Text | None = None
+    owner: Name | None = None
+    group: Name | None = None
+    event: Name | None = None
+    shadow: bool = False
+    mandatory: bool = False
+    columns: tuple[Expr, ...] = ()
+    hit: Choice["first", "all", "one"] = "first"
+    rows: tuple[DecisionRow, ...] = ()
+    rest: ActionList | None = None
+    exceptions: tuple[Expr, ...] = ()
+    unknown: ActionList | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryDeclaration(Declaration):
     """`library NAME version N [from "folder"]`."""
 

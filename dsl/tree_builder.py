@@ -357,6 +357,24 @@ class TreeBuilder(ExpressionBuilder):
         ]
         return self.declare(tree.RuleDeclaration, span, clauses)
 
+    # --- decision tables
+
+    def columns(self, span: Span, children: Children) -> Clause:
+        return one("columns", span, tuple(children))
+
+    def rows(self, span: Span, children: Children) -> Clause:
+        return one("hit", span, children[0].text)
+
+    def row(self, span: Span, children: Children) -> Clause:
+        name, *cells, then = children
+        return many("rows", span, (tree.DecisionRow(span, name, tuple(cells), then),))
+
+    def rest(self, span: Span, children: Children) -> Clause:
+        return one("rest", span, children[0])
+
+    def decision(self, span: Span, children: Children) -> tree.Declaration:
+        return self.declare(tree.DecisionDeclaration, span, children)
+
     # --- templates
 
     def library(self, span: Span, children: Children) -> tree.Declaration:

@@ -16,6 +16,8 @@ from tidegate.dsl.source import Source
 from tidegate.dsl.substitution import names_read
 
 Declared = dict[str, tuple[Draft, tree.Declaration]]
+Moved = tuple[dict[str, str], dict[str, Draft]]
+"""What a template takes, by name its type, and the features and lets that it declares."""
 _MOVED = (tree.FeatureDeclaration, tree.LetDeclaration)
 
 
@@ -54,8 +56,8 @@ def _declared(policy: GeneratedPolicy) -> Declared:
 
 def _moved(
     rule: tree.RuleDeclaration, declared: Declared, event: tree.EventDeclaration
-) -> tuple[list[str], list[Draft]] | None:
-    """The `takes` and the drafts of a template with this rule; None where it cannot be one."""
+) -> Moved | None:
+    """What a template with this rule takes and declares; None where it cannot be one."""
     if rule.rollout or rule.replaces:
         return None
     fields = {f.name.text: f for f in event.fields}
@@ -76,8 +78,7 @@ def _moved(
             waiting += [below for below, _ in names_read(found)]
         else:
             return None
-    lines = [f"  takes {name} {_type(kind)}" for name, kind in sorted(takes.items())]
-    return lines, list(drafts.values())
+    return {name: _type(kind) for name, kind in sorted(takes.items())}, drafts
 
 
 def _is_own(found: tree.Declaration, event: tree.EventDeclaration) -> bool:
@@ -95,15 +96,22 @@ def _compare(
     policy: GeneratedPolicy,
     draft: Draft,
     rule: tree.RuleDeclaration,
-    moved: tuple[list[str], list[Draft]],
+    moved: Moved,
 ) -> Fault | None:
     takes, below = moved
     name, event = rule.name.text, rule.event.text if rule.event else ""
-    bare = re.sub(rf"^(rule {name}) version \d+\n  on {event}$", r"\1", draft.full(), flags=re.M)
-    template = "\n".join(
-        [f"template {name} on {event}", *takes, *(d.full() for d in below), bare]
-    )  # fmt: skip
+    bare = re.sub(
+        rf"^(rule {name}) version \d+\n  on {event}$", r"\1", draft.full(), flags=re.MULTILINE
+    )
+    lines = [f"  takes {taken} {kind}" for taken, kind in takes.items()]
+    body = "\n".join([*lines, *(d.full() for d in below.values()), bare])
+    # Names of its own, so that nothing of the policy is read by accident.
+    names = "|".join([*takes, *below]) or "$^"
+    inside = re.compile(rf"(?<![.\w])({names})\b")
+    template = f"template {name} on {event}\n" + inside.sub(r"own_\1", body)
+    given = ", ".join(f"own_{taken} = {taken}" for taken in takes)
     use = f"apply {name} as {name} version {rule.version} on {event}"
+    use += f" with {given}" if given else ""
     kept = [parsed(d.full())[0] for d in policy.drafts if d is not draft]
     new = [parse(Source(f"{n}.tide", text)) for n, text in (("template", template), ("use", use))]
     checked = check([*kept, *(p.file for p in new)])
