@@ -81,7 +81,7 @@ class _Expansion:
         self.shipped = shipped
         self.problems: list[Diagnostic] = []
         self.libraries = self._declared(files)
-        folders = [f"{lib.path.value}/" for lib in self.libraries.values() if lib.path]
+        folders = [f"{_folder(lib.path)}/" for lib in self.libraries.values() if lib.path]
         self.own = [f for f in files if not f.path.startswith(tuple(folders))]
         self.housed = [f for f in files if f.path.startswith(tuple(folders))]
         cut = [cut_file(file) for file in self.own]
@@ -149,7 +149,7 @@ class _Expansion:
     def _files(self, library: tree.LibraryDeclaration) -> Sequence[tree.File] | None:
         name, version = library.name.text, library.version
         if library.path is not None:
-            folder = f"{library.path.value}/{version}/"
+            folder = f"{_folder(library.path)}/{version}/"
             files = [f for f in self.housed if f.path.startswith(folder)]
             if not files:
                 self._error(
@@ -270,6 +270,10 @@ class _Expansion:
             near = nearest(given.text, self.events)
             self._error("TG215", f"no event is called `{given.text}`", given.span, near)
         return found
+
+
+def _folder(path: tree.Text) -> str:
+    return path.value.removeprefix("./").rstrip("/")
 
 
 def _known(templates: Templates) -> str:

@@ -328,7 +328,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], plain: int = 1
         side: Literal["left", "right"] = "left" if names else "right"
         table.add_column(column, justify=side, no_wrap=not names, overflow="ellipsis")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # `limits[merchant].cut` would be taken for markup
     return table
 
 

@@ -173,8 +173,8 @@ def test_libraries_of_a_folder_hold_each_version_apart() -> None:
     }  # fmt: skip
     use = USE.replace("apply tries", "apply house.tries")
 
-    def meaning(version: int) -> str:
-        text = f'library house version {version} from "library/house"\n{use}'
+    def meaning(version: int, folder: str = "library/house") -> str:
+        text = f'library house version {version} from "{folder}"\n{use}'
         sources = [Source("p.tide", POLICY + text), *(Source(*pair) for pair in files.items())]
         program = check([parse(source).file for source in sources]).program
         assert program is not None
@@ -184,6 +184,7 @@ def test_libraries_of_a_folder_hold_each_version_apart() -> None:
         return rules_of(program_of(POLICY + USE, template))["card_tries"].meaning
 
     assert (meaning(1), meaning(2)) == (local(old), local(new))
+    assert meaning(2, "./library/house/") == local(new)
     stray = replace(Source("library/house/2/x.tide", "param free count = 3"))
     text = f'{POLICY}library house version 2 from "library/house"\n{use}'
     sources = [Source("p.tide", text), stray, *(Source(*pair) for pair in files.items())]
