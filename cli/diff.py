@@ -33,7 +33,7 @@ def diff(
     mapping: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[MAPPING]",
+            metavar="MAPPING",
             show_default=False,
             help="The YAML file that maps the history; without it, words alone.",
         ),

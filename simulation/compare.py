@@ -55,8 +55,8 @@ def compare_runs(
     MappingError says what is wrong with the mapping or the files, for which of the two, or that
     nothing was decided by both.
     """
-    old = _run(before, mapping_path, chunk_rows, "before")
-    new = _run(after, mapping_path, chunk_rows, "")
+    new = DryRun(after, mapping_path, chunk_rows=chunk_rows)
+    old = _run_before(before, mapping_path, chunk_rows)
     # A row whose time one of them cannot read cuts the slices otherwise.
     old.history.span = replace(old.history.span, cuts_us=new.history.span.cuts_us)
     events = events_of_both(old, new)
@@ -74,12 +74,10 @@ def compare_runs(
     return compared(old, new, [pair.done() for pair in pairs.values()])
 
 
-def _run(policy: Policy, mapping_path: Path | str, chunk_rows: int, which: str) -> DryRun:
+def _run_before(policy: Policy, mapping_path: Path | str, chunk_rows: int) -> DryRun:
     try:
         return DryRun(policy, mapping_path, chunk_rows=chunk_rows)
     except MappingError as error:
-        if not which:
-            raise
         raise of_before(error) from None
 
 

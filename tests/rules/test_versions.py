@@ -71,7 +71,11 @@ def found(old: str, new: str) -> list[tuple[str, int]]:
 )
 def test_a_change_of_meaning_raises_the_version(old: str, new: str) -> None:
     """A record would be explained by a rule that did not decide it."""
-    text = RULE.replace("  if unknown then skip", "  if unknown then review") if "mandatory" in new else RULE
+    text = (
+        RULE.replace("  if unknown then skip", "  if unknown then review")
+        if "mandatory" in new
+        else RULE
+    )
     text = text.replace("  except when card in friends\n", "") if "mandatory" in new else text
     changed = text.replace(old, new)
     assert changed != text
@@ -84,7 +88,8 @@ def test_a_change_of_meaning_raises_the_version(old: str, new: str) -> None:
     ("old", "new"),
     [
         ('"A text"', '"Another"'), ("owner risk", "owner fraud"), ("  in basics\n", ""),
-        ("in basics\n", "in basics\n  shadow\n"), ("in basics\n", "in basics\n  until 2030-01-01\n"),
+        ("in basics\n", "in basics\n  shadow\n"),
+        ("in basics\n", "in basics\n  until 2030-01-01\n"),
         ("amount > 5 EUR and items > cut", "amount > 5.00 EUR and items > cut  # why"),
         ("= 5 from", "= 6 from"),
     ],
@@ -100,7 +105,9 @@ def test_what_version_does_not_cover(old: str, new: str) -> None:
 
 def test_bounds_of_a_param_are_meaning() -> None:
     """A release could move a threshold to where no rule of that version ever stood."""
-    before, after = (policy_of((HEAD + RULE).replace("to 9", to)).program for to in ("to 9", "to 8"))
+    before, after = (
+        policy_of((HEAD + RULE).replace("to 9", to)).program for to in ("to 9", "to 8")
+    )
     (problem,) = version_problems(before, after, {}, "main")
     assert problem.diagnostic.code == "TG451"
 
@@ -114,7 +121,9 @@ def test_versions_only_rise() -> None:
 def test_a_rollout_and_its_end() -> None:
     """Taking a rollout back would be refused, or pass as a new rule."""
     newer = RULE.replace("version 3", "version 4").replace("> 5 EUR", "> 9 EUR")
-    rollout = newer.replace("  in basics\n", "  in basics\n  rollout 10% by card as wave\n  replaces version 3\n")
+    rollout = newer.replace(
+        "  in basics\n", "  in basics\n  rollout 10% by card as wave\n  replaces version 3\n"
+    )
     assert found(RULE, f"{RULE}\n{rollout}") == []
     assert found(f"{RULE}\n{rollout}", RULE) == []
     assert found(f"{RULE}\n{rollout}", newer) == []
@@ -123,7 +132,9 @@ def test_a_rollout_and_its_end() -> None:
     assert found(f"{RULE}\n{rollout}", both) == [("TG451", 5)]
     loaded = policy_of(HEAD + both)
     with pytest.raises(CannotRaiseError, match="`large@4` replaces `large@3`"):
-        raised_texts({"policy.tide": Source("policy.tide", HEAD + both)}, loaded.program, {"large@3": 5})
+        raised_texts(
+            {"policy.tide": Source("policy.tide", HEAD + both)}, loaded.program, {"large@3": 5}
+        )
 
 
 # --- in the text -------------------------------------------------------------------------------
@@ -132,8 +143,10 @@ SPELLINGS = (
     "rule large version 3 when amount > 5 EUR then review",
     "rule large # version 7\n   version   # here: version 8\n  3 when amount > 5 EUR then review",
     'rule large "version 9 of \\"version 8\\"" version 3\n  when amount > 5 EUR then review',
-    "rule other version 3 when amount > 5 EUR then review\n"
-    "rule large version 3 when amount > 5 EUR then review # version 3",
+    (
+        "rule other version 3 when amount > 5 EUR then review\n"
+        "rule large version 3 when amount > 5 EUR then review # version 3"
+    ),
 )
 
 
@@ -198,7 +211,10 @@ def test_an_id_that_was_removed(shop: Path, version: str, above: str, needed: in
     again = RULE.replace("version 3", f"version {version}").replace("> 5", f"> {above}")
     write(shop, f"{kept}\n{again}")
     before, new = read_revision(shop, "HEAD"), read_folder(shop)
-    assert before.loaded and before.loaded.policy and new.loaded and new.loaded.policy
+    assert before.loaded
+    assert before.loaded.policy
+    assert new.loaded
+    assert new.loaded.policy
     after = new.loaded.policy.program
     past = past_meanings(shop, before, after)
     problems = version_problems(before.loaded.policy.program, after, past, "HEAD")
@@ -209,5 +225,6 @@ def test_a_folder_has_no_past(shop: Path) -> None:
     """Git would be asked about a commit without a name."""
     write(shop, f"{RULE}")
     new = read_folder(shop)
-    assert new.loaded and new.loaded.policy
+    assert new.loaded
+    assert new.loaded.policy
     assert past_meanings(shop, read_folder(shop), new.loaded.policy.program) == {}

@@ -129,10 +129,12 @@ def test_any_pair_of_edits(seed: int, tmp_path: Path, monkeypatch: pytest.Monkey
     history = small_history(rng, tmp_path, rows=200, received=seed < 2, parquet=seed % 2 == 0)
     history.mapping.write_text(f"{history.mapping.read_text()}warm_up: 1d\n")
     for _ in range(4):
-        policies = []
+        policies: list[Policy] = []
         while len(policies) < 2:
             try:
-                policies.append(policy_with(history, rng.sample(sorted(RULES), rng.choice((1, 2, 3)))))
+                policies.append(
+                    policy_with(history, rng.sample(sorted(RULES), rng.choice((1, 2, 3))))
+                )
             except (AssertionError, ValueError):  # the edits are of one line, or do not go together
                 continue
         old, new = policies
@@ -172,7 +174,9 @@ def test_pseudonyms_hang_on_the_key_and_name_nobody(history: SmallHistory) -> No
         found[key] = {flip.payment for flip in flips}
         text = json.dumps(result.as_json(effects))
         sent = [row.body for row in history.rows]
-        for value in {str(body[name]) for body in sent for name in ("id", "card") if body.get(name)}:
+        for value in {
+            str(body[name]) for body in sent for name in ("id", "card") if body.get(name)
+        }:
             assert f'"{value}"' not in text
     assert not found[KEY] & found[b"another key that is long enough"]
 
@@ -191,7 +195,9 @@ class Decision:
     fired: frozenset[str]
 
 
-def decisions(history: SmallHistory, policy: Policy, since_us: int) -> dict[tuple[str, int], Decision]:
+def decisions(
+    history: SmallHistory, policy: Policy, since_us: int
+) -> dict[tuple[str, int], Decision]:
     """What an ordinary dry run decides, by key and time, from then on."""
     found = {}
     run = DryRun(policy, history.mapping, chunk_rows=1 << 18)
@@ -240,7 +246,9 @@ def assert_is_right(history: SmallHistory, old: Policy, new: Policy) -> None:
     assert looked.after.hits == sum(after[key].looked for key in both)
     assert looked.gained == sum(after[key].looked and not before[key].looked for key in both)
     for sample in event.flips:
-        flipped = [k for k in both if (before[k].word, after[k].word) == (sample.before, sample.after)]
+        flipped = [
+            k for k in both if (before[k].word, after[k].word) == (sample.before, sample.after)
+        ]
         first = sorted(flipped, key=lambda k: (-after[k].minor, k[1], k[0]))[: len(sample.shown)]
         assert [flip.payment for flip in sample.shown] == [
             pseudonym(KEY, "payment", key) for key, _ in first
@@ -282,7 +290,8 @@ def test_a_change_alone_and_a_change_taken_out(history: SmallHistory) -> None:
         (last,) = plain(history, without, new).effects.events
         assert marginal.flipped_alone == put_in.flipped
         assert marginal.flipped_last == last.flipped
-        assert marginal.flipped_alone.count and marginal.flipped_last.count
+        assert marginal.flipped_alone.count
+        assert marginal.flipped_last.count
         for shifts, found in ((marginal.alone, put_in), (marginal.last, last)):
             assert [s.count for s in shifts] == [
                 found.rate(s.word).after.hits - found.rate(s.word).before.hits for s in shifts

@@ -19,7 +19,9 @@ def probability(counts: tuple[int, int], of: int, shares: tuple[float, float]) -
 
 
 @pytest.mark.parametrize("of", [20, 60])
-@pytest.mark.parametrize("shares", [(0.02, 0.02), (0.1, 0.05), (0.3, 0.1), (0.0, 0.05), (0.25, 0.25)])
+@pytest.mark.parametrize(
+    "shares", [(0.02, 0.02), (0.1, 0.05), (0.3, 0.1), (0.0, 0.05), (0.25, 0.25)]
+)
 def test_it_holds_the_difference_in_95_of_100(of: int, shares: tuple[float, float]) -> None:
     """A change of nothing would be shown as one of something, or the other way round."""
     difference, held = shares[1] - shares[0], 0.0
@@ -48,7 +50,13 @@ def test_nothing_measured_has_no_interval() -> None:
 
 @pytest.mark.parametrize(
     ("by_day", "days", "median"),
-    [({}, 0, 0), ({5: 9}, 3, 0), ({5: 4, 6: 2}, 3, 2000), ({5: 4, 6: 3}, 2, 3500), ({5: 7}, 1, 7000)],
+    [
+        ({}, 0, 0),
+        ({5: 9}, 3, 0),
+        ({5: 4, 6: 2}, 3, 2000),
+        ({5: 4, 6: 3}, 2, 3500),
+        ({5: 7}, 1, 7000),
+    ],
 )
 def test_the_median_counts_days_without_any(by_day: dict[int, int], days: int, median: int) -> None:
     """A queue that is empty on most days would look busy on all of them."""
