@@ -20,7 +20,8 @@ _SORTS = {
     "NETWORK": "a network such as `10.0.0.0/8`", "DISPOSITION": "`approve`, `hold` or `decline`",
     "SILENT": "`approve`, `review`, `hold` or `decline`",
     "RESULT": "`failed`, `abandoned` or `unavailable`",
-    "HIT": "`first`, `all` or `one`", "WORLD": "`client` or `role`", "MOMENT": "`before` or `after`",
+    "HIT": "`first`, `all` or `one`",
+    "WORLD": "`client` or `role`", "MOMENT": "`before` or `after`",
     "TRUTH": "`true` or `false`", "$END": "the next declaration", "RELATION": "a comparison",
     "NUMBER": "a number", "MONEY": "an amount", "TIME": "a time",
 }  # fmt: skip
@@ -87,7 +88,7 @@ def _expected(case: Case) -> str:
     if {"decline", "hold"} <= expected:
         skip = "`skip` or " if case.stop.read("unknown") else ""
         return f"{skip}an action such as `decline`, `review` or `step_up NAME`"
-    if _CELL <= expected:
+    if expected >= _CELL:
         return 'a cell such as `> 5 EUR`, `"web"`, `in (1, 2)` or `any`'
     if expected == {"."}:
         return "a column of the table, as in `limits[merchant].cut`"
@@ -148,7 +149,7 @@ def _help(case: Case) -> str:
     stop = case.stop
     if alias := _alias(stop):
         return alias
-    if _CELL <= stop.expected and stop.found.isidentifier() and stop.found not in RESERVED:
+    if stop.expected >= _CELL and stop.found.isidentifier() and stop.found not in RESERVED:
         return f'a word is quoted, `"{short(stop.found)}"`; a param is written `= {stop.found}`'
     if stop.found in ("if", "except", "then", "when") and "WORD" not in stop.expected:
         return "the order is: describing clauses, `when`, `then`, `except when`, `if unknown`"
