@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from lsprotocol import types
 from pygls import uris
@@ -29,6 +30,8 @@ from tidegate.rules.editing import Edited, last_run, read_edited, said_of
 
 WAIT_SECONDS = 0.15
 """How long no key must have been pressed before a policy is checked."""
+
+NO_FOLDER = Path("/.tidegate-unsaved").absolute()
 
 _SEVERITIES = {
     Severity.ERROR: types.DiagnosticSeverity.Error,
@@ -66,7 +69,7 @@ class Desk:
 
     def changed(self, path: Path, text: str | None) -> None:
         """Take the text of an open file, or None where it is closed."""
-        self._kept.clear()
+        self._kept = {}  # one that is being read goes on with the old
         if text is None:
             self.texts.pop(path, None)
         else:
@@ -74,14 +77,14 @@ class Desk:
 
     def forget(self) -> None:
         """Read again what lies on the disk."""
-        self._kept.clear()
+        self._kept = {}  # one that is being read goes on with the old
 
     def edited(self, path: Path) -> Edited:
         """The policy of a file, read once for each change."""
-        if path not in self._kept:
-            kept, found = self._kept, read_edited(path, dict(self.texts))
-            kept[path] = found
-        return self._kept.get(path) or found
+        kept = self._kept
+        if path not in kept:
+            kept[path] = read_edited(path, dict(self.texts))
+        return kept[path]
 
     def source(self, path: Path) -> Source | None:
         """A file's text with its path below the policy folder; None where there is none."""
@@ -103,6 +106,8 @@ class Server(LanguageServer):
         )
         self.desk = Desk()
         self.waiting: dict[Path, asyncio.Task[None]] = {}
+        self.uris: dict[Path, str] = {}
+        """How the editor itself names the files that it opened."""
 
     def check_soon(self, path: Path) -> None:
         """Check the policy of a file once nothing has changed for a moment."""
@@ -130,7 +135,9 @@ class Server(LanguageServer):
         self.desk.shown[key] = set(found)
         for place in {*found, *gone, path}:
             self.text_document_publish_diagnostics(
-                types.PublishDiagnosticsParams(_uri(place), found.get(place, []))
+                types.PublishDiagnosticsParams(
+                    self.uris.get(place) or _uri(place), found.get(place, [])
+                )
             )
 
 
@@ -143,7 +150,9 @@ def _uri(path: Path) -> str:
 
 
 def _path(uri: str) -> Path:
-    return Path(uris.to_fs_path(uri) or uri)
+    """The file of a URI; what is no file yet gets a place in a folder that no policy has."""
+    path = uris.to_fs_path(uri) if uri.startswith("file:") else None
+    return Path(path) if path else NO_FOLDER / quote(uri, safe="")
 
 
 def as_lsp(one: Diagnostic, edited: Edited, lines: Mapping[str, Lines]) -> types.Diagnostic:
@@ -204,6 +213,7 @@ def _follow_texts(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     def opened(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
         path = _path(params.text_document.uri)
+        ls.uris[path] = params.text_document.uri
         ls.desk.changed(path, params.text_document.text)
         ls.check_soon(path)
 

@@ -145,7 +145,7 @@ def _enumerated(before: Sequence[Piece], declared: Sequence[Standing]) -> list[S
     index = len(before) - 1
     if index >= 0 and before[index].text in ("(", ","):
         while index >= 0 and before[index].text != "(":
-            if before[index].text not in (",",) and before[index].sort not in ("WORD", "STRING"):
+            if before[index].text != "," and before[index].sort not in ("WORD", "STRING"):
                 return []
             index -= 1
         index -= 1

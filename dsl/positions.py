@@ -1,4 +1,4 @@
-"""Places as editors count them: lines from zero, and in a line UTF-16 code units from zero.
+r"""Places as editors count them: lines from zero, and in a line UTF-16 code units from zero.
 
 A line ends at `\n`, `\r\n` or `\r`. A place beyond the end of a line is its end, as the protocol
 of editors says, and one within a pair of code units is before the character.

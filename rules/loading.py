@@ -119,9 +119,7 @@ def _is_sure(diagnostic: Diagnostic) -> bool:
     return diagnostic.code != "TG202" or bool(diagnostic.related)
 
 
-def _sources(
-    root: Path, unsaved: Mapping[str, str]
-) -> tuple[dict[str, Source], list[Diagnostic]]:
+def _sources(root: Path, unsaved: Mapping[str, str]) -> tuple[dict[str, Source], list[Diagnostic]]:
     sources: dict[str, Source] = {}
     files = rule_files(root)
     problems = list(files.problems)

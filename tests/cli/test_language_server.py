@@ -253,6 +253,20 @@ def test_odd_files_never_end_the_server(shop: Path) -> None:
     assert in_editor(shop, work) == 0
 
 
+def test_a_text_without_a_file_is_parsed(shop: Path) -> None:
+    """A new buffer has a URI that names no file, and gets it back with its findings."""
+
+    async def work(editor: Editor) -> None:
+        uri = "untitled:Untitled-1"
+        item = types.TextDocumentItem(uri, "tidegate", 1, "rule x\n  whne\n")
+        editor.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
+        published = await asyncio.wait_for(editor.found.get(), WAIT)
+        assert published.uri == uri
+        assert published.diagnostics
+
+    assert in_editor(shop, work) == 0
+
+
 def test_the_server_ends_with_its_parent(shop: Path) -> None:
     """An editor that is killed closes the pipe and says nothing more."""
 
