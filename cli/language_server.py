@@ -66,6 +66,7 @@ class Desk:
         self.shown: dict[Path, set[Path]] = {}
         """By policy folder, the files that have findings on display."""
         self._kept: dict[Path, Edited] = {}
+        self._last: dict[Path, Edited] = {}
 
     def changed(self, path: Path, text: str | None) -> None:
         """Take the text of an open file, or None where it is closed."""
@@ -83,8 +84,12 @@ class Desk:
         """The policy of a file, read once for each change."""
         kept = self._kept
         if path not in kept:
-            kept[path] = read_edited(path, dict(self.texts))
+            kept[path] = self._last[path] = read_edited(path, dict(self.texts))
         return kept[path]
+
+    def last(self, path: Path) -> Edited:
+        """The policy as it was read last: whoever types does not wait for the check."""
+        return self._last.get(path) or self.edited(path)
 
     def source(self, path: Path) -> Source | None:
         """A file's text with its path below the policy folder; None where there is none."""
@@ -253,16 +258,18 @@ def _answer(server: Server) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_COMPLETION)
     def completion(ls: Server, params: types.CompletionParams) -> list[types.CompletionItem]:
-        here = _here(ls, params)
-        if here is None:
+        path = _path(params.text_document.uri)
+        if path not in ls.desk.texts:
             return []
-        edited, source, offset, _ = here
+        source = Source(path.name, ls.desk.texts[path])
+        offset = Lines(source.text).offset(params.position.line, params.position.character)
+        declared = ls.desk.last(path).declared
         return [
             types.CompletionItem(
                 one.text, kind=_KINDS.get(one.sort, types.CompletionItemKind.Variable),
                 detail=one.detail or one.sort,
             )
-            for one in complete(source, offset, edited.declared).suggestions
+            for one in complete(source, offset, declared).suggestions
         ]  # fmt: skip
 
     @server.feature(types.TEXT_DOCUMENT_DEFINITION)

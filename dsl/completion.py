@@ -101,7 +101,7 @@ def _names(stop: Stop, declared: Sequence[Standing]) -> list[Suggestion]:
     found = [
         Suggestion(one.name, one.word, describe_shortly(one))
         for one in declared
-        if one.sort == sort and (one.word == "field" or not _wants_field(stop))
+        if one.sort == sort and not (sort == "value" and one.word != "field" and _wants_field(stop))
     ]
     if sort == "value" and {"(", "INT"} <= stop.expected:
         found += [Suggestion(name, "function") for name in sorted(FUNCTIONS)]

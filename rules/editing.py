@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,13 @@ def read_edited(path: Path, unsaved: Mapping[Path, str]) -> Edited:
     }
     loaded = read(root, unsaved=inside)
     own = [s for s in loaded.sources.values() if (root / s.path).suffix == RULE_SUFFIX]
-    return Edited(root, loaded, tuple(n for s in own for n in standings(parse(s).file)))
+    return Edited(root, loaded, tuple(n for s in own for n in _names(s)))
+
+
+@lru_cache(maxsize=64)
+def _names(source: Source) -> tuple[Standing, ...]:
+    """The names of a file; an edit changes one file of many."""
+    return standings(parse(source).file)
 
 
 def _hidden(path: Path) -> bool:

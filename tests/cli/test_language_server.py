@@ -27,13 +27,11 @@ class Editor:
         self.found: asyncio.Queue[types.PublishDiagnosticsParams] = asyncio.Queue()
         self.told: list[str] = []
 
-        @self.client.feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
-        def _published(params: types.PublishDiagnosticsParams) -> None:
-            self.found.put_nowait(params)
-
-        @self.client.feature(types.WINDOW_SHOW_MESSAGE)
-        def _told(params: types.ShowMessageParams) -> None:
+        def told(params: types.ShowMessageParams) -> None:
             self.told.append(params.message)
+
+        self.client.feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)(self.found.put_nowait)
+        self.client.feature(types.WINDOW_SHOW_MESSAGE)(told)
 
     def uri(self, name: str) -> str:
         return (self.folder / name).as_uri()
@@ -91,7 +89,7 @@ def in_editor(folder: Path, work: Callable[[Editor], Awaitable[None]]) -> int:
         process = client._server
         assert process is not None
         code = await asyncio.wait_for(process.wait(), WAIT)
-        await client.stop()
+        await client.stop()  # type: ignore[no-untyped-call]
         return code
 
     return asyncio.run(run())
