@@ -61,15 +61,13 @@ def _problems(
     if rule.version in known:
         if known[rule.version] != rule.meaning:
             yield VersionProblem(rule, words.not_raised(next_), next_)
+    elif known and newest and rule.version < max(known):
+        yield VersionProblem(rule, words.went_down(max(known), next_), next_)
     elif rule.version in earlier:
         if earlier[rule.version] != rule.meaning:
             yield VersionProblem(rule, words.reused(next_), next_)
-    elif known and newest:
-        last = max(known)
-        if rule.version < last:
-            yield VersionProblem(rule, words.went_down(last, next_), next_)
-        elif known[last] == rule.meaning:
-            yield VersionProblem(rule, words.without_change(last), 0)
+    elif known and newest and known[max(known)] == rule.meaning:
+        yield VersionProblem(rule, words.without_change(max(known)), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,14 +40,11 @@ def test_the_colours_know_the_words_of_the_grammar_and_no_others() -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_word_of_an_example_has_a_colour(path: Path) -> None:
     """The first pattern that matches at the nearest place wins, as in an editor."""
-    patterns = [
-        (p["name"] if "name" in p else "declaration", re.compile(p.get("match") or r'"[^"]*"'))
-        for p in COLOURS["patterns"]
-    ]
+    patterns = [re.compile(p.get("match") or r'"[^"]*"') for p in COLOURS["patterns"]]
     for line in path.read_text("utf-8").splitlines():
         at = 0
         while at < len(line):
-            found = [m for _, p in patterns if (m := p.search(line, at)) and m.end() > at]
+            found = [m for p in patterns if (m := p.search(line, at)) and m.end() > at]
             match = min(found, key=lambda m: m.start(), default=None)
             plain = line[at : match.start() if match else None]
             assert not re.search(r"\w", plain), plain

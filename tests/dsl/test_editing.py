@@ -41,7 +41,7 @@ def offered(text: str) -> set[str]:
     [(0, (0, 0)), (1, (0, 2)), (2, (0, 3)), (3, (0, 4)), (4, (1, 0)), (5, (1, 1)), (99, (2, 0))],
 )
 def test_places_are_utf_16(offset: int, place: tuple[int, int]) -> None:
-    """An emoji is two units, a combining accent one, and `\\r` alone ends a line too."""
+    r"""An emoji is two units, a combining accent one, and `\r` alone ends a line too."""
     lines = Lines("\N{ROCKET}e\N{COMBINING ACUTE ACCENT}\nx\r")
     assert lines.place(offset) == place
     assert lines.offset(*place) == min(offset, 6)

@@ -88,7 +88,8 @@ def test_a_change_of_meaning_raises_the_version(old: str, new: str) -> None:
     ("old", "new"),
     [
         ('"A text"', '"Another"'), ("owner risk", "owner fraud"), ("  in basics\n", ""),
-        ("in basics\n", "in basics\n  shadow\n"), ("in basics\n", "in basics\n  until 2030-01-01\n"),
+        ("in basics\n", "in basics\n  shadow\n"),
+        ("in basics\n", "in basics\n  until 2030-01-01\n"),
         ("amount > 5 EUR and items > cut", "amount > 5.00 EUR and items > cut  # why"),
         ("= 5 from", "= 6 from"),
     ],
@@ -142,8 +143,10 @@ SPELLINGS = (
     "rule large version 3 when amount > 5 EUR then review",
     "rule large # version 7\n   version   # here: version 8\n  3 when amount > 5 EUR then review",
     'rule large "version 9 of \\"version 8\\"" version 3\n  when amount > 5 EUR then review',
-    "rule other version 3 when amount > 5 EUR then review\n"
-    "rule large version 3 when amount > 5 EUR then review # version 3",
+    (
+        "rule other version 3 when amount > 5 EUR then review\n"
+        "rule large version 3 when amount > 5 EUR then review # version 3"
+    ),
 )
 
 
@@ -208,7 +211,10 @@ def test_an_id_that_was_removed(shop: Path, version: str, above: str, needed: in
     again = RULE.replace("version 3", f"version {version}").replace("> 5", f"> {above}")
     write(shop, f"{kept}\n{again}")
     before, new = read_revision(shop, "HEAD"), read_folder(shop)
-    assert before.loaded and before.loaded.policy and new.loaded and new.loaded.policy
+    assert before.loaded
+    assert before.loaded.policy
+    assert new.loaded
+    assert new.loaded.policy
     after = new.loaded.policy.program
     past = past_meanings(shop, before, after)
     problems = version_problems(before.loaded.policy.program, after, past, "HEAD")
@@ -219,5 +225,6 @@ def test_a_folder_has_no_past(shop: Path) -> None:
     """Git would be asked about a commit without a name."""
     write(shop, f"{RULE}")
     new = read_folder(shop)
-    assert new.loaded and new.loaded.policy
+    assert new.loaded
+    assert new.loaded.policy
     assert past_meanings(shop, read_folder(shop), new.loaded.policy.program) == {}
