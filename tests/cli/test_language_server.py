@@ -31,7 +31,10 @@ class Editor:
         def told(params: types.ShowMessageParams) -> None:
             self.told.append(params.message)
 
-        self.client.feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)(self.found.put_nowait)
+        def published(params: types.PublishDiagnosticsParams) -> None:
+            self.found.put_nowait(params)
+
+        self.client.feature(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)(published)
         self.client.feature(types.WINDOW_SHOW_MESSAGE)(told)
 
     def uri(self, name: str) -> str:
