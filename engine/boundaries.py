@@ -93,6 +93,24 @@ class _Finder:
                     yield from self._change(entry, value, other=other)
                 if missing and isinstance(node, Input) and _may_miss(node):
                     yield from self._change(node, None)
+        for entry in self.situation.event.inputs:
+            if entry.name == self.situation.event.at:
+                for day in self._days():
+                    yield from self._change(entry, day)
+            elif entry.source == "score":
+                # What a model's silence asks for ceases with any score.
+                yield from self._score(entry)
+
+    def _days(self) -> Iterator[int]:
+        """The last moment before and the first one of each day on which a rule begins or ends."""
+        for rule in self.situation.event.rules:
+            for day in (rule.from_us, rule.until_us):
+                if day is not None:
+                    yield from (day - 1, day)
+
+    def _score(self, entry: Input) -> Iterator[Change]:
+        for change in self._anything(entry):
+            yield Change(change.name, change.type, change.value)
 
     def _change(
         self, entry: Input, value: Value | None, *, other: bool = False

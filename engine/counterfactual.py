@@ -196,7 +196,7 @@ class Search:
         self.conditions += tuple(use for use in uses if use is not None)
         self.evaluator = _evaluator(self.program, self.situation)
         self._check_kept()
-        self.reads = {rule.id: frozenset(_reads(self.program, rule)) for rule in event.rules}
+        self.reads = {rule.id: frozenset(_reads(rule)) for rule in event.rules}
 
     def _check_kept(self) -> None:
         known = {entry.name for entry in self.situation.event.inputs}
@@ -207,7 +207,8 @@ class Search:
             if name not in known:
                 near = nearest(name, known)
                 raise UnknownNameError(
-                    f"`{self.situation.event.name}` reads no `{name}`" + (f"; {near}" if near else "")
+                    f"`{self.situation.event.name}` reads no `{name}`"
+                    + (f"; {near}" if near else "")
                 )
 
     def found(self) -> Iterator[Found]:
@@ -332,7 +333,7 @@ def _evaluator(program: Program, situation: Situation) -> Evaluator:
     return evaluator_of(replace(program, lists=lists), situation.event, {}, "compiled")
 
 
-def _reads(program: Program, rule: Rule) -> Iterator[str]:
+def _reads(rule: Rule) -> Iterator[str]:
     """What a change can touch of a rule: its inputs, and `in LIST` for its lists."""
     for condition in (rule.when, *rule.exceptions):
         yield from _read_by(condition)

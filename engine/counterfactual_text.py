@@ -25,7 +25,7 @@ def _lines(all_: Counterfactuals) -> Iterator[str]:
         yield from _one(one, number)
     if not all_.complete:
         yield f"the search ended after {all_.trials:,} events; there may be more"
-    elif any(c.source == "feature" or c.source == "field" for f in all_.found for c in f.changes):
+    elif all_.found:
         yield "all other inputs held as they were, features too"
 
 
