@@ -222,7 +222,11 @@ class _Finder:
             yield from entry.type.words
         elif kind in TEXT_KINDS:
             choice = sorted(COUNTRIES) if kind is Kind.COUNTRY else _OTHERS
-            new = (value for value in choice if value not in self.boundaries.literals and _new(self, value))
+            new = (
+                value
+                for value in choice
+                if value not in self.boundaries.literals and _new(self, value)
+            )
             yield from islice(new, 1)
 
     def _integers(self, node: Compare) -> Iterator[tuple[Input, Value, bool]]:

@@ -94,9 +94,7 @@ def _compared(op: str, a: Bounds, b: Bounds) -> frozenset[bool]:
 def reachable_points(program: Program, event: EventType) -> frozenset[int] | None:
     """All sums of points that rules and silent models can make up; None where there are many."""
     sums = {0}
-    terms = [
-        (rule.then.points, rule.unknown.points if rule.unknown else 0) for rule in event.rules
-    ]
+    terms = [(rule.then.points, rule.unknown.points if rule.unknown else 0) for rule in event.rules]
     terms += [(program.model(name).unavailable.points, 0) for name in event.models]
     for then, unknown in terms:
         sums |= {total + more for total in sums for more in {then, unknown}}

@@ -158,15 +158,19 @@ rule sum version 1
 def test_a_score_beyond_its_authority_changes_nothing_through_points() -> None:
     """The clamp holds for what might have been as it does for what was."""
     policy = policy_of(CLAMPED.replace("may review", "may review, step_up, hold"))
-    record = Engine(policy).decide(
-        {"id": "p", "at": "2026-11-23T10:00:00Z", "amount": "5 EUR"}, scores={"s": "0.1"}
-    ).record
+    record = (
+        Engine(policy)
+        .decide({"id": "p", "at": "2026-11-23T10:00:00Z", "amount": "5 EUR"}, scores={"s": "0.1"})
+        .record
+    )
     found = counterfactuals(policy.program, record, audience="analyst", to="review").found
     assert told(found) == [[("s", "0.500001")]]
     policy = policy_of(CLAMPED.replace("may review", "may advise"))
-    record = Engine(policy).decide(
-        {"id": "p", "at": "2026-11-23T10:00:00Z", "amount": "5 EUR"}, scores={"s": "0.1"}
-    ).record
+    record = (
+        Engine(policy)
+        .decide({"id": "p", "at": "2026-11-23T10:00:00Z", "amount": "5 EUR"}, scores={"s": "0.1"})
+        .record
+    )
     assert not counterfactuals(policy.program, record, audience="analyst", to="review").found
 
 
