@@ -32,8 +32,8 @@ _OF_MODELS = {
 
 def coverage_text(found: Coverage, cases: int, policy: Policy, folder: Path) -> str:
     """The share, then each gap at its place."""
-    lines = [f"{counted(cases, 'case')} show {found.shown:,} of {found.demanded:,} "
-             f"({found.percent}%)"]  # fmt: skip
+    share = f"{found.shown:,} of {found.demanded:,} ({found.percent}%)"
+    lines = [f"{counted(cases, 'case')} show {share}"]
     for gap in found.gaps:
         goal = gap.goal
         lines += ("", f"{_place(goal.span, policy, folder)}: {goal.of} {_never(gap)}")
@@ -87,8 +87,8 @@ def coverage_json(
 
 def mutation_text(found: Mutation, cases: int, policy: Policy, folder: Path) -> str:
     """The share, then each mutant that nobody notices, as a change of its line."""
-    lines = [f"{counted(cases, 'case')} notice {found.noticed:,} of {counted(found.total, 'mutant')} "
-             f"({found.percent}%)"]  # fmt: skip
+    share = f"{found.noticed:,} of {counted(found.total, 'mutant')} ({found.percent}%)"
+    lines = [f"{counted(cases, 'case')} notice {share}"]
     if found.equivalent:
         lines.append(f"{found.equivalent:,} left out: no value can tell them from the rule")
     for survivor in found.survivors:

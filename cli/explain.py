@@ -63,6 +63,7 @@ def explain(
             help="A code such as TG301, or a record of `decide --record`.",
         ),
     ],
+    *,
     policy: PolicyOption = Path(),
     audience: AudienceOption = Audience.ANALYST,
     rule: Annotated[str, typer.Option(metavar="NAME", help="Why this rule fired or did not.")] = "",

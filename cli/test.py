@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 def run_cases(
     policy: PolicyFolder = Path(),
+    *,
     only: Annotated[
         str, typer.Option("--only", metavar="TEXT", help="Run cases whose name holds TEXT.")
     ] = "",

@@ -181,7 +181,7 @@ class _Finder:
                 if entry is None:
                     yield from self._turns(node)
                 else:
-                    yield from ((entry, n + d, False) for n in sorted(values) for d in (-1, 0, 1))  # type: ignore[operator,type-var]
+                    yield from ((entry, n + d, False) for n in sorted(values) for d in (-1, 0, 1))  # type: ignore[operator]
             case InSet(operand=operand, values=values):
                 members = sorted(values, key=repr)[:SHOWN_MEMBERS]
                 yield from self._one_of(operand, members)
@@ -265,8 +265,8 @@ class _Finder:
         here = now if isinstance(now, int) else min(max(0, bounds.low), bounds.high)
         places = _places(here, bounds, entry.type.kind)
         sides = [side(place) for place in places]
-        turning = [(low, high) for (low, high), (one, other)
-                   in zip(pairwise(places), pairwise(sides), strict=True) if one != other]  # fmt: skip
+        pairs = zip(pairwise(places), pairwise(sides), strict=True)
+        turning = [place for place, (one, other) in pairs if one != other]
         turning.sort(key=lambda pair: min(abs(pair[0] - here), abs(pair[1] - here)))
         for low, high in turning[:EDGES]:
             yield from _turning(side, low, high)

@@ -320,13 +320,11 @@ class Search:
             names |= {model.score} | set(_read_by(model.use_when) if model.use_when else ())
         return frozenset(names)
 
-    def _blocks(self, ladder: Ladder, outcome: Outcome) -> bool:
+    def _blocks(self, ladder: str, outcome: Outcome) -> bool:
         """Whether what was asked for on this ladder is more than the wanted outcome has."""
-        match ladder:
-            case "disposition" | "review":
-                return self.to == "approve" or outcome.disposition == "decline"
-            case "authentication":
-                return self.to in ("approve", "review")
+        if ladder == "authentication":
+            return self.to in ("approve", "review")
+        return self.to == "approve" or outcome.disposition == "decline"
 
     def _touching(self, rule: Rule) -> frozenset[str]:
         """All inputs that bear on whether the rule acts."""

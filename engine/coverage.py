@@ -103,7 +103,7 @@ def coverage(program: Program, cases: Sequence[Named], tables: Tables) -> Covera
         if not event.decided:
             continue
         here = [(name, s) for name, s in cases if s.event.name == event.name]
-        one = _EventCoverage(program, event, tables)
+        one = EventCoverage(program, event, tables)
         wanted = tuple(one.demanded())
         reached = {goal for _, situation in here for goal in one.shown(situation)}
         demanded += len(wanted)
@@ -113,8 +113,8 @@ def coverage(program: Program, cases: Sequence[Named], tables: Tables) -> Covera
 
 
 @dataclass
-class _EventCoverage:
-    """The goals of one event type."""
+class EventCoverage:
+    """What can be shown of one event type, and what a case shows."""
 
     program: Program
     event: EventType
@@ -149,9 +149,8 @@ class _EventCoverage:
             of = first.id if len(rules) == 1 else f"group {first.group}"
             yield span, (of, conditions[span])
 
-    # what is wanted
-
     def demanded(self) -> Iterator[Goal]:
+        """All that a case can show, rule by rule."""
         for rule in sorted(self.event.rules, key=lambda r: r.span):
             for atom, text in self.atoms[rule.id]:
                 for truth_ in possible_truths(atom, self.points):
@@ -183,8 +182,6 @@ class _EventCoverage:
 
     def _goal(self, of: str, sort: Sort, what: str, state: str, span: Span) -> Goal:
         return Goal(self.event.name, of, sort, what, state, span)
-
-    # what is shown
 
     def shown(self, situation: Situation) -> Iterator[Goal]:
         """All goals that one case shows."""
@@ -231,8 +228,6 @@ class _EventCoverage:
             else:
                 state = situation.statuses.get(name, "unavailable")
             yield self._goal(name, "model", "", state, self.program.model(name).span)
-
-    # what would show it
 
     def suggested(self, goal: Goal, cases: Sequence[Named]) -> Suggestion | None:
         """The first single change of a case that shows the goal, tried out."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from tidegate.dsl.program import (
-    Actions,
     And,
     Ask,
     Authentication,
@@ -23,7 +22,6 @@ from tidegate.dsl.program import (
     Expression,
     InNetworks,
     InSet,
-    Not,
     Or,
     PointsAtLeast,
     Program,
@@ -192,7 +190,8 @@ class _Maker:
             after = replace(rule, then=replace(rule.then, asks=asks))
             rules = tuple(after if r is rule else r for r in self.event.rules)
             event = replace(self.event, rules=rules)
-            yield Mutant(event, (rule.id,), "rung", rule.span, *map(_then, (ask, weaker)))
+            before, lower_text = _then(ask), _then(weaker)
+            yield Mutant(event, (rule.id,), "rung", rule.span, before, lower_text)
 
 
 def _then(ask: Ask) -> str:
