@@ -1,4 +1,4 @@
-"""`test --coverage`, `test --mutate` and `explain --counterfactual`, as people and scripts see them."""
+"""Coverage, mutation and counterfactuals, as people and scripts see them."""
 
 from pathlib import Path
 from typing import Any
@@ -135,9 +135,7 @@ def test_what_would_have_been_otherwise(run: Run, golden: Golden) -> None:
 @pytest.mark.usefixtures("record")
 def test_a_customer_is_told_nothing_in_json_either(run: Run) -> None:
     """No field of the refusal holds a threshold."""
-    result = run(
-        "explain", *RECORD, "--counterfactual", "--audience", "customer", "--json", code=2
-    )
+    result = run("explain", *RECORD, "--counterfactual", "--audience", "customer", "--json", code=2)
     assert json_of(result)["kind"] == "not_for_customers"
     assert "300" not in result.output
 

@@ -202,7 +202,7 @@ rule risky version 1
 
 def test_each_answer_of_a_model_is_demanded() -> None:
     """What happens without a score is half of what a model does."""
-    cases = [
+    cases: list[dict[str, Any]] = [
         {"scores": {"s": "0.1"}}, {"scores": {"s": "0.9"}}, {"scores": {"s": "abstained"}},
         {"scores": {"s": "unavailable"}}, {"amount": "101 EUR"},
     ]  # fmt: skip
@@ -264,5 +264,3 @@ def test_unknown_points_are_never_unknown() -> None:
     assert isinstance(when, PointsAtLeast)
     assert possible_truths(when, frozenset({0})) == (False,)
     assert possible_truths(when, None) == (True, False)
-
-
