@@ -7,7 +7,7 @@ condition names; of a list the value on it and off it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
@@ -69,14 +69,21 @@ class Boundaries:
         return found
 
     def candidates(
-        self, situation: Situation, *, missing: bool = False
+        self,
+        situation: Situation,
+        *,
+        missing: bool = False,
+        names: Collection[str] | None = None,
+        turning: Collection[int] | None = None,
     ) -> dict[str, tuple[Change, ...]]:
         """Changes worth trying for an event, by the input (or `in LIST`) that they change.
 
         With `missing`, inputs that may be missing are tried so too. The key of the event stays.
+        Only these `names` are changed, and of what computes only the nodes with these ids are
+        turned; None for all.
         """
         found: dict[str, dict[Change, None]] = {}
-        for change in _Finder(self, situation).changes(missing=missing):
+        for change in _Finder(self, situation, names, turning).changes(missing=missing):
             found.setdefault(change.subject[0], {})[change] = None
         return {name: tuple(changes) for name, changes in sorted(found.items())}
 
@@ -87,6 +94,8 @@ class _Finder:
 
     boundaries: Boundaries
     situation: Situation
+    names: Collection[str] | None
+    turning: Collection[int] | None
     values: dict[str, Value | None] = field(init=False)
     reader: Reader = field(init=False)
 
@@ -127,6 +136,8 @@ class _Finder:
     ) -> Iterator[Change]:
         """The change, shaped as the door would, where it is one and allowed."""
         event = self.situation.event
+        if self.names is not None and entry.name not in self.names:
+            return
         if entry.source == "lookup" or entry.name == event.key or "." in entry.name:
             return
         if isinstance(value, str) and entry.folded:
@@ -139,6 +150,8 @@ class _Finder:
             yield Change(entry.name, entry.type, value, other=other)
 
     def _listed(self, node: InList) -> Iterator[Change]:
+        if self.names is not None and f"in {node.list}" not in self.names:
+            return
         value = value_of(node.operand, self.reader)
         if value is None:
             for entry in self.boundaries.inputs(node.operand):
@@ -240,7 +253,11 @@ class _Finder:
 
     def _turns(self, node: Expression) -> Iterator[tuple[Input, Value, bool]]:
         """Where a computed comparison turns as one of its inputs is moved."""
+        if self.turning is not None and id(node) not in self.turning:
+            return
         for entry in self.boundaries.inputs(node):
+            if self.names is not None and entry.name not in self.names:
+                continue
             if entry.type.kind in INTEGER_KINDS and entry.source != "lookup":
                 yield from ((entry, value, False) for value in self._edges(node, entry))
 

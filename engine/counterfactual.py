@@ -41,7 +41,7 @@ from tidegate.engine.situation import Outcome, Settled, Situation
 
 MOST_CHANGES = 3
 """Four things that must be otherwise at once explain nothing."""
-MAX_TRIALS = 20_000
+MAX_TRIALS = 10_000
 """So many events are decided at most in one search."""
 NO_TABLES: Tables = {}
 Word = Literal["approve", "review", "step_up", "decline"]
@@ -217,6 +217,12 @@ class Search:
         self.evaluator = _evaluator(self.program, self.situation)
         self._check_kept()
         self.reads = {rule.id: frozenset(_reads(rule)) for rule in event.rules}
+        self.nodes = {
+            rule.id: frozenset(
+                id(node) for part in (rule.when, *rule.exceptions) for node in walk(part)
+            )
+            for rule in event.rules
+        }
 
     def _check_kept(self) -> None:
         known = {entry.name for entry in self.situation.event.inputs}
@@ -260,12 +266,12 @@ class Search:
             frontier = following
 
     def _with_one_more(self, one: Found) -> Iterator[Found]:
-        wanted = self._wanted(one.settled)
+        names, turning = self._wanted(one.settled)
         taken = {change.subject for change in one.changes}
-        offered = self.boundaries.candidates(one.situation, missing=self.missing)
-        for name, changes in offered.items():
-            if name not in wanted:
-                continue
+        offered = self.boundaries.candidates(
+            one.situation, missing=self.missing, names=names, turning=turning
+        )
+        for changes in offered.values():
             for change in changes:
                 if change.subject in taken or change.name in self.keep:
                     continue
@@ -301,24 +307,28 @@ class Search:
             )
         return self._known[key]
 
-    def _wanted(self, settled: Settled) -> frozenset[str]:
-        """The inputs that one of the next changes must touch.
+    def _wanted(self, settled: Settled) -> tuple[frozenset[str], frozenset[int]]:
+        """The inputs that one of the next changes must touch, and the nodes that are to turn.
 
         What stands in the way must cease, and what is lacking be asked for: by a rule, or by a
         model that is silent.
         """
         event, names = self.situation.event, {self.situation.event.at}
+        nodes: set[int] = set()
         blocking = 0
         for ladder, rules in settled.winners:
             if self._blocks(ladder, settled.outcome):
                 blocking |= rules
         for index, rule in enumerate(event.rules):
             if blocking >> index & 1 or _asks(rule, self.to):
-                names |= self._touching(rule)
+                for bearing in self._bearing_on(rule):
+                    names |= self.reads[bearing.id]
+                    nodes |= self.nodes[bearing.id]
+                names |= self._rollouts(rule)
         for name in event.models:
             model = self.program.model(name)
             names |= {model.score} | set(_read_by(model.use_when) if model.use_when else ())
-        return frozenset(names)
+        return frozenset(names), frozenset(nodes)
 
     def _blocks(self, ladder: str, outcome: Outcome) -> bool:
         """Whether what was asked for on this ladder is more than the wanted outcome has."""
@@ -326,14 +336,16 @@ class Search:
             return self.to in ("approve", "review")
         return self.to == "approve" or outcome.disposition == "decline"
 
-    def _touching(self, rule: Rule) -> frozenset[str]:
-        """All inputs that bear on whether the rule acts."""
-        rules = self.situation.event.rules
-        names = self.reads[rule.id]
+    def _bearing_on(self, rule: Rule) -> Iterator[Rule]:
+        """The rule, and where it reads points those that add them."""
+        yield rule
         if rule.reads_points:
-            names = names.union(*(self.reads[r.id] for r in rules if _adds(r)))
-        versions = (other for other in rules if other.name == rule.name)
-        return names | {other.rollout.field for other in versions if other.rollout}
+            yield from (other for other in self.situation.event.rules if _adds(other))
+
+    def _rollouts(self, rule: Rule) -> set[str]:
+        """What the share of any of its versions goes by."""
+        versions = (r for r in self.situation.event.rules if r.name == rule.name)
+        return {version.rollout.field for version in versions if version.rollout}
 
     def distance(self, found: Found) -> Fraction:
         """How far all changes go together, each between 0 and 2 where it has a length, else 1."""

@@ -111,28 +111,38 @@ class _Maker:
         self.points = reachable_points(program, event)
 
     def mutants(self) -> Iterator[Mutant]:
-        seen: set[tuple[Span, int, Expression]] = set()
-        for rule in sorted(self.event.rules, key=lambda rule: rule.span):
+        # Lets and the exceptions of groups are written once and read by many rules.
+        readers: dict[tuple[Span, type[Expression], Expression], dict[int, _Place]] = {}
+        for index, rule in enumerate(self.event.rules):
             for root in (rule.when, *rule.exceptions):
                 for place in _places(root, root):
-                    # Lets and the exceptions of groups are written once and read by many rules.
-                    key = (place.node.span, id(type(place.node)), place.node)
-                    if key in seen:
-                        continue
-                    seen.add(key)
-                    yield from self._at(place)
-            yield from self._rungs(rule)
+                    key = (place.node.span, type(place.node), place.node)
+                    readers.setdefault(key, {}).setdefault(index, place)
+        order = sorted(range(len(self.event.rules)), key=lambda i: self.event.rules[i].span)
+        by_first: dict[int, list[tuple[_Place, tuple[int, ...]]]] = {}
+        for found in readers.values():
+            first = min(found, key=order.index)
+            by_first.setdefault(first, []).append((found[first], tuple(found)))
+        for index in order:
+            for place, indices in by_first.get(index, ()):
+                yield from self._at(place, indices)
+            yield from self._rungs(self.event.rules[index])
 
-    def _at(self, place: _Place) -> Iterator[Mutant]:
+    def _at(self, place: _Place, readers: tuple[int, ...]) -> Iterator[Mutant]:
         for edit in self._edits(place.node):
-            event, rules = self._edited(place.node, edit.node)
-            if rules and all(_compiles(rule) for rule in event.rules if rule.id in rules):
+            rules = list(self.event.rules)
+            for index in readers:
+                rules[index] = _edited_rule(rules[index], place.node, edit.node)
+            edited = tuple(rules[index] for index in readers)
+            if all(map(_compiles, edited)):
                 before = self._show(place.written)
                 after = self._show(_swapped(place.written, place.node, edit.node))
                 if edit.without is not None and after.count(",") >= SHOWN_OF_SET:
                     out = show_value(edit.without, children(place.node)[0].type, self._currency)
                     after = f"{before} without {out}"
-                yield Mutant(event, rules, edit.sort, place.written.span, before, after,
+                event = replace(self.event, rules=tuple(rules))
+                names = tuple(rule.id for rule in edited)
+                yield Mutant(event, names, edit.sort, place.written.span, before, after,
                              edit.equivalent)  # fmt: skip
 
     @property
@@ -141,12 +151,6 @@ class _Maker:
 
     def _show(self, expression: Expression) -> str:
         return show_expression(expression, self._currency)
-
-    def _edited(self, old: Expression, new: Expression) -> tuple[EventType, tuple[str, ...]]:
-        rules = tuple(_edited_rule(rule, old, new) for rule in self.event.rules)
-        pairs = zip(self.event.rules, rules, strict=True)
-        changed = tuple(after.id for before, after in pairs if before is not after)
-        return replace(self.event, rules=rules), changed
 
     # what can be wrong at a node
 

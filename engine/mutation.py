@@ -7,9 +7,12 @@ otherwise, or two, decided by the rule and by the mutant.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain, islice
+from typing import Literal
 
 from tidegate.dsl.lists import Lists
 from tidegate.dsl.program import EventType, Program, Rule
@@ -21,15 +24,18 @@ from tidegate.engine.cases import run_case, situation_of_case
 from tidegate.engine.changes import Change, changed
 from tidegate.engine.coverage import Suggestion
 from tidegate.engine.decision import Engine, Policy
-from tidegate.engine.interpreter import Found, masks, reader_of, rule_state
+from tidegate.engine.interpreter import Found, Masks, Reader, evaluate, masks, reader_of, rule_state
 from tidegate.engine.mutants import Mutant, mutants_of
 from tidegate.engine.situation import Situation
+from tidegate.engine.standing import roster
 from tidegate.rules.cases import LocatedCase
 
 TRIED_CASES = 20
 """From so many cases a suggestion is looked for, those first in which the rule fires."""
 STATED = ("disposition", "authentication", "review", "step_up", "points")
 """What a case may state besides its outcome, its reasons and the rules that fire."""
+MAX_WITH_POINTS = 400
+"""So many changes are tried where all rules that add points have a say."""
 MAX_PAIRS = 1_000
 """So many pairs of changes are tried for one mutant."""
 
@@ -106,6 +112,20 @@ class _MutantPolicy:
     rates: Rates | None
 
 
+class _Other:
+    """The authority of a mutant, worked out where it is needed."""
+
+    def __init__(self, program: Program, mutant: Mutant) -> None:
+        self.program = program
+        self.mutant = mutant
+
+    @cached_property
+    def authority(self) -> Authority:
+        """What deciding with the mutant needs."""
+        return authority(self.mutant.program(self.program), self.mutant.event)
+
+
+Seen = Literal["no", "maybe", "fires otherwise"]
 Tried = tuple[_Placed, tuple[Change, ...]]
 
 
@@ -120,17 +140,28 @@ class _Trial:
         self.rules: Mapping[str, Rule] = {rule.id: rule for rule in event.rules}
         self.files = frozenset(declared.name for declared in self.program.lists if declared.path)
         self.authority = authority(self.program, event)
+        self.roster = roster(event)
+        self.indices = {rule.id: index for index, rule in enumerate(event.rules)}
+        self.versions = Counter(rule.name for rule in event.rules)
 
     def is_noticed(self, mutant: Mutant) -> bool:
         """Whether a case fails with the mutant."""
         engine: Engine | None = None
         for case in self.cases:
-            if not self._may_matter(mutant, case.situation, case.said):
+            seen = self._seen(mutant, case.situation, case.said)
+            if seen == "no":
                 continue
+            if seen == "fires otherwise" and self._is_only_version(mutant):
+                # Every case states the rules that fire.
+                return True
             engine = engine or self._engine(mutant)
             if not run_case(engine, case.located).passed:
                 return True
         return False
+
+    def _is_only_version(self, mutant: Mutant) -> bool:
+        """Whether no other version could fire under the same name."""
+        return all(self.versions[self.rules[rule].name] == 1 for rule in mutant.rules)
 
     def _engine(self, mutant: Mutant) -> Engine:
         policy = self.policy
@@ -138,32 +169,44 @@ class _Trial:
         mutated = _MutantPolicy(program, policy.hash, policy.lists, policy.tables, policy.rates)
         return Engine(mutated, evaluator="interpreter")
 
-    def _may_matter(
+    def _seen(
         self, mutant: Mutant, situation: Situation, said: dict[str, Found] | None = None
-    ) -> bool:
-        """Whether one of the mutated rules says something else, as far as it is quick to see."""
+    ) -> Seen:
+        """Whether the mutated rules say something else, as far as it is quick to see."""
         said = {} if said is None else said
-        reader, hidden = reader_of(situation), masks(self.program, situation)
-        for after in mutant.event.rules:
-            if after.id not in mutant.rules:
+        found: Seen = "no"
+        for name in mutant.rules:
+            index = self.indices[name]
+            before, after = self.event.rules[index], mutant.event.rules[index]
+            reader, hidden, active = self._looked_up(before, situation)
+            if not active >> index & 1:
                 continue
-            before = self.rules[after.id]
-            if _reads_more(before):
-                return True
-            if before.id not in said:
-                said[before.id] = rule_state(before, reader, hidden)
+            if name not in said:
+                said[name] = rule_state(before, reader, hidden)
             if mutant.sort == "rung":
-                if said[before.id] == "fired":
-                    return True
-            elif said[before.id] != rule_state(after, reader, hidden):
-                return True
-        return False
+                found = "maybe" if said[name] == "fired" else found
+                continue
+            other = rule_state(after, reader, hidden)
+            if said[name] != other and "fired" in (said[name], other):
+                return "fires otherwise"
+            if said[name] != other or _may_be_masked(before) or before.reads_points:
+                found = "maybe"
+        return found
+
+    def _looked_up(self, rule: Rule, situation: Situation) -> tuple[Reader, Masks, int]:
+        stand, points = self.roster.standing(situation), 0
+        if rule.reads_points:
+            found = evaluate(self.program, situation)
+            live = stand.live >> self.indices[rule.id] & 1
+            points = found.points if live else found.all_points
+        reader = reader_of(situation, points)
+        return reader, masks(self.program, situation), stand.live | stand.shadow
 
     # what would notice it
 
     def suggested(self, mutant: Mutant) -> Suggestion | None:
         """A case with one change, or two, that comes out otherwise with the mutant."""
-        other = authority(mutant.program(self.program), mutant.event)
+        other = _Other(self.program, mutant)
         conditions = [
             part
             for event in (self.event, mutant.event)
@@ -174,6 +217,8 @@ class _Trial:
         boundaries = Boundaries(conditions, self.files)
         cases = sorted(self.cases, key=lambda case: not self._fires(mutant, case))[:TRIED_CASES]
         tried = chain(_singly(cases, boundaries), self._in_pairs(cases, boundaries))
+        if self._is_read(mutant):
+            tried = chain(islice(tried, MAX_WITH_POINTS))
         for case, changes in tried:
             told = self._told_by(mutant, other, case, changes)
             if told is not None:
@@ -203,14 +248,17 @@ class _Trial:
         return any(rule_state(rule, reader, hidden) == "fired" for rule in rules)
 
     def _told_by(
-        self, mutant: Mutant, other: Authority, case: _Placed, changes: tuple[Change, ...]
+        self, mutant: Mutant, other: _Other, case: _Placed, changes: tuple[Change, ...]
     ) -> str | None:
         """What of the changed case comes out otherwise; empty where every case states it."""
         after = changed(self.program, case.situation, changes, self.policy.tables)
-        if after is None or not self._may_matter(mutant, after):
+        seen: Seen = "no" if after is None else self._seen(mutant, after)
+        if after is None or seen == "no":
             return None
+        if seen == "fires otherwise":
+            return ""
         one = self.authority.settle(after)
-        two = other.settle(replace(after, event=mutant.event))
+        two = other.authority.settle(replace(after, event=mutant.event))
         old, new = one.outcome, two.outcome
         always = (old.word, old.reasons, one.evaluation.fired)
         if always != (new.word, new.reasons, two.evaluation.fired):
@@ -240,6 +288,6 @@ def _singly(cases: Sequence[_Placed], boundaries: Boundaries) -> Iterator[Tried]
         yield from ((case, (change,)) for change in _changes(boundaries, case.situation))
 
 
-def _reads_more(rule: Rule) -> bool:
-    """Whether what the rule says depends on points, or on which models are masked."""
-    return rule.reads_points or bool(rule.models) or any(e.models for e in rule.exceptions)
+def _may_be_masked(rule: Rule) -> bool:
+    """Whether what the rule says depends on which models are clamped."""
+    return bool(rule.models) or any(exception.models for exception in rule.exceptions)
