@@ -41,7 +41,7 @@ from tidegate.engine.situation import Outcome, Settled, Situation
 
 MOST_CHANGES = 3
 """Four things that must be otherwise at once explain nothing."""
-MAX_TRIALS = 10_000
+MAX_TRIALS = 5_000
 """So many events are decided at most in one search."""
 NO_TABLES: Tables = {}
 Word = Literal["approve", "review", "step_up", "decline"]
