@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tidegate.cli.inputs import AsJson, PolicyOption, bad_input, load, read_record
-from tidegate.cli.output import say, say_json
+from tidegate.cli.output import ExitCode, Stop, say, say_json
 
 if TYPE_CHECKING:
     from tidegate.engine import Record
@@ -27,6 +27,24 @@ class Audience(StrEnum):
 
     ANALYST = "analyst"
     CUSTOMER = "customer"
+
+
+class Word(StrEnum):
+    """What a decision may say."""
+
+    APPROVE = "approve"
+    REVIEW = "review"
+    STEP_UP = "step_up"
+    DECLINE = "decline"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a counterfactual is asked for."""
+
+    to: Literal["approve", "review", "step_up", "decline"]
+    keep: tuple[str, ...]
+    missing: bool
 
 
 AudienceOption = Annotated[
@@ -45,14 +63,33 @@ def explain(
             help="A code such as TG301, or a record of `decide --record`.",
         ),
     ],
+    *,
     policy: PolicyOption = Path(),
     audience: AudienceOption = Audience.ANALYST,
     rule: Annotated[str, typer.Option(metavar="NAME", help="Why this rule fired or did not.")] = "",
+    counterfactual: Annotated[
+        bool,
+        typer.Option(
+            "--counterfactual", help="The smallest changes that would have led elsewhere."
+        ),
+    ] = False,
+    to: Annotated[Word, typer.Option(help="Where they lead.")] = Word.APPROVE,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", show_default=False, help="An input or list to hold."),
+    ] = None,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Let present inputs be missing, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Explain a diagnostic code or a decision."""
     if CODE.fullmatch(what):
         _explain_code(what.upper(), as_json)
+    elif counterfactual:
+        _check_audience(audience)
+        asked = Asked(to.value, tuple(keep or ()), missing)
+        _explain_otherwise(read_record(what), load(policy), asked, as_json)
     else:
         _explain_record(read_record(what), load(policy), audience, rule, as_json)
 
@@ -88,11 +125,7 @@ def _explain_record(
     from tidegate.engine import explain_rule as explained_rule
     from tidegate.engine.explanation import UnknownRuleError
 
-    if record.policy.hash != policy.hash:
-        raise bad_input(
-            f"the record is of policy {record.policy.hash[:16]}, this is {policy.hash[:16]}",
-            "explain it with the policy as it was then; `tidegate replay` compares the two",
-        )
+    _check_policy(record, policy)
     program = policy.program
     try:
         found: Any
@@ -109,3 +142,44 @@ def _explain_record(
         say_json({"schema": "tidegate.explain/1", "explanation": asdict(found)})
     else:
         say(text)
+
+
+def _check_policy(record: Record, policy: Policy) -> None:
+    if record.policy.hash != policy.hash:
+        raise bad_input(
+            f"the record is of policy {record.policy.hash[:16]}, this is {policy.hash[:16]}",
+            "explain it with the policy as it was then; `tidegate replay` compares the two",
+        )
+
+
+def _check_audience(audience: Audience) -> None:
+    if audience is Audience.CUSTOMER:
+        raise Stop(
+            ExitCode.USAGE,
+            "not_for_customers",
+            "what would have been approved is not told to customers: it teaches fraud",
+            help_="leave out `--counterfactual` for what a customer may hear",
+        )
+
+
+def _explain_otherwise(record: Record, policy: Policy, asked: Asked, as_json: bool) -> None:
+    from tidegate.engine.counterfactual import UnknownNameError, counterfactuals
+
+    _check_policy(record, policy)
+    try:
+        found = counterfactuals(
+            policy.program,
+            record,
+            audience="analyst",
+            to=asked.to,
+            keep=asked.keep,
+            missing=asked.missing,
+            tables=policy.tables,
+        )
+    except UnknownNameError as error:
+        unknown, _, near = str(error).partition("; ")
+        raise bad_input(unknown, near) from None
+    if as_json:
+        say_json({"schema": "tidegate.counterfactual/1", **asdict(found)})
+    else:
+        say(str(found))

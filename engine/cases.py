@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from tidegate.dsl.diagnostics import nearest
 from tidegate.engine.decision import Decision, Engine, EventRefused
+from tidegate.engine.situation import Situation
 from tidegate.rules.cases import Case, Expected, LocatedCase
 
 
@@ -43,6 +44,18 @@ def run_case(engine: Engine, located: LocatedCase) -> CaseResult:
     except EventRefused as refused:
         return CaseResult(located, tuple(_refusal(case.expect, refused)), None)
     return CaseResult(located, tuple(_differences(case.expect, decision)), decision)
+
+
+def situation_of_case(engine: Engine, located: LocatedCase) -> Situation | None:
+    """What a case decides from; None where the door refuses its event."""
+    case = located.case
+    event, body = next(iter(case.event.items()))
+    try:
+        return engine.situation(
+            body, event, features=case.features, scores=case.scores, lists=case.lists
+        )
+    except EventRefused:
+        return None
 
 
 def _decide(engine: Engine, case: Case) -> Decision:

@@ -214,13 +214,21 @@ class Engine:
             hash_token=hash_token,
             at_us=at_us,
         )
-        read, refusals = read_features(self.program, judge.features, features)
-        given, refused = judge.given(read, scores, lists)
-        known = {refusal.path for refusal in refusals}
-        refusals += (refusal for refusal in refused if refusal.path not in known)
-        if isinstance(admitted, tuple) or refusals:
-            raise EventRefused((*(admitted if isinstance(admitted, tuple) else ()), *refusals))
-        return judge.decide(admitted, given)
+        return judge.decide(*self._read(judge, admitted, features, scores, lists))
+
+    def situation(
+        self,
+        body: object,
+        event: str = "",
+        *,
+        features: Mapping[str, object] = NOTHING,
+        scores: Mapping[str, Score] = NO_SCORES,
+        lists: Mapping[str, GivenList] | None = None,
+    ) -> Situation:
+        """What `decide` would decide from, with the same refusals."""
+        judge = self._judge(event or self._only_event())
+        admitted = admit(self.program, judge.event.name, body, rates=self.policy.rates)
+        return judge.situation(*self._read(judge, admitted, features, scores, lists))
 
     def decide_admitted(
         self,
@@ -240,6 +248,23 @@ class Engine:
     def replay(self, record: Record) -> ReplayResult:
         """Decide again what a record tells of, from the record alone and by the definition."""
         return replay(self.program, self.policy.hash, record)
+
+    def _read(
+        self,
+        judge: _Judge,
+        admitted: Admitted | tuple[Refusal, ...],
+        features: Mapping[str, object],
+        scores: Mapping[str, Score],
+        lists: Mapping[str, GivenList] | None,
+    ) -> tuple[Admitted, _Given]:
+        """The event and what was given with it, or every reason against either."""
+        read, refusals = read_features(self.program, judge.features, features)
+        given, refused = judge.given(read, scores, lists)
+        known = {refusal.path for refusal in refusals}
+        refusals += (refusal for refusal in refused if refusal.path not in known)
+        if isinstance(admitted, tuple) or refusals:
+            raise EventRefused((*(admitted if isinstance(admitted, tuple) else ()), *refusals))
+        return admitted, given
 
     def _only_event(self) -> str:
         if len(self._judges) == 1:
@@ -300,7 +325,7 @@ class _Judge:
 
     def decide(self, admitted: Admitted, given: _Given) -> Decision:
         """Decide with what was found to be in order."""
-        situation = self._situation(admitted, given)
+        situation = self.situation(admitted, given)
         settled = self.evaluator.settle(situation)
         provenance = self._provenance(admitted, given.lists)
         record = self.recorder.record(situation, settled, provenance, self.evaluator.evaluate)
@@ -315,7 +340,8 @@ class _Judge:
             list_hashes={n: None if c is None else c.hash for n, c in contents.items()},
         )
 
-    def _situation(self, admitted: Admitted, given: _Given) -> Situation:
+    def situation(self, admitted: Admitted, given: _Given) -> Situation:
+        """The event with all that came with it, ready to be evaluated."""
         reasons = dict(admitted.reasons)
         scores = {m.score: self._score(m, admitted, given) for m in self.models.values()}
         statuses: dict[str, ScoreStatus] = {

@@ -377,14 +377,14 @@ def evaluate_as(
     rules, hidden = situation.event.rules, masks(program, situation, clamped)
     active = [i for i in range(len(rules)) if (stand.live | stand.shadow) >> i & 1]
     reader = reader_of(situation)
-    found = {i: _found(rules[i], reader, hidden) for i in active if not rules[i].reads_points}
+    found = {i: rule_state(rules[i], reader, hidden) for i in active if not rules[i].reads_points}
     from_models = _points_of_models(program, situation, clamped)
     points = from_models + _points(rules, found, stand.live)
     all_points = from_models + _points(rules, found, stand.live | stand.shadow)
     for i in active:
         if rules[i].reads_points:
             read = points if stand.live >> i & 1 else all_points
-            found[i] = _found(rules[i], reader_of(situation, read), hidden)
+            found[i] = rule_state(rules[i], reader_of(situation, read), hidden)
     bits = {state: sum(1 << i for i in found if found[i] == state) for state in set(found.values())}
     return Evaluation(
         bits.get("fired", 0), bits.get("unknown", 0), bits.get("silenced", 0), points, all_points
@@ -394,7 +394,8 @@ def evaluate_as(
 Found = Literal["fired", "unknown", "silenced", "no"]
 
 
-def _found(rule: Rule, reader: Reader, hidden: Masks) -> Found:
+def rule_state(rule: Rule, reader: Reader, hidden: Masks) -> Found:
+    """What one rule says, whether or not it acts."""
     holds = truth(rule.when, reader, hidden.for_rule(rule))
     if holds is False:
         return "no"
