@@ -44,7 +44,7 @@ _CLAUSES_FIRST = (tree.RuleDeclaration, tree.GroupDeclaration, tree.GuaranteeDec
 _TEXT_FOLLOWS = frozenset(
     (
         "=", "<", ">", "!=", "<=", ">=", "+", "-", "*", "/", "(", ",", "with", "contains", "like",
-        "and", "or", "not", "between", "otherwise", "when", "then", "else", "tag", "in", "is",
+        "matches", "and", "or", "not", "between", "otherwise", "when", "then", "else", "tag", "in", "is",
         "timezone", "rates", "from", "message", "default",
     )
 )  # fmt: skip

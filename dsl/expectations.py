@@ -60,6 +60,7 @@ _OPERATORS = frozenset(
         "ends",
         "contains",
         "like",
+        "matches",
         ".",
         "[",
         "SIGN",

@@ -232,9 +232,12 @@ class InNetworks(Expression):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextTest(Expression):
-    """`starts with`, `ends with`, `contains`, `like` against a literal (`*` is any run)."""
+    """`starts with`, `ends with`, `contains`, `like` against a literal (`*` is any run).
 
-    op: Literal["starts with", "ends with", "contains", "like"]
+    For `matches` the literal is a pattern of RE2 that was checked (see `dsl.patterns`).
+    """
+
+    op: Literal["starts with", "ends with", "contains", "like", "matches"]
     operand: Expression
     pattern: str
 

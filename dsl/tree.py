@@ -168,7 +168,7 @@ class AmongNetwork(Expr):
 class TextMatch(Expr):
     """`operand [not] starts with "…"` and its sisters."""
 
-    op: Choice["starts with", "ends with", "contains", "like"]
+    op: Choice["starts with", "ends with", "contains", "like", "matches"]
     operand: Expr
     pattern: Text
     negated: bool

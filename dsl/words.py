@@ -25,7 +25,8 @@ CLAUSES = (
 
 OPERATORS = (
     "and", "or", "not", "between", "is", "otherwise", "case", "else", "end", "true", "false",
-    "starts", "ends", "contains", "like", "missing", "present", "all", "points", "skip", "one",
+    "starts", "ends", "contains", "like", "matches", "missing", "present", "all", "points",
+    "skip", "one",
 )  # fmt: skip
 
 RESERVED = frozenset(DECLARATIONS + TYPE_WORDS + CLAUSES + OPERATORS)

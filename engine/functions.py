@@ -11,6 +11,7 @@ from datetime import date
 from functools import lru_cache
 from typing import cast
 
+from tidegate.dsl.patterns import matches
 from tidegate.dsl.program import Function
 from tidegate.dsl.shapes import lower, upper
 from tidegate.dsl.types import INT64_MAX, TIME_MIN_US, Value
@@ -167,6 +168,7 @@ TEXT_TESTS: dict[str, Callable[[str, str], bool]] = {
     "ends with": str.endswith,
     "contains": str.__contains__,
     "like": like,
+    "matches": matches,
 }
 """The tests of a text against a literal, by their spelling."""
 

@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import Literal as Word
 
 from tidegate.dsl.lists import ListContent, Lists, of_ranges
+from tidegate.dsl.patterns import matcher
 from tidegate.dsl.program import (
     And,
     Arithmetic,
@@ -645,6 +646,11 @@ class Lowering:
         code = self.value(atom.operand)
         text = code.text
         op, pattern = _plain_test(atom.pattern) if atom.op == "like" else (atom.op, atom.pattern)
+        if op == "matches":
+            yes = f"{self.names.bind(matcher(pattern))}({text})"
+            return code.presence, self._test(
+                yes, f"not {yes}", code.cost + 8, atom, needs=code.presence, share=0.1
+            )
         mark = self.names.bind(pattern)
         yes = {
             "=": f"{text} == {mark}",

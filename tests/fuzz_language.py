@@ -372,7 +372,8 @@ def expected() -> frozenset[str]:
     labels |= {f"operator inset {kind}" for kind in (*integers, "text", "country", "one of")}
     labels |= {f"operator inlist {kind}" for kind in ("text", "token", "country", "ip", "one of")}
     labels |= {
-        f"operator texttest {op} text" for op in ("starts with", "ends with", "contains", "like")
+        f"operator texttest {op} text"
+        for op in ("starts with", "ends with", "contains", "like", "matches")
     }
     labels |= {f"operator input {source}" for source in ("field", "feature", "lookup", "score")}
     return frozenset(labels | {f"operator {rest}" for rest in _SINGLE})

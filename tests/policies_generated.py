@@ -49,6 +49,8 @@ CURRENCIES = {"EUR": 2, "JPY": 0, "BHD": 3}
 ZONES = ("UTC", "Europe/Paris", "America/New_York", "Asia/Kathmandu")
 TEXTS = ("", "a", "ab", "a@b", "a@b@c", "Ärger", "ecom", "4571", "x y", '\\"', "\\\\", "*", "{0}")
 PATTERNS = ("", "a", "a*", "*b", "*@*", "a*b*", "**", "*a*@*", "Ä*r", "e*m", '\\"*', "a*b")
+REGEXES = ("^a", "b$", "^a.*b$", "a|Ä", "^[a-z]*$", "@.*@", "(?i)ä", "^\\\\w+@", "^$", "\\\"", "^.{2}$", "[^a]b", "(a|b)+$",
+               "\\\\*", "\\\\pL\\\\pL", "x{2}")  # fmt: skip
 MARKS = ("@", "a", "@b", '\\"')
 COUNTRIES = ("FR", "DE", "US")
 NETWORKS = ("10.0.0.0/8", "0.0.0.0/0", "192.0.2.0/24", "::/0", "2001:db8::/32", "::ffff:0:0/96")
@@ -518,9 +520,10 @@ class Writer:
         return f"{operand} {self.rng.choice(('in', 'not in'))} ({', '.join(items)})"
 
     def _text_test(self, depth: int) -> str:
-        op = self.rng.choice(("starts with", "ends with", "contains", "like"))
+        op = self.rng.choice(("starts with", "ends with", "contains", "like", "matches"))
         words = f"not {op}" if self.chance(0.25) else op
-        return f'{self.value(TEXT, depth)} {words} "{self.rng.choice(PATTERNS)}"'
+        pattern = self.rng.choice(REGEXES if op == "matches" else PATTERNS)
+        return f'{self.value(TEXT, depth)} {words} "{pattern}"'
 
     def _presence(self, depth: int) -> str:
         of = self.rng.choice((COUNT, NUMBER, MONEY, TIME, DURATION, TEXT, TOKEN, COUNTRY, IP, FLAG,
