@@ -88,15 +88,22 @@ def _zone(typer: Typer, node: tree.Apply) -> str | None:
     if not isinstance(literal, tree.Literal) or literal.kind != "text":
         _wrong(typer, node, f'{node.function.text}(TIME, "Zone/Name")')
         return None
-    if load_zone(literal.spelling) is None:
+    return zone_of(typer, tree.Text(literal.span, literal.spelling))
+
+
+def zone_of(typer: Typer, named: tree.Text | None) -> str | None:
+    """The zone that is named, else the policy's; None where there is no such zone."""
+    if named is None:
+        return typer.zone.name
+    if load_zone(named.value) is None:
         typer.error(
             "TG322",
-            f'`"{literal.spelling}"` is no time zone',
-            literal.span,
+            f'`"{named.value}"` is no time zone',
+            named.span,
             'zones are named as in `"Europe/Paris"`',
         )
         return None
-    return literal.spelling
+    return named.value
 
 
 def _days_since(typer: Typer, node: tree.Apply, event: str) -> Expression | None:

@@ -22,7 +22,9 @@ _SORTS = {
     "RESULT": "`failed`, `abandoned` or `unavailable`",
     "WORLD": "`client` or `role`", "MOMENT": "`before` or `after`",
     "TRUTH": "`true` or `false`", "$END": "the next declaration", "RELATION": "a comparison",
-    "NUMBER": "a number", "MONEY": "an amount", "TIME": "a time",
+    "EDGE": "`first` or `last`",
+    "PERIOD": "`day`, `week`, `month` or `year`", "NUMBER": "a number", "MONEY": "an amount",
+    "TIME": "a time",
 }  # fmt: skip
 _LONGER = {
     "except": "`except when`", "decided":
@@ -89,7 +91,7 @@ def _expected(case: Case) -> str:
     if expected == {"."}:
         return "a column of the table, as in `limits[merchant].cut`"
     if "AGGREGATE" in expected:
-        return "an aggregate such as `count of`, `sum of`, `distinct` or `first at of`"
+        return "an aggregate such as `count of`, `sum of`, `distinct` or `since last`"
     if "TYPE" in expected:
         return "a type such as `money`, `text` or `one of (…)`"
     if {"WORD", "(", "INT"} <= expected:
@@ -152,7 +154,7 @@ def _help(case: Case) -> str:
     choices = [w for w in stop.expected if w.isidentifier() and w.islower()]
     if "TYPE" in stop.expected:
         choices += TYPE_WORDS
-    for sort in ("DISPOSITION", "SILENT", "RESULT", "WORLD", "AGGREGATE", "EDGE"):
+    for sort in ("DISPOSITION", "SILENT", "RESULT", "WORLD", "AGGREGATE", "EDGE", "PERIOD"):
         if sort in stop.expected:
             choices += _CHOICES[sort]
     return nearest(stop.found.lower(), choices)
@@ -162,7 +164,8 @@ _CHOICES = {
     "DISPOSITION": ("approve", "hold", "decline"),
     "SILENT": ("approve", "review", "hold", "decline"),
     "RESULT": ("failed", "abandoned", "unavailable"), "WORLD": ("client", "role"),
-    "AGGREGATE": ("sum", "average", "minimum", "maximum"), "EDGE": ("first", "last"),
+    "AGGREGATE": ("sum", "average", "minimum", "maximum", "deviation"),
+    "EDGE": ("first", "last"), "PERIOD": ("day", "week", "month", "year"),
 }  # fmt: skip
 _ALIASES_OF_TYPES = {
     "string": "text", "str": "text", "varchar": "text", "char": "text", "int": "count",
@@ -182,7 +185,13 @@ _ALIASES_OF_ACTIONS = {
 }  # fmt: skip
 _ALIASES_OF_AGGREGATES = {
     "avg": "average", "mean": "average", "min": "minimum", "max": "maximum", "unique": "distinct",
-    "total": "sum",
+    "total": "sum", "stddev": "deviation", "std": "deviation", "stdev": "deviation",
+}  # fmt: skip
+
+
+_ALIASES_OF_PERIODS = {
+    "today": "day", "day": "day", "daily": "day", "week": "week", "month": "month", "year": "year",
+    "this": "day", "the": "day",
 }  # fmt: skip
 
 
@@ -194,6 +203,10 @@ def _alias(stop: Stop) -> str:
         return _ALIASES_OF_ACTIONS[found]
     if "AGGREGATE" in expected and found in _ALIASES_OF_AGGREGATES:
         return f"did you mean `{_ALIASES_OF_AGGREGATES[found]} of`?"
+    if "calendar" in expected and found in _ALIASES_OF_PERIODS:
+        return f"did you mean `calendar {_ALIASES_OF_PERIODS[found]}`?"
+    if "by" in expected and stop.last == "of":
+        return f"write `since last {found}`, without `of`"
     if "over" in expected and found in ("for", "in", "within", "last", "window"):
         return "a window is written `over 10m`"
     return ""

@@ -383,8 +383,11 @@ class Field:
 
 
 Aggregate = Literal[
-    "count", "sum", "average", "minimum", "maximum", "distinct", "first_at", "last_at"
-]
+    "count", "sum", "average", "deviation", "minimum", "maximum", "distinct", "first_at", "last_at",
+    "since_first", "since_last",
+]  # fmt: skip
+Period = Literal["day", "week", "month", "year"]
+"""What a calendar window holds the begun one of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,8 +396,11 @@ class Feature:
 
     `keys` pairs a field of the deciding event with one of the counted event. The window at t is
     `[t - window_us - delay_us, t - delay_us)`. `operand` and `where` are typed in the context of
-    the counted event; `operand` is absent for `count`; for `first at` and `last at` it is the
-    counted event's time field.
+    the counted event; `operand` is absent for `count`; for `first at`, `last at`, `since first` and
+    `since last` it is the counted event's time field.
+
+    Where `period` is set, the window at t holds the events of the day, week, month or year of
+    `zone` in which t - delay_us lies, up to that instant; `window_us` is longer than any of them.
     """
 
     name: str
@@ -408,6 +414,8 @@ class Feature:
     delay_us: int = 0
     where: Expression | None = None
     labels: tuple[str, ...] = ()
+    period: Period | None = None
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

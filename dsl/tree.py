@@ -288,13 +288,19 @@ class EventDeclaration(Declaration):
 
 @dataclass(frozen=True, slots=True)
 class FeatureDeclaration(Declaration):
-    """`feature f = AGG by KEY over WINDOW …`; no keys is `by all`."""
+    """`feature f = AGG by KEY over WINDOW …`; no keys is `by all`.
+
+    The window is a duration, or `calendar PERIOD` (then `period` is set) of a zone that may be
+    named.
+    """
 
     aggregate: str = ""
     event: Name | None = None
     operand: Name | None = None
     keys: tuple[tuple[Name, Name], ...] = ()
     window: Literal | None = None
+    period: Name | None = None
+    zone: Text | None = None
     delay: Literal | None = None
     where: Expr | None = None
 

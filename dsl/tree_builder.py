@@ -214,6 +214,19 @@ class TreeBuilder(ExpressionBuilder):
     def a_edge(self, span: Span, children: Children) -> Clause:
         return many("aggregate", span, (f"{children[0].text}_at", children[1], None))
 
+    def a_since(self, span: Span, children: Children) -> Clause:
+        return many("aggregate", span, (f"since_{children[0].text}", children[1], None))
+
+    def w_rolling(self, span: Span, children: Children) -> Clause:
+        return one("window", span, self._bare("duration", children[0]))
+
+    def w_calendar(self, span: Span, children: Children) -> Clause:
+        period, *zone = children
+        return one("period", span, (tree.Name(self.place(period), period.text), *zone))
+
+    def zone(self, span: Span, children: Children) -> tree.Text:
+        return cast("tree.Text", children[0])
+
     def k_all(self, span: Span, children: Children) -> Clause:
         return one("keys", span, ())
 
@@ -228,9 +241,14 @@ class TreeBuilder(ExpressionBuilder):
 
     def feature(self, span: Span, children: Children) -> tree.Declaration:
         name, (_, (aggregate, event, operand), _, _), keys, window, *rest = children
+        if window.slot == "period":
+            period, *zone = window.value
+            rest = [window._replace(value=period), *(one("zone", z.span, z) for z in zone), *rest]
+        else:
+            rest = [window, *rest]
         return self.declare(
             tree.FeatureDeclaration, span, [name, keys, *rest], aggregate=aggregate, event=event,
-            operand=operand, window=self._bare("duration", window),
+            operand=operand,
         )  # fmt: skip
 
     def let(self, span: Span, children: Children) -> tree.Declaration:

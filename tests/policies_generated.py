@@ -885,6 +885,22 @@ class Maker:
                 "count of payment by merchant over 28d delayed 7d where fraud",
             ),
             ("returned", COUNT, False, "count of chargeback by card = card over 30d"),
+            ("idle", DURATION, True, "since last payment by card over 30d"),
+            ("older", DURATION, True, "since first payment by customer over 7d delayed 1h"),
+            ("spread", MONEY, True, "deviation of amount of payment by card over 30d"),
+            ("uneven", NUMBER, True, "deviation of rate of payment by merchant over calendar week"),
+            (
+                "this_day",
+                COUNT,
+                False,
+                'count of payment by card over calendar day in "America/New_York"',
+            ),
+            (
+                "this_month",
+                MONEY,
+                True,
+                "sum of amount of payment by card over calendar month delayed 1d",
+            ),
         ]
         wanted = self.rng.randint(1, 2) if self.shape.vouching else self.rng.randint(3, 7)
         for name, of, optional, rest in self.rng.sample(options, wanted):
