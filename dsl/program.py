@@ -127,6 +127,7 @@ Function = Literal[
     "floor",
     "ceiling",
     "modulo",
+    "distance",
     "length",
     "before",
     "after",
@@ -143,7 +144,9 @@ class Call(Expression):
     1 for Monday to 7 for Sunday, `date` the start of that day in the zone, `days_since(t)` whole
     days from `t` to the decided event's time (arguments: `t` and that time). `round` rounds half to
     even to `places` decimals. `before(t, "@")` is the part before the first occurrence, `after` the
-    part after it; missing with reason `not_found` when there is none.
+    part after it; missing with reason `not_found` when there is none. `distance` takes latitude and
+    longitude of two places, numbers of degrees, and gives kilometres, to the metre; missing with
+    reason `out_of_range` where one is no place.
     """
 
     function: Function

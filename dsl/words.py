@@ -33,7 +33,8 @@ RESERVED = frozenset(DECLARATIONS + TYPE_WORDS + CLAUSES + OPERATORS)
 FUNCTIONS = frozenset(
     {
         "hour", "minute", "weekday", "day", "month", "date", "days_since", "abs", "min", "max",
-        "round", "floor", "ceiling", "modulo", "length", "before", "after", "lower", "upper",
+        "round", "floor", "ceiling", "modulo", "distance", "length", "before", "after", "lower",
+        "upper",
     }
 )  # fmt: skip
 

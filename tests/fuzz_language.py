@@ -384,7 +384,7 @@ _SINGLE = (
     "and flag", "or flag", "not flag", "innetworks ip", "pointsatleast flag", "call round number",
     "call round money", *(f"call {f} {of}" for f in ("floor", "ceiling") for of in ("number", "money")),
     *(f"call modulo {of}" for of in ("count", "number", "money", "duration")), "call upper text",
-    "call days_since count", "call length count", "call lower text",
+    "call days_since count", "call distance number", "call length count", "call lower text",
     "call before text", "call after text", "constant count",
 )  # fmt: skip
 

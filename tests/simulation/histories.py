@@ -81,14 +81,14 @@ feature heavy      = maximum of weight of payment by card over 2d where (items o
 feature idle       = since last payment by customer over 2d
 feature known_for  = since first payment by card over 4d delayed 1h where channel = "ecom"
 feature spread     = deviation of amount of payment by card over 3d
-feature uneven     = deviation of weight of payment by channel over calendar week
+feature uneven     = deviation of weight of payment by channel over calendar day
   where (items otherwise 1) > 1
 feature this_day   = count of payment by card over calendar day
-feature this_week  = sum of amount of payment by channel
-  over calendar week in "Pacific/Auckland" delayed 1h
-feature this_month = count of payment by channel
-  over calendar month in "America/New_York" delayed 2d where fraud
-feature this_year  = distinct origin of payment by card over calendar year
+feature that_day   = sum of amount of payment by channel
+  over calendar day in "Pacific/Auckland" delayed 1h
+feature bad_day    = count of payment by channel
+  over calendar day in "America/New_York" delayed 2d where fraud
+feature day_lands  = distinct origin of payment by card over calendar day
 
 let ratio = amount / usual
 
@@ -159,8 +159,8 @@ rule unsteady version 1
   then add 15 points
   if unknown then add 5 points
 
-rule this_period version 1
-  when this_day >= 2 or this_week > 300 EUR or this_month >= 2 or this_year >= 2
+rule a_day version 1
+  when this_day >= 2 or that_day > 300 EUR or bad_day >= 2 or day_lands >= 2
   then add 10 points
 
 rule part version 1
