@@ -1,0 +1,99 @@
+"""Raising versions in the text of rules, and nothing else there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tidegate.dsl.checker import check
+from tidegate.dsl.parser import parse
+from tidegate.dsl.program import Program, Rule
+from tidegate.dsl.source import Source
+
+_PIECE = re.compile(
+    r"""(?P<text>"(?:[^"\\\n]|\\.)*")
+      | (?P<comment>\#[^\n]*)
+      | (?P<replaced>\breplaces(?:\s|\#[^\n]*\n)+version\b)
+      | \bversion(?:\s|\#[^\n]*\n)+(?P<number>[0-9]+)\b""",
+    re.VERBOSE,
+)
+
+
+class CannotRaiseError(Exception):
+    """A version cannot be raised in the text without changing more; says why."""
+
+
+def raised_texts(
+    sources: Mapping[str, Source], program: Program, needed: Mapping[str, int]
+) -> dict[str, str]:
+    """The texts that change so that each rule, by its id, has the version that it needs.
+
+    They were read again: the program they make differs from `program` in these versions alone.
+    CannotRaiseError where that is not so.
+    """
+    rules = [rule for event in program.events for rule in event.rules if rule.id in needed]
+    _refuse_replaced(program, rules)
+    texts = {path: source.text for path, source in sources.items()}
+    # From the end of a file on, so that places before it stay what they are.
+    for rule in sorted(rules, key=lambda rule: rule.span, reverse=True):
+        texts[rule.span.path] = _raised(texts[rule.span.path], rule, needed[rule.id])
+    changed = {path: text for path, text in texts.items() if text != sources[path].text}
+    files = [parse(Source(path, text)).file for path, text in texts.items()]
+    if check(files).program != _expected(program, needed):
+        raise CannotRaiseError("the changed text would not mean the same; nothing was written")
+    return changed
+
+
+def _refuse_replaced(program: Program, rules: list[Rule]) -> None:
+    for rule in rules:
+        for event in program.events:
+            for other in event.rules:
+                if other.name == rule.name and other.replaces == rule.version:
+                    raise CannotRaiseError(
+                        f"`{other.id}` replaces `{rule.id}`: change the older version back, and "
+                        "the newer one instead"
+                    )
+
+
+def _raised(text: str, rule: Rule, version: int) -> str:
+    for piece in _PIECE.finditer(text, rule.span.end):
+        if piece["number"]:
+            if int(piece["number"]) != rule.version:
+                break
+            return f"{text[: piece.start('number')]}{version}{text[piece.end('number') :]}"
+    raise CannotRaiseError(f"the version of rule `{rule.name}` was not found in the text")
+
+
+def _expected(program: Program, needed: Mapping[str, int]) -> Program:
+    """The program with these versions."""
+    return replace(
+        program,
+        events=tuple(
+            replace(
+                event,
+                rules=tuple(
+                    sorted(
+                        (replace(r, version=needed.get(r.id, r.version)) for r in event.rules),
+                        key=lambda rule: (rule.name, rule.version),
+                    )
+                ),
+            )
+            for event in program.events
+        ),
+    )
+
+
+def spelt(raw: bytes, old: str, new: str) -> bytes:
+    """`new` in the spelling of the file that `raw` was read from as `old`.
+
+    Line endings and a mark at its beginning stay; only lines that differ are written anew.
+    """
+    mark = b"\xef\xbb\xbf" if raw.startswith(b"\xef\xbb\xbf") else b""
+    kept = raw[len(mark) :].decode().split("\n")
+    lines = zip(kept, old.split("\n"), new.split("\n"), strict=True)
+    made = [
+        was if before == after else after + ("\r" if was.endswith("\r") else "")
+        for was, before, after in lines
+    ]
+    return mark + "\n".join(made).encode()
