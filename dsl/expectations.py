@@ -189,12 +189,6 @@ _ALIASES_OF_AGGREGATES = {
 }  # fmt: skip
 
 
-_ALIASES_OF_PERIODS = {
-    "today": "day", "day": "day", "daily": "day", "week": "week", "month": "month", "year": "year",
-    "this": "day", "the": "day",
-}  # fmt: skip
-
-
 def _alias(stop: Stop) -> str:
     found, expected = stop.found.lower(), stop.expected
     if "TYPE" in expected and found in _ALIASES_OF_TYPES:
@@ -203,8 +197,6 @@ def _alias(stop: Stop) -> str:
         return _ALIASES_OF_ACTIONS[found]
     if "AGGREGATE" in expected and found in _ALIASES_OF_AGGREGATES:
         return f"did you mean `{_ALIASES_OF_AGGREGATES[found]} of`?"
-    if "calendar" in expected and found in _ALIASES_OF_PERIODS:
-        return f"did you mean `calendar {_ALIASES_OF_PERIODS[found]}`?"
     if "by" in expected and stop.last == "of":
         return f"write `since last {found}`, without `of`"
     if "over" in expected and found in ("for", "in", "within", "last", "window"):

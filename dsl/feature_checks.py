@@ -31,6 +31,10 @@ from tidegate.dsl.types import (
 MAX_WINDOW_US = 10 * 366 * 86_400 * 10**6
 _KEY_KINDS = {Kind.TEXT, Kind.TOKEN, Kind.COUNTRY, Kind.IP, Kind.WORD, Kind.COUNT, Kind.FLAG}
 _OF_TIME = ("first_at", "last_at", "since_first", "since_last")
+_LENGTHS = {
+    word: f"write `calendar {period}`"
+    for period in REACH_US for word in (period, f"this_{period}", f"current_{period}")
+} | {"today": "write `calendar day`"}  # fmt: skip
 _SUMMED = {Kind.COUNT, Kind.NUMBER, Kind.MONEY, Kind.DURATION}
 
 
@@ -79,18 +83,6 @@ def _check_matching(typer: Typer, name: tree.Name, matching: Field, event: str) 
 def check_feature(typer: Typer, declared: tree.FeatureDeclaration) -> Feature | None:
     """A feature: its keys, its window, and what it reads of the counted events."""
     assert declared.event is not None
-<<<<<<< HEAD
-=======
-    if declared.window is None:
-        assert declared.window_name is not None
-        typer.error(
-            "TG602",
-            "the length of a window is written here; only a template takes it from its uses",
-            declared.window_name.span,
-            "write it as in `10m`",
-        )
-        return None
->>>>>>> eeb8de6b0df1e1eb9d8dff5d2fdc6dfc0715aea2
     if not is_event(typer, declared.event):
         return None
     event = declared.event.text
@@ -124,10 +116,18 @@ def check_feature(typer: Typer, declared: tree.FeatureDeclaration) -> Feature | 
 
 
 def _window(typer: Typer, declared: tree.FeatureDeclaration) -> tuple[int, str | None]:
-    """How far the window reaches back at most, and the zone of its calendar; None: no such zone."""
+    """How far the window reaches back at most, and the zone of its calendar; None: it is wrong."""
     if declared.period is not None:
         return REACH_US[cast("Period", declared.period.text)], zone_of(typer, declared.zone)
-    assert declared.window is not None
+    if declared.window is None:
+        assert declared.window_name is not None
+        typer.error(
+            "TG602",
+            "the length of a window is written here; only a template takes it from its uses",
+            declared.window_name.span,
+            _LENGTHS.get(declared.window_name.text, "write it as in `10m`"),
+        )
+        return 0, None
     window = duration_us(declared.window.spelling)
     if not 0 < window <= MAX_WINDOW_US:
         typer.error(

@@ -125,13 +125,7 @@ def _modifiers(declared: tree.FieldDeclaration) -> Iterator[str]:
 
 def _feature(feature: tree.FeatureDeclaration) -> Unit:
     delay = f" delayed {print_literal(feature.delay)}" if feature.delay else ""
-<<<<<<< HEAD
     window = f" over {_window(feature)}"
-=======
-    window = f" over {print_literal(feature.window)}" if feature.window else ""
-    if feature.window_name:
-        window = f" over {feature.window_name.text}"
->>>>>>> eeb8de6b0df1e1eb9d8dff5d2fdc6dfc0715aea2
     counted = f"= {_aggregate(feature)} by {_keys(feature)}{window}{delay}"
     body = group(counted, *_where(feature.where), fill=True)
     return Unit("head", (f"feature {feature.name.text}",), body)
@@ -152,6 +146,8 @@ def _aggregate(feature: tree.FeatureDeclaration) -> str:
 
 
 def _window(feature: tree.FeatureDeclaration) -> str:
+    if feature.window_name is not None:
+        return feature.window_name.text
     if feature.period is None:
         return print_literal(feature.window) if feature.window else ""
     zone = f" in {quote(feature.zone.value)}" if feature.zone else ""

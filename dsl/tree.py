@@ -290,12 +290,9 @@ class EventDeclaration(Declaration):
 class FeatureDeclaration(Declaration):
     """`feature f = AGG by KEY over WINDOW …`; no keys is `by all`.
 
-<<<<<<< HEAD
     The window is a duration, or `calendar PERIOD` (then `period` is set) of a zone that may be
     named.
-=======
     In a template the window may be a name, `window_name`, that a use gives its length.
->>>>>>> eeb8de6b0df1e1eb9d8dff5d2fdc6dfc0715aea2
     """
 
     aggregate: str = ""
@@ -303,12 +300,9 @@ class FeatureDeclaration(Declaration):
     operand: Name | None = None
     keys: tuple[tuple[Name, Name], ...] = ()
     window: Literal | None = None
-<<<<<<< HEAD
     period: Name | None = None
     zone: Text | None = None
-=======
     window_name: Name | None = None
->>>>>>> eeb8de6b0df1e1eb9d8dff5d2fdc6dfc0715aea2
     delay: Literal | None = None
     where: Expr | None = None
 

@@ -217,8 +217,11 @@ class TreeBuilder(ExpressionBuilder):
     def a_since(self, span: Span, children: Children) -> Clause:
         return many("aggregate", span, (f"since_{children[0].text}", children[1], None))
 
-    def w_rolling(self, span: Span, children: Children) -> Clause:
+    def w_literal(self, span: Span, children: Children) -> Clause:
         return one("window", span, self._bare("duration", children[0]))
+
+    def w_name(self, span: Span, children: Children) -> Clause:
+        return one("window_name", span, children[0])
 
     def w_calendar(self, span: Span, children: Children) -> Clause:
         period, *zone = children
@@ -247,20 +250,9 @@ class TreeBuilder(ExpressionBuilder):
         else:
             rest = [window, *rest]
         return self.declare(
-<<<<<<< HEAD
             tree.FeatureDeclaration, span, [name, keys, *rest], aggregate=aggregate, event=event,
             operand=operand,
-=======
-            tree.FeatureDeclaration, span, [name, keys, window, *rest], aggregate=aggregate,
-            event=event, operand=operand,
->>>>>>> eeb8de6b0df1e1eb9d8dff5d2fdc6dfc0715aea2
         )  # fmt: skip
-
-    def w_literal(self, span: Span, children: Children) -> Clause:
-        return one("window", span, self._bare("duration", children[0]))
-
-    def w_name(self, span: Span, children: Children) -> Clause:
-        return one("window_name", span, children[0])
 
     def let(self, span: Span, children: Children) -> tree.Declaration:
         return tree.LetDeclaration(span, children[0], children[1])
