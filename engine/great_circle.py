@@ -16,6 +16,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from tidegate.engine.whole_roots import whole_root
+
 LATITUDE: Final = 90_000_000
 """The greatest latitude, in millionths of a degree."""
 LONGITUDE: Final = 180_000_000
@@ -171,19 +173,11 @@ def distance(latitude: int, longitude: int, latitude_2: int, longitude_2: int) -
 # --- columns ------------------------------------------------------------------------------------
 
 
-def _root(squares: np.ndarray[Any, np.dtype[np.int64]]) -> Any:
-    """The whole root: binary floating point proposes, integers decide."""
-    root = np.sqrt(squares.astype(np.float64)).astype(np.int64)
-    root -= root * root > squares
-    root += (root + 1) * (root + 1) <= squares
-    return root
-
-
 COLUMNS: Final = Kit(
     np.array(_SINES, np.int64),
     np.array(_COSINES, np.int64),
     np.array(_ARC_TANGENTS, np.int64),
-    _root,
+    whole_root,
     np.where,
 )
 """For arrays of int64."""

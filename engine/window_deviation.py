@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.engine.whole_roots import whole_root
 from tidegate.engine.window_runs import Int64s, total
 from tidegate.engine.windows import INT64_MAX, deviation
 
@@ -56,18 +57,10 @@ def deviations(
 def _narrow(counts: Int64s, sums: Int64s, squares: Int64s) -> Int64s:
     """`windows.deviation` where ``counts * values`` is below 2**30: nothing here leaves int64."""
     spread, divisor = counts * squares - sums * sums, counts * (counts - 1)
-    root = _isqrt(spread // divisor)
+    root = whole_root(spread // divisor)
     above = 4 * spread - (2 * root + 1) ** 2 * divisor
     up: Int64s = root + ((above > 0) | ((above == 0) & (root & 1 == 1)))
     return up
-
-
-def _isqrt(squares: Int64s) -> Int64s:
-    """The whole root; binary floating point proposes, integers decide."""
-    root = np.sqrt(squares.astype(np.float64)).astype(np.int64)
-    root -= root * root > squares
-    root += (root + 1) * (root + 1) <= squares
-    return root
 
 
 def _wide(

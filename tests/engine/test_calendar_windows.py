@@ -124,3 +124,26 @@ def test_what_since_can_be_is_known_before() -> None:
     assert entry.bounds is not None
     assert (entry.bounds.low, entry.bounds.high) == (60 * 10**6 + 1, 11 * 60 * 10**6)
     assert entry.can_be_missing
+
+
+def test_a_deviation_is_no_wider_than_what_it_is_of() -> None:
+    """A comparison with it would be taken for never true, or a given value refused."""
+    features = "feature f = deviation of tip of pay by card over 7d"
+    text = POLICY.replace("  amount money", "  amount money\n  tip money min -2 EUR max 5 EUR")
+    text = text.format(
+        zone="UTC", features=features, condition="f > 1 EUR", unknown=" if unknown then skip"
+    )
+    (entry,) = (i for i in policy_of(text).program.event("pay").inputs if i.name == "f")
+
+    assert entry.bounds is not None
+    assert (entry.bounds.low, entry.bounds.high) == (0, 700)
+    assert entry.can_be_missing
+
+
+def test_a_rule_means_its_calendar_and_zone() -> None:
+    """A window would change from a day to a month without a new version."""
+    windows = ("calendar day", "calendar month", 'calendar day in "UTC"', "2d", "33d")
+    features = [f"feature f = count of pay by card over {window}" for window in windows]
+    meanings = {program_of(f, "f > 0").event("pay").rules[0].meaning for f in features}
+
+    assert len(meanings) == len(windows)

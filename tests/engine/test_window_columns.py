@@ -225,7 +225,9 @@ def test_a_long_history(aggregate: Aggregate, *, in_order: bool) -> None:
         [0, 0, 0, 1, 0, 0, 0, 3],
     ],
 )
-@pytest.mark.parametrize("aggregate", [Aggregate.SUM, Aggregate.AVERAGE, Aggregate.DEVIATION])
+@pytest.mark.parametrize(
+    "aggregate", [Aggregate.SUM, Aggregate.AVERAGE, Aggregate.DEVIATION, *SINCE]
+)
 def test_sums_at_the_ends_of_int64(operands: list[int], aggregate: Aggregate) -> None:
     """Overflow is judged on the exact sum of the window, not on the way to it."""
     events = tuple(Event(str(i), "k", i, i, None, o, o) for i, o in enumerate(operands))
