@@ -36,7 +36,7 @@ Against = Annotated[
 History = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[MAPPING]",
+        metavar="MAPPING",
         show_default=False,
         help="The YAML file that maps the history; without it, words alone.",
     ),

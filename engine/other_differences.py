@@ -307,18 +307,18 @@ def table_details(old: Table, new: Table, before: Writer, after: Writer) -> Iter
 
 def label_details(old: Label, new: Label, before: Writer, after: Writer) -> Iterator[Detail]:
     """What differs between two labels."""
-    yield from differing(("=", before.label(old), after.label(new), "changes"))
+    yield from differing(("definition", before.label(old), after.label(new), "changes"))
 
 
 def feature_details(old: Feature, new: Feature, before: Writer, after: Writer) -> Iterator[Detail]:
     """What differs between two features."""
-    yield from differing(("=", before.feature(old), after.feature(new), "changes"))
+    yield from differing(("definition", before.feature(old), after.feature(new), "changes"))
 
 
 def param_details(old: Param, new: Param, before: Writer, after: Writer) -> Iterator[Detail]:
     """What differs between two params."""
     yield from differing(
-        ("=", before.param(old), after.param(new), "changes"),
+        ("value", before.param(old), after.param(new), "changes"),
         ("from", before.bounds(old), after.bounds(new), "changes"),
         ("type", str(old.type), str(new.type), "changes"),
         ("text", old.text, new.text, "none"),

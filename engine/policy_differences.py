@@ -146,9 +146,9 @@ class _Comparison:
                 yield from of("when", writer.condition(part.when))
                 yield from of("always at least", " or ".join(part.at_least))
             case "label":
-                yield from of("=", writer.label(part))
+                yield from of("definition", writer.label(part))
             case "feature":
-                yield from of("=", writer.feature(part))
+                yield from of("definition", writer.feature(part))
             case "event":
                 default = part.default.name.lower() if part.default is not None else ""
                 yield from of("decided by default", default)
@@ -292,13 +292,13 @@ class _Comparison:
             if was and now and texts[0] == texts[1]:
                 continue  # what it reads is said by itself
             turn: Turn = "changed" if was and now else "added" if now else "removed"
-            detail = Detail("=", *texts, "changes")
+            detail = Detail("definition", *texts, "changes")
             yield self._at(Difference("let", name, turn, "changes", (detail,)), was, now)
 
     def _params(self) -> Iterator[Difference]:
         was = self.old.program.params if self.old else ()
         for found in self._of("param", was, self.new.program.params, others.param_details):
-            if found.turn == "changed" and any(detail.what == "=" for detail in found.details):
+            if found.turn == "changed" and any(detail.what == "value" for detail in found.details):
                 yield self._with_readers(found)
             else:
                 yield found
@@ -319,7 +319,7 @@ class _Comparison:
         effect = gravest((*effects, "changes"))
         note = f"read by {', '.join(dict.fromkeys(readers))}" if readers else "no rule reads it"
         details = tuple(
-            replace(detail, effect=effect, note=note) if detail.what == "=" else detail
+            replace(detail, effect=effect, note=note) if detail.what == "value" else detail
             for detail in found.details
         )
         return replace(found, effect=effect, details=details)

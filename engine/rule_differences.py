@@ -35,6 +35,7 @@ _LEAST: dict[Ladder, int] = {
     "review": Review.AFTER,
 }
 """From which rung on an ask is more than nobody asks for."""
+_ACTIONS = ("then", "if unknown")
 _TURNED: Final[Mapping[Effect, Effect]] = {"weakens": "strengthens", "strengthens": "weakens"}
 
 
@@ -63,15 +64,21 @@ def rule_details(
     differ what they are, by name: `feature`, `let`.
     """
     for detail in _details(old, new, currency, changed):
-        yield replace(detail, effect=_seen_from(old, new, detail.effect))
+        yield replace(detail, effect=_seen_from(old, new, detail))
 
 
-def _seen_from(old: Rule, new: Rule, effect: Effect) -> Effect:
-    """The effect on payments of what happens to the rule: turned round where it relaxes."""
+def _seen_from(old: Rule, new: Rule, detail: Detail) -> Effect:
+    """The effect on payments of what happens to the rule: turned round where it relaxes.
+
+    What it asks for is not turned: fewer points are fewer points.
+    """
+    effect = detail.effect
     if effect not in ("weakens", "strengthens", "may_weaken"):
         return effect
     if old.relaxes and new.relaxes:
-        return _TURNED.get(effect, effect)
+        if old.shadow and new.shadow:
+            return "changes"
+        return effect if detail.what in _ACTIONS else _TURNED.get(effect, effect)
     if old.relaxes or new.relaxes:
         return "may_weaken"
     ever = replace(old, shadow=False), replace(new, shadow=False)

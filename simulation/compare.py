@@ -23,7 +23,7 @@ from tidegate.simulation.backtest import DryRun, Progress, nothing_decided
 from tidegate.simulation.comparison import Effects
 from tidegate.simulation.edited_rules import changed_lists
 from tidegate.simulation.effects import EventPair, effects_of
-from tidegate.simulation.history import CHUNK_ROWS, NOTHING_ELSE
+from tidegate.simulation.history import CHUNK_ROWS
 from tidegate.simulation.hybrids import Hybrids, changed_rules, why_no_marginals
 from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.measures import Tally, Volume, tally_up, total, volumes
@@ -63,9 +63,9 @@ def compare_runs(
     MappingError says what is wrong with the mapping or the files, for which of the two, or that
     nothing was decided by both.
     """
-    old = _run(before, mapping_path, chunk_rows, "before")
     also = {event: frozenset(one.field for one in found) for event, found in by.items()}
-    new = _run(after, mapping_path, chunk_rows, "", also)
+    new = DryRun(after, mapping_path, also=also, chunk_rows=chunk_rows)
+    old = _run_before(before, mapping_path, chunk_rows)
     # A row whose time one of them cannot read cuts the slices otherwise.
     old.history.span = replace(old.history.span, cuts_us=new.history.span.cuts_us)
     events = events_of_both(old, new)
@@ -83,18 +83,10 @@ def compare_runs(
     return compared(old, new, [pair.done() for pair in pairs.values()])
 
 
-def _run(
-    policy: Policy,
-    mapping_path: Path | str,
-    chunk_rows: int,
-    which: str,
-    also: Mapping[str, frozenset[str]] = NOTHING_ELSE,
-) -> DryRun:
+def _run_before(policy: Policy, mapping_path: Path | str, chunk_rows: int) -> DryRun:
     try:
-        return DryRun(policy, mapping_path, also=also, chunk_rows=chunk_rows)
+        return DryRun(policy, mapping_path, chunk_rows=chunk_rows)
     except MappingError as error:
-        if not which:
-            raise
         raise of_before(error) from None
 
 

@@ -420,6 +420,4 @@ def _timing(timing: Timing) -> RenderableType:
         ):
             shown = ["-" if rate is None else grouped(rate) for rate in (before, after)]
             rows.append([speed.event, what, *shown])
-    took = f"compared in {timing.milliseconds / 1000:.2f} s"
-    table = table_of(("rows a second", "", "before", "after"), rows, plain=2)
-    return Group(table, Text(took, style="dim"))
+    return table_of(("rows a second", "", "before", "after"), rows, plain=2)

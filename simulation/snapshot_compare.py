@@ -93,7 +93,8 @@ def compare_with_snapshot(
         message, help_ = "is no snapshot and not empty", "name an empty folder, or a new one"
         raise MappingError([Problem(str(folder), "--snapshot", message, help_)])
     began, built = perf_counter(), ""
-    mappings = _mapping_before(mapping_path, before), load_mapping(mapping_path, after.program)
+    mapping = load_mapping(mapping_path, after.program)
+    mappings = _mapping_before(mapping_path, before), mapping
     needed = _needed_by_both((before, after), mappings)
     try:
         snapshot = open_snapshot(folder, needed)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.engine.small_policy import policy_of
 from tidegate.dsl.program import EventType, Expression, Program
+from tidegate.dsl.types import Value
 from tidegate.engine.interpreter import evaluate
 from tidegate.engine.narrowing import any_implies, denies, implies
 from tidegate.engine.situation import Situation
@@ -66,7 +67,9 @@ def conditions(texts: list[str]) -> tuple[Program, EventType, list[Expression]]:
 def situations(event: EventType) -> Iterator[Situation]:
     """Every input that could tell two of the conditions apart."""
     for items, lots, channel in product(VALUES, VALUES, CHANNELS):
-        values = {"id": "p", "at": 0, "items": items, "lots": lots, "channel": channel}
+        values: dict[str, Value | None] = {
+            "id": "p", "at": 0, "items": items, "lots": lots, "channel": channel,
+        }  # fmt: skip
         yield Situation(event, tuple(values[item.name] for item in event.inputs), {})
 
 

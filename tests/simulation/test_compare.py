@@ -129,7 +129,7 @@ def test_any_pair_of_edits(seed: int, tmp_path: Path, monkeypatch: pytest.Monkey
     history = small_history(rng, tmp_path, rows=200, received=seed < 2, parquet=seed % 2 == 0)
     history.mapping.write_text(f"{history.mapping.read_text()}warm_up: 1d\n")
     for _ in range(4):
-        policies = []
+        policies: list[Policy] = []
         while len(policies) < 2:
             try:
                 policies.append(
@@ -290,7 +290,8 @@ def test_a_change_alone_and_a_change_taken_out(history: SmallHistory) -> None:
         (last,) = plain(history, without, new).effects.events
         assert marginal.flipped_alone == put_in.flipped
         assert marginal.flipped_last == last.flipped
-        assert marginal.flipped_alone.count and marginal.flipped_last.count
+        assert marginal.flipped_alone.count
+        assert marginal.flipped_last.count
         for shifts, found in ((marginal.alone, put_in), (marginal.last, last)):
             assert [s.count for s in shifts] == [
                 found.rate(s.word).after.hits - found.rate(s.word).before.hits for s in shifts
