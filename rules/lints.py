@@ -1,0 +1,76 @@
+"""What a tidy policy does without: the lints by their names, and findings before a level is set.
+
+A finding has the severity of its lint's usual level; `rules/lint_levels.py` sets the folder's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tidegate.dsl.diagnostics import Diagnostic
+from tidegate.dsl.source import Span
+from tidegate.rules.fixes import Fix
+
+Level = Literal["off", "note", "warning", "error"]
+LEVELS: Final[tuple[Level, ...]] = ("off", "note", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """One lint. `usual` is its level where the folder sets none."""
+
+    code: str
+    usual: Level
+    of_history: bool = False
+
+
+LINTS: Final[dict[str, Lint]] = {
+    "no-owner": Lint("TG721", "off"),
+    "no-expiry": Lint("TG722", "off"),
+    "expires": Lint("TG407", "warning"),
+    "unused": Lint("TG723", "warning"),
+    "unused-field": Lint("TG724", "off"),
+    "repeated-member": Lint("TG725", "warning"),
+    "repeated-set": Lint("TG726", "warning"),
+    "same-text": Lint("TG727", "warning"),
+    "duplicate-rule": Lint("TG731", "warning"),
+    "implied-rule": Lint("TG732", "warning"),
+    "contradiction": Lint("TG733", "warning"),
+    "threshold-gap": Lint("TG734", "warning"),
+    "never-fires": Lint("TG741", "warning", of_history=True),
+    "always-fires": Lint("TG742", "warning", of_history=True),
+    "never-decides": Lint("TG743", "warning", of_history=True),
+}
+"""Every lint by the name that `lint.yaml` calls it."""
+BY_CODE: Final = {lint.code: name for name, lint in LINTS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a lint found. `rule` is the name of the rule it speaks of, where it speaks of one."""
+
+    diagnostic: Diagnostic
+    rule: str = ""
+    fix: Fix | None = None
+
+
+def finding(  # noqa: PLR0917 - the order of a diagnostic
+    lint: str,
+    message: str,
+    span: Span,
+    help_text: str = "",
+    related: tuple[tuple[Span, str], ...] = (),
+    *,
+    rule: str = "",
+    fix: Fix | None = None,
+) -> Finding:
+    """A finding of the lint of that name."""
+    said = Diagnostic(LINTS[lint].code, message, span, help_text, related=related)
+    return Finding(said, rule, fix)
+
+
+def fixes(findings: tuple[Finding, ...]) -> Iterator[Fix]:
+    """What can be mended without changing what the policy means."""
+    yield from (found.fix for found in findings if found.fix is not None)
