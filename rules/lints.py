@@ -5,7 +5,6 @@ A finding has the severity of its lint's usual level; `rules/lint_levels.py` set
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -30,6 +29,10 @@ LINTS: Final[dict[str, Lint]] = {
     "no-owner": Lint("TG721", "off"),
     "no-expiry": Lint("TG722", "off"),
     "expires": Lint("TG407", "warning"),
+    "never-missing": Lint("TG320", "warning"),
+    "never-true": Lint("TG324", "warning"),
+    "idle-row": Lint("TG243", "warning"),
+    "never-matches": Lint("TG708", "warning"),
     "unused": Lint("TG723", "warning"),
     "unused-field": Lint("TG724", "off"),
     "repeated-member": Lint("TG725", "warning"),
@@ -49,28 +52,23 @@ BY_CODE: Final = {lint.code: name for name, lint in LINTS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a lint found. `rule` is the name of the rule it speaks of, where it speaks of one."""
+    """What a lint found. `name` is that of the rule or declaration it speaks of, if of one."""
 
     diagnostic: Diagnostic
-    rule: str = ""
+    name: str = ""
     fix: Fix | None = None
 
 
-def finding(  # noqa: PLR0917 - the order of a diagnostic
+def finding(
     lint: str,
     message: str,
     span: Span,
     help_text: str = "",
     related: tuple[tuple[Span, str], ...] = (),
     *,
-    rule: str = "",
+    name: str = "",
     fix: Fix | None = None,
 ) -> Finding:
     """A finding of the lint of that name."""
     said = Diagnostic(LINTS[lint].code, message, span, help_text, related=related)
-    return Finding(said, rule, fix)
-
-
-def fixes(findings: tuple[Finding, ...]) -> Iterator[Fix]:
-    """What can be mended without changing what the policy means."""
-    yield from (found.fix for found in findings if found.fix is not None)
+    return Finding(said, name, fix)

@@ -52,7 +52,7 @@ def _beside(rules: list[Rule], sources: Mapping[str, Source]) -> Iterator[Findin
                 other.span,
                 "keep one of them",
                 ((one.span, "the other one"),),
-                rule=other.name,
+                name=other.name,
             )
         yield from _gap(one, other, same, sources)
     for strong, weak in permutations(rules, 2):
@@ -67,16 +67,14 @@ def _beside(rules: list[Rule], sources: Mapping[str, Source]) -> Iterator[Findin
                 weak.span,
                 "drop it, or let it ask for more",
                 ((strong.span, "this one covers it"),),
-                rule=weak.name,
+                name=weak.name,
             )
 
 
 # --- implied ---
 
 
-def _implies(
-    strong: Rule, weak: Rule, conjuncts: Mapping[str, tuple[Expression, ...]]
-) -> bool:
+def _implies(strong: Rule, weak: Rule, conjuncts: Mapping[str, tuple[Expression, ...]]) -> bool:
     """Whether `weak` is idle beside `strong`; False is "cannot say"."""
     return (
         not weak.relaxes
@@ -140,7 +138,7 @@ def _contradiction(rule: Rule) -> Iterator[Finding]:
                 other.span,
                 "write `or` where either is meant",
                 ((one.span, "the other one"),),
-                rule=rule.name,
+                name=rule.name,
             )
             return
 
@@ -173,7 +171,7 @@ def _gap(
                     right.span,
                     f"write `{right.op}=` in one of them",
                     ((left.span, "the other threshold"),),
-                    rule=other.name,
+                    name=other.name,
                 )
                 return
 

@@ -44,6 +44,7 @@ def unused(files: Iterable[tree.File], sources: Mapping[str, Source]) -> Iterato
                 f"{kind} `{name}` is read by nothing",
                 each.name.span,
                 "remove it",
+                name=name,
                 fix=_removal(each, kind, sources),
             )
         if isinstance(each, tree.EventDeclaration):
@@ -53,9 +54,12 @@ def unused(files: Iterable[tree.File], sources: Mapping[str, Source]) -> Iterato
 def _fields(event: tree.EventDeclaration, read: Counter[str]) -> Iterator[Finding]:
     for field in event.fields:
         # Each field stands once in its own declaration; a key and the time are read by the engine.
-        if read[field.name.text] == 1 and not field.key and field.name.text != "at":
+        if read[field.name.text] == 1 and not field.key and field.type.word != "time":
             message = f"field `{field.name.text}` is read by nothing"
-            yield finding("unused-field", message, field.name.span, "ask for what is needed alone")
+            yield finding(
+                "unused-field", message, field.name.span, "ask for what is needed alone",
+                name=field.name.text,
+            )  # fmt: skip
 
 
 def _removal(each: tree.Declaration, kind: str, sources: Mapping[str, Source]) -> Fix | None:
@@ -145,6 +149,7 @@ def _texts(declared: Sequence[tree.Declaration]) -> Iterator[Finding]:
                 each.text.span,
                 "say what tells them apart, or keep one",
                 ((other.name.span, "the other one"),),
+                name=each.name.text,
             )
 
 
