@@ -1,4 +1,4 @@
-"""`tidegate check`: lints at the levels that the folder sets, over a history too, and their fixes."""
+"""`tidegate check`: lints at the folder's levels, over a history too, and their fixes."""
 
 from __future__ import annotations
 

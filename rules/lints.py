@@ -1,6 +1,6 @@
 """What a tidy policy does without: the lints by their names, and findings before a level is set.
 
-A finding has the severity of its lint's usual level; `rules/lint_levels.py` sets the folder's own.
+A finding is a warning until `rules/lint_levels.py` gives it the level of the folder.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tidegate.dsl.diagnostics import Diagnostic
+from tidegate.dsl.diagnostics import Diagnostic, Severity
 from tidegate.dsl.source import Span
 from tidegate.rules.fixes import Fix
 
@@ -70,5 +70,5 @@ def finding(
     fix: Fix | None = None,
 ) -> Finding:
     """A finding of the lint of that name."""
-    said = Diagnostic(LINTS[lint].code, message, span, help_text, related=related)
+    said = Diagnostic(LINTS[lint].code, message, span, help_text, Severity.WARNING, related)
     return Finding(said, name, fix)

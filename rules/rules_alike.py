@@ -44,7 +44,7 @@ def _beside(rules: list[Rule], sources: Mapping[str, Source]) -> Iterator[Findin
     same = {rule.name: _conjuncts(rule.when) for rule in rules}
     said: set[str] = set()
     for one, other in combinations(sorted(rules, key=lambda rule: rule.span), 2):
-        if one.name != other.name and one.meaning == other.meaning and other.name not in said:
+        if one.name != other.name and other.name not in said and _same(one, other, same):
             said.add(other.name)
             yield finding(
                 "duplicate-rule",
@@ -72,6 +72,13 @@ def _beside(rules: list[Rule], sources: Mapping[str, Source]) -> Iterator[Findin
 
 
 # --- implied ---
+
+
+def _same(one: Rule, other: Rule, conjuncts: Mapping[str, tuple[Expression, ...]]) -> bool:
+    """Whether they are one rule under two names, the order of conditions aside."""
+    return one.meaning == other.meaning or (
+        _implies(one, other, conjuncts) and _implies(other, one, conjuncts)
+    )
 
 
 def _implies(strong: Rule, weak: Rule, conjuncts: Mapping[str, tuple[Expression, ...]]) -> bool:

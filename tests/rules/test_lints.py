@@ -27,8 +27,8 @@ reason big "Large"
 reason idle "Nobody says so"
 param cut money = 50 EUR from 1 EUR to 90 EUR
 param spare money = 50 EUR from 1 EUR to 90 EUR
-let foreign = card_country != FR
-let forgotten = card_country = FR
+let foreign = card_country != "FR"
+let forgotten = card_country = "FR"
 list near of country from "lists/near.csv"
 list close of country from "lists/close.csv"
 group watched
@@ -41,16 +41,16 @@ rule b version 1
   when amount > 500 EUR and foreign and card_country in near
   then review because large
 rule c version 1
-  when card_country != FR and amount > 300 EUR
+  when card_country != "FR" and amount > 300 EUR
   then review because large
 rule d version 1
   when amount > cut and amount < 20 EUR and amount > 100 EUR
   then decline because big
 rule e version 1
-  when amount > 100 EUR and card_country in (DE, IT, ES, IT)
+  when amount > 100 EUR and card_country in ("DE", "IT", "ES", "IT")
   then decline because far
 rule f version 1
-  when amount < 100 EUR and card_country in (DE, IT, ES)
+  when amount < 100 EUR and card_country in ("DE", "IT", "ES")
   then review because far
 rule g version 1
   when amount < 1 EUR and card_country in close
@@ -89,7 +89,7 @@ IMPLIED = [
     ("review because far", "amount > 300 EUR", "review because far", "amount > 500 EUR"),
     ("review because far", "amount >= 300 EUR", "review because far", "amount > 300 EUR"),
     ("decline because far", "amount > 300 EUR", "hold because large", "amount = 400 EUR"),
-    ("hold because far", "card_country in (FR, DE)", "hold because far", "card_country = FR"),
+    ("hold because far", 'card_country in ("FR", "DE")', "hold because far", 'card_country = "FR"'),
 ]
 NOT_IMPLIED = [
     ("review because far", "amount > 300 EUR", "review because far", "amount > 200 EUR"),
@@ -97,11 +97,16 @@ NOT_IMPLIED = [
     ("review because far", "amount > 300 EUR", "review because large", "amount > 500 EUR"),
     ("hold because far", "amount > 300 EUR", "decline because far", "amount > 500 EUR"),
     ("review because far", "amount > 300 EUR", "hold because far", "amount > 500 EUR"),
-    ("hold because far", "amount > 300 EUR", "hold because far, add tag x", "amount > 500 EUR"),
+    ("hold because far", "amount > 300 EUR", 'hold because far, tag "x"', "amount > 500 EUR"),
     ("hold because far", "amount > 300 EUR", "hold because far, add 5 points", "amount > 500 EUR"),
-    ("hold because far", "card_country != FR", "hold because far", "card_country = FR"),
+    ("hold because far", 'card_country != "FR"', "hold because far", 'card_country = "FR"'),
     ("hold because far", "amount != 300 EUR", "hold because far", "amount > 200 EUR"),
-    ("hold because far", "card_country in (FR, DE)", "hold because far", "card_country in (FR, IT)"),
+    (
+        "hold because far",
+        'card_country in ("FR", "DE")',
+        "hold because far",
+        'card_country in ("FR", "IT")',
+    ),
 ]
 
 
@@ -110,8 +115,8 @@ def test_an_implied_rule_is_found(
     tmp_path: Path, then: str, when: str, weak_then: str, weak_when: str
 ) -> None:
     """A rule would be kept that never makes a difference."""
-    text = HEAD + rule("one", when, then) + rule("other", weak_when, weak_then)
-    assert told(tmp_path, text, "implied-rule") == [("TG732", "other")]
+    text = HEAD + rule("first", when, then) + rule("second", weak_when, weak_then)
+    assert told(tmp_path, text, "implied-rule") == [("TG732", "second")]
 
 
 @pytest.mark.parametrize(("then", "when", "weak_then", "weak_when"), NOT_IMPLIED)
@@ -119,27 +124,31 @@ def test_a_rule_that_matters_is_not(
     tmp_path: Path, then: str, when: str, weak_then: str, weak_when: str
 ) -> None:
     """A person would drop a protection on our advice."""
-    text = HEAD + rule("one", when, then) + rule("other", weak_when, weak_then)
-    assert told(tmp_path, text, "implied-rule", "duplicate-rule") == []
+    text = HEAD + rule("first", when, then) + rule("second", weak_when, weak_then)
+    said = told(tmp_path, text, "implied-rule", "duplicate-rule")
+    assert "second" not in {name for _, name in said}
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (rule("one", "amount > 300 EUR", more="  shadow\n"), rule("other", "amount > 500 EUR")),
-        (rule("one", "amount > 300 EUR"), rule("other", "amount > 500 EUR", more="  mandatory\n")),
+        (rule("first", "amount > 300 EUR", more="  shadow\n"), rule("second", "amount > 500 EUR")),
         (
-            rule("one", "amount > 300 EUR") + "  except when card_country = FR\n",
-            rule("other", "amount > 500 EUR"),
+            rule("first", "amount > 300 EUR"),
+            rule("second", "amount > 500 EUR", more="  mandatory\n"),
         ),
         (
-            rule("one", "amount > 300 EUR"),
-            rule("other", "amount > 500 EUR and ip_address in 192.0.2.0/24")
+            rule("first", "amount > 300 EUR") + '  except when card_country = "FR"\n',
+            rule("second", "amount > 500 EUR"),
+        ),
+        (
+            rule("first", "amount > 300 EUR"),
+            rule("second", "amount > 500 EUR and ip_address in 192.0.2.0/24")
             + "  if unknown then hold because far\n",
         ),
         (
-            rule("one", "amount > 300 EUR", more="  until 2026-12-01\n"),
-            rule("other", "amount > 500 EUR"),
+            rule("first", "amount > 300 EUR", more="  until 2026-12-01\n"),
+            rule("second", "amount > 500 EUR"),
         ),
     ],
 )
@@ -157,10 +166,10 @@ def test_what_may_switch_a_rule_off_makes_the_other_one_matter(
         ("amount >= 100 EUR", "amount < 100 EUR", False),
         ("amount > 100 EUR", "amount <= 100 EUR", False),
         ("amount > 100 EUR", "amount < 99 EUR", False),
-        ("amount > 100 EUR and card_country = FR", "amount < 100 EUR", False),
+        ('amount > 100 EUR and card_country = "FR"', "amount < 100 EUR", False),
         (
-            "amount > 100 EUR and card_country = FR",
-            "card_country = FR and amount < 100 EUR",
+            'amount > 100 EUR and card_country = "FR"',
+            'card_country = "FR" and amount < 100 EUR',
             True,
         ),
     ],
@@ -169,7 +178,7 @@ def test_a_gap_is_one_value_and_nothing_else(
     tmp_path: Path, one: str, other: str, *, gap: bool
 ) -> None:
     """Exactly 100 EUR would pass both rules; or people would be told of gaps that are none."""
-    text = HEAD + rule("one", one) + rule("other", other, "hold because large")
+    text = HEAD + rule("first", one) + rule("second", other, "hold because large")
     assert bool(told(tmp_path, text, "threshold-gap")) == gap
 
 
@@ -219,5 +228,5 @@ def test_fixes_that_overlap_are_made_one_at_a_time(tmp_path: Path) -> None:
 def test_a_comment_is_not_orphaned(tmp_path: Path) -> None:
     """What a person wrote about a param would stand above another one."""
     text = HEAD + "# why\nparam spare money = 5 EUR from 1 EUR to 9 EUR\n"
-    text += rule("one", "amount > 5 EUR")
+    text += rule("first", "amount > 5 EUR")
     assert [f.fix for f in found(tmp_path, text) if f.name == "spare"] == [None]
