@@ -26,7 +26,7 @@ def linted(loaded: Loaded, folder: Path, history: Path | None, snapshot: Path | 
     levels = read_levels(folder)
     if loaded.policy is None:
         return replace(loaded, diagnostics=in_order([*loaded.diagnostics, *levels.diagnostics]))
-    found: list[Finding] = [*lint(loaded.policy)]
+    found: list[Finding] = [*lint(loaded.policy, loaded.diagnostics)]
     if history is not None:
         found += _of_history(loaded.policy, history, snapshot)
     told = levels.weighed(found, history=history is not None)
@@ -92,7 +92,7 @@ def _wanted(policy: Policy, folder: Path) -> list[Fix]:
     levels = read_levels(folder)
     if levels.diagnostics:
         return []
-    return [found.fix for found in levels.weighed(lint(policy)) if found.fix is not None]
+    return [found.fix for found in levels.weighed(lint(policy, ())) if found.fix is not None]
 
 
 def _told(fix: Fix, loaded: Loaded, folder: Path) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from tidegate.dsl import tree
+from tidegate.dsl.diagnostics import Diagnostic
 from tidegate.dsl.parser import parse
 from tidegate.dsl.program import Program
 from tidegate.dsl.source import Span
@@ -15,13 +16,12 @@ from tidegate.rules.rules_alike import rules_alike
 from tidegate.rules.unused import repeated, unused
 
 
-def lint(policy: Policy) -> tuple[Finding, ...]:
-    """What is found in the policy: what loading it said, with names, and the lints."""
+def lint(policy: Policy, said: Sequence[Diagnostic]) -> tuple[Finding, ...]:
+    """What is found in the policy: `said`, which is known of it already, with names; the lints."""
     files = [parse(source).file for source in policy.sources.values()]
     places = _places(files)
-    said = (Finding(d, _name_at(d.span, places)) for d in policy.diagnostics)
     return (
-        *said,
+        *(Finding(d, _name_at(d.span, places)) for d in said),
         *_unowned(policy.program),
         *unused(files, policy.sources),
         *repeated(files, policy.sources),

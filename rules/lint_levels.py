@@ -160,7 +160,7 @@ def _wrong_entries(written: _File, node: yaml.Node | None) -> Iterator[Diagnosti
 
 
 def _near(word: str) -> str:
-    return nearest(word, (*LINTS, *BY_CODE)) or "`docs/lints.md` names them all"
+    return nearest(word, (*LINTS, *BY_CODE)) or "`docs/cli.md` names them all"
 
 
 def _invalid(node: yaml.Node | None, found: Any) -> Diagnostic:

@@ -13,7 +13,7 @@ SPARE = """param spare money = 5 EUR from 1 EUR to 9 EUR
 IDLE = """
 rule huge version 1
   when amount > 9000 EUR
-  then review because large
+  then hold because large
 
 rule any_payment version 1
   when amount >= 0 EUR
