@@ -15,7 +15,6 @@ from tidegate.cli.inputs import AsJson, PolicyFolder, exit_code, read_policy
 from tidegate.cli.lints import linted, mend
 from tidegate.cli.output import counted, say, say_json
 from tidegate.dsl.rates import parse_day
-from tidegate.rules.gate import read_gate
 
 if TYPE_CHECKING:
     from tidegate.cli.versions import Raised
@@ -85,6 +84,8 @@ def check(
         mended = mend(loaded, policy, dry_run=dry_run)
         loaded = loaded if dry_run else _read(policy, today)
     if loaded.policy is not None:
+        from tidegate.rules.gate import read_gate
+
         gate = read_gate(policy, loaded.policy.program)
         loaded = replace(loaded, diagnostics=(*loaded.diagnostics, *gate.diagnostics))
     raised: list[Raised] = []

@@ -88,7 +88,7 @@ def _raise(loaded: Loaded, folder: Path, needed: list[VersionProblem]) -> list[R
     assert loaded.policy is not None
     versions = {problem.rule.id: problem.needed for problem in needed}
     try:
-        texts = raised_texts(loaded.sources, loaded.policy.program, versions)
+        texts = raised_texts(loaded.policy.sources, loaded.policy.program, versions)
     except CannotRaiseError as error:
         raise bad_input(f"versions cannot be raised: {error}", "raise them by hand") from None
     try:
