@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from tidegate.cli.output import counted, say, say_json
 from tidegate.dsl.rates import parse_day
 
 if TYPE_CHECKING:
+    from tidegate.cli.versions import Raised
     from tidegate.dsl.program import Program
     from tidegate.rules import Loaded
 
@@ -32,22 +34,48 @@ def check(
     format_: Annotated[
         Format, typer.Option("--format", help="`github` marks the lines of a pull request.")
     ] = Format.TEXT,
+    *,
     today: Annotated[
         str,
         typer.Option(metavar="DATE", help="Judge `expires` by this day, such as 2026-11-23."),
     ] = "",
+    against: Annotated[
+        str,
+        typer.Option(metavar="REV", help="Hold versions of rules against a revision or a folder."),
+    ] = "",
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Raise the versions that `--against` finds too low.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say everything that is wrong with a policy.
 
     Rules, lists and rates are read; what this release does not do yet is listed as notes.
     """
+    if fix and not against:
+        raise typer.BadParameter(
+            "name what to hold versions against: `--against REV`", param_hint="--fix"
+        )
     loaded = _read(policy, today)
+    if loaded.policy is not None:
+        from tidegate.rules.gate import read_gate
+
+        gate = read_gate(policy, loaded.policy.program)
+        loaded = replace(loaded, diagnostics=(*loaded.diagnostics, *gate.diagnostics))
+    raised: list[Raised] = []
+    if against and loaded.policy is not None:
+        from tidegate.cli.versions import against_revision
+
+        loaded, raised = against_revision(
+            loaded, policy, against, lambda: _read(policy, today), fix=fix
+        )
     if as_json or format_ is Format.JSON:
-        say_json(_as_json(loaded))
+        say_json(_as_json(loaded) | ({"raised": [one.as_json() for one in raised]} if fix else {}))
     elif format_ is Format.GITHUB:
         _say_github(loaded, policy)
     else:
+        for one in raised:
+            say(one.as_text(policy))
         _say_text(loaded, policy)
     raise typer.Exit(exit_code(loaded.diagnostics))
 
@@ -91,7 +119,7 @@ def _summary(loaded: Loaded) -> str:
 
     found = Counter(d.severity for d in loaded.diagnostics)
     parts = [counted(found[s], s.value) for s in Severity if found[s]]
-    if loaded.policy is None:
+    if loaded.policy is None or found[Severity.ERROR]:
         return ", ".join(parts)
     decided = [event for event in loaded.policy.program.events if event.decided]
     rules = counted(sum(len(event.rules) for event in decided), "rule")

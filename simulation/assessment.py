@@ -60,6 +60,7 @@ class Assessment:
         self.told = history
         self.events = tuple(event for event in history.mapping.events if event.decided)
         self.facts = {event.name: self._facts(event) for event in self.events}
+        self.own_warm_up_us = {name: f.warm_up.until_us for name, f in self.facts.items()}
 
     def decided(self, rows: Rows, outcomes: OutcomeColumns) -> Decided:
         """The outcomes of these rows with what is known about them."""
@@ -68,7 +69,7 @@ class Assessment:
         return Decided(
             outcomes=outcomes,
             classes=self._classes(facts, rows),
-            money=self._money(facts, rows),
+            money=self.money(rows),
             past=rows.past,
             at_us=rows.at_us,
             day=days_of(rows.at_us, self.policy.program.zone),
@@ -122,8 +123,9 @@ class Assessment:
         classes[rows.at_us < facts.warm_up.until_us] = WARM_UP
         return classes
 
-    def _money(self, facts: EventFacts, rows: Rows) -> Int64s:
-        column = rows.columns.get(facts.money)
+    def money(self, rows: Rows) -> Int64s:
+        """What each row amounts to, in minor units; 0 where there is no amount."""
+        column = rows.columns.get(self.facts[rows.event.name].money)
         if not isinstance(column, IntegerColumn):
             return np.zeros(rows.count, np.int64)
         return column.values.astype(np.int64)

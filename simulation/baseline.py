@@ -57,7 +57,7 @@ def _text(part: object) -> str:
     return json.dumps(encode(part), separators=(",", ":"))
 
 
-def save_baseline(folder: Path, baseline: Baseline, rules: RuleTexts) -> None:
+def save_baseline(folder: Path, baseline: Baseline, rules: RuleTexts, name: str = NAME) -> None:
     """Keep it instead of the one before; `rules` are those of its program."""
     plain = {
         "program": encode(_without_rules(baseline.program)),
@@ -67,15 +67,15 @@ def save_baseline(folder: Path, baseline: Baseline, rules: RuleTexts) -> None:
         "tallies": {name: tally_sums.to_plain(t) for name, t in baseline.tallies.items()},
     }
     text = json.dumps(plain, separators=(",", ":"))
-    partial = folder / f"{NAME}.{os.getpid()}"
+    partial = folder / f"{name}.{os.getpid()}"
     partial.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="ascii")
-    partial.replace(folder / NAME)
+    partial.replace(folder / name)
 
 
-def load_baseline(folder: Path, rules: RuleTexts) -> Baseline | None:
+def load_baseline(folder: Path, rules: RuleTexts, name: str = NAME) -> Baseline | None:
     """The last run; None where there is none that can be read. `rules` are those of this run."""
     try:
-        digest, text = (folder / NAME).read_text(encoding="ascii").split("\n", 1)
+        digest, text = (folder / name).read_text(encoding="ascii").split("\n", 1)
     except (OSError, ValueError):
         return None
     if hashlib.sha256(text.encode()).hexdigest() != digest:

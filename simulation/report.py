@@ -7,14 +7,11 @@ yet, where the past left none or where rows were refused, the report says so bes
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, timedelta
+from collections.abc import Iterator
 from io import StringIO
 from operator import attrgetter
-from typing import Literal
 
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +19,15 @@ from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.engine.arithmetic import divide_half_even
 from tidegate.engine.values import format_duration, format_time
 from tidegate.simulation.measures import MILLION, Load, Rate, Ratio, Volume
+from tidegate.simulation.report_pieces import (
+    counted,
+    date_of,
+    grouped,
+    percent,
+    stacked,
+    table_of,
+    titled,
+)
 from tidegate.simulation.result import (
     BacktestResult,
     EventResult,
@@ -31,7 +37,6 @@ from tidegate.simulation.result import (
     as_json,
 )
 
-_EPOCH = date(1970, 1, 1)
 _BAD_ROWS_SHOWN = 5
 _LEVEL_NAMES = {
     "declined": "declined",
@@ -59,7 +64,7 @@ def render(result: BacktestResult) -> RenderableType:
     parts += [_source(source) for source in result.sources]
     for event in result.events:
         parts += _event(event)
-    parts.append(_section("Read this with it", _lines(f"- {note}" for note in result.notes)))
+    parts.append(titled("Read this with it", stacked(f"- {note}" for note in result.notes)))
     return Group(*parts)
 
 
@@ -75,11 +80,11 @@ def _heading(result: BacktestResult) -> RenderableType:
 
 
 def _source(source: SourceResult) -> RenderableType:
-    lines = [f"{source.event}: {_number(source.rows)} rows, {_number(source.accepted)} taken in"]
+    lines = [f"{source.event}: {grouped(source.rows)} rows, {grouped(source.accepted)} taken in"]
     if source.bad:
-        lines.append(f"  {_counted(source.bad, 'bad row')} left out:")
+        lines.append(f"  {counted(source.bad, 'bad row')} left out:")
         for fault in source.faults:
-            lines.append(f"    {_number(fault.rows):>10}  {fault.said}")
+            lines.append(f"    {grouped(fault.rows):>10}  {fault.said}")
             lines += [f"{'':14}  help: {fault.help}"] if fault.help else []
         lines += [
             f"    {row.file} row {row.row}{f' ({row.key})' if row.key else ''}: "
@@ -89,37 +94,37 @@ def _source(source: SourceResult) -> RenderableType:
         if source.bad > _BAD_ROWS_SHOWN:
             lines.append("    ... the JSON names more")
     if source.after_end:
-        lines.append(f"  {_counted(source.after_end, 'row')} after the history's `end` left out")
+        lines.append(f"  {counted(source.after_end, 'row')} after the history's `end` left out")
     if source.copies:
-        lines.append(f"  {_counted(source.copies, 'later copy', 'later copies')} of a key left out")
+        lines.append(f"  {counted(source.copies, 'later copy', 'later copies')} of a key left out")
     lines += [
-        f"  {_counted(fault.rows, 'bad value')} of {fault.field} taken as missing"
+        f"  {counted(fault.rows, 'bad value')} of {fault.field} taken as missing"
         for fault in source.invalid
     ]
-    return _lines(lines)
+    return stacked(lines)
 
 
 # --- one event ---------------------------------------------------------------------------------
 
 
 def _event(event: EventResult) -> Iterator[RenderableType]:
-    yield _section(event.event, _scope(event))
+    yield titled(event.event, _scope(event))
     if not event.measured.count:
-        yield _lines([_nothing(event)])
+        yield stacked([_nothing(event)])
         return
-    yield _section("Outcomes", _outcomes(event))
+    yield titled("Outcomes", _outcomes(event))
     if event.label:
-        yield _section(f"{event.label.capitalize()} found, by matured labels", _levels(event))
-    yield _section("Rules", _rules(event))
+        yield titled(f"{event.label.capitalize()} found, by matured labels", _levels(event))
+    yield titled("Rules", _rules(event))
     if event.overlaps:
-        yield _section("Rules that fire together", _overlaps(event))
-    yield _section("Load", _loads(event))
+        yield titled("Rules that fire together", _overlaps(event))
+    yield titled("Load", _loads(event))
     if event.changes:
-        yield _section("Outcome at the time (rows) and now (columns)", _changes(event))
+        yield titled("Outcome at the time (rows) and now (columns)", _changes(event))
     if sum(week.whole for week in event.weeks) > 1:
-        yield _section("Spread over the weeks", _weeks(event))
+        yield titled("Spread over the weeks", _weeks(event))
     if event.missing:
-        yield _section("Missing inputs", _missing(event))
+        yield titled("Missing inputs", _missing(event))
 
 
 def _nothing(event: EventResult) -> str:
@@ -132,35 +137,35 @@ def _nothing(event: EventResult) -> str:
 
 
 def _scope(event: EventResult) -> RenderableType:
-    lines = [f"{_number(event.decided.count)} decided, {_number(event.measured.count)} measured"]
+    lines = [f"{grouped(event.decided.count)} decided, {grouped(event.measured.count)} measured"]
     if event.warm_up.count:
         until = format_time(event.warm_up_until_us)
         whose = "" if event.warm_up_of == event.event else f" over `{event.warm_up_of}`"
-        left_out = f"{_number(event.warm_up.count)} before {until} left out"
+        left_out = f"{grouped(event.warm_up.count)} before {until} left out"
         lines.append(f"{left_out}: windows{whose} were not full yet")
     if event.label:
         lines += _scope_of_label(event)
     else:
         lines.append("the history tells no label: nothing is known about fraud")
     if event.without_money:
-        lines.append(f"{_number(event.without_money)} without an amount count as 0")
+        lines.append(f"{grouped(event.without_money)} without an amount count as 0")
     if event.tied_under_a_key:
-        tied = _number(event.tied_under_a_key)
+        tied = grouped(event.tied_under_a_key)
         lines.append(f"{tied} share time and a window's key with another: neither sees the other")
-    return _lines(lines)
+    return stacked(lines)
 
 
 def _scope_of_label(event: EventResult) -> Iterator[str]:
     known, due = event.known, format_duration(event.label_after_us)
     yield (
-        f"{_number(known.fraud.count + known.good.count)} with a label due ({due} after):"
-        f" {_number(known.fraud.count)} {event.label}, {_number(known.good.count)} good"
+        f"{grouped(known.fraud.count + known.good.count)} with a label due ({due} after):"
+        f" {grouped(known.fraud.count)} {event.label}, {grouped(known.good.count)} good"
     )
     if known.not_yet_known.count:
-        yield f"{_number(known.not_yet_known.count)} not yet known: their label is not due"
+        yield f"{grouped(known.not_yet_known.count)} not yet known: their label is not due"
     if known.past_declined.count:
         yield (
-            f"{_number(known.past_declined.count)} declined at the time: no label can tell of"
+            f"{grouped(known.past_declined.count)} declined at the time: no label can tell of"
             " them, and they are in no rate"
         )
 
@@ -171,11 +176,11 @@ def _outcomes(event: EventResult) -> RenderableType:
     rows = []
     for outcome in event.outcomes:
         count, minor = _volume(outcome.all, event)
-        row = [outcome.word, count, _percent(_part(outcome.all.count, event.measured.count)), minor]
+        row = [outcome.word, count, percent(_part(outcome.all.count, event.measured.count)), minor]
         if event.label:
             row += [*_volume(outcome.known.fraud, event), *_volume(outcome.known.good, event)]
         rows.append(row)
-    return _table(columns, rows)
+    return table_of(columns, rows)
 
 
 def _levels(event: EventResult) -> RenderableType:
@@ -205,7 +210,7 @@ def _level(level: LevelResult, event: EventResult) -> RenderableType:
 
 
 def _with_money(rate: Rate, money: int | None) -> str:
-    return _rate(rate) + ("" if money is None else f"; by money {_percent(money)}")
+    return _rate(rate) + ("" if money is None else f"; by money {percent(money)}")
 
 
 def _rules(event: EventResult) -> RenderableType:
@@ -227,39 +232,39 @@ def _rule_table(rules: list[RuleResult], event: EventResult, *, alone: bool) -> 
     columns += [event.label, "precision %", "recall %"] if event.label else []
     columns += ["alone"] if alone else []
     ordered = sorted(rules, key=lambda rule: (-rule.fired.count, rule.id))
-    return _table(columns, [list(_rule_row(rule, event, alone=alone)) for rule in ordered])
+    return table_of(columns, [list(_rule_row(rule, event, alone=alone)) for rule in ordered])
 
 
 def _rule_row(rule: RuleResult, event: EventResult, *, alone: bool) -> Iterator[str]:
-    yield from (rule.id, _number(rule.fired.count), _number(rule.unknown.count))
+    yield from (rule.id, grouped(rule.fired.count), grouped(rule.unknown.count))
     if event.currency:
         yield _money(rule.fired.minor, event, 1000)
     if event.label:
-        yield _number(rule.fired_on.fraud.count)
+        yield grouped(rule.fired_on.fraud.count)
         yield _short_rate(rule.precision)
         yield _short_percent(rule.recall.millionths)
     if alone:
         caught = rule.alone_fraud if event.label else rule.alone
-        yield _number(caught.count) if rule.acted.count else "-"
+        yield grouped(caught.count) if rule.acted.count else "-"
 
 
 def _overlaps(event: EventResult) -> RenderableType:
     rows = [
-        (o.left, o.right, _number(o.rows), _percent(o.jaccard_millionths)) for o in event.overlaps
+        (o.left, o.right, grouped(o.rows), percent(o.jaccard_millionths)) for o in event.overlaps
     ]
-    return _table(("rule", "rule", "both", "of either"), rows, plain=2)
+    return table_of(("rule", "rule", "both", "of either"), rows, plain=2)
 
 
 def _loads(event: EventResult) -> RenderableType:
     loads = (("review", event.review), ("step-up", event.step_up))
     rows = [(name, *_load(load)) for name, load in loads]
-    return _table(("", "in all", "a day", "peak", "on"), rows)
+    return table_of(("", "in all", "a day", "peak", "on"), rows)
 
 
 def _load(load: Load) -> tuple[str, ...]:
     mean = f"{load.mean_thousandths / 1000:,.1f}"
-    on = "-" if load.peak_day is None else _day(load.peak_day)
-    return _number(load.total), mean, _number(load.peak), on
+    on = "-" if load.peak_day is None else date_of(load.peak_day)
+    return grouped(load.total), mean, grouped(load.peak), on
 
 
 def _changes(event: EventResult) -> RenderableType:
@@ -269,10 +274,10 @@ def _changes(event: EventResult) -> RenderableType:
     for before in words:
         row = [volumes.get((before, after), Volume()) for after in words]
         if any(volume.count for volume in row):
-            rows.append([before, *(_number(volume.count) for volume in row)])
+            rows.append([before, *(grouped(volume.count) for volume in row)])
             if event.currency:
                 rows.append([f"  {event.currency}", *(_money(v.minor, event) for v in row)])
-    return Group(_table(["", *words], rows), Text(_approvals(event), style="dim"))
+    return Group(table_of(["", *words], rows), Text(_approvals(event), style="dim"))
 
 
 def _approvals(event: EventResult) -> str:
@@ -298,50 +303,21 @@ def _weeks(event: EventResult) -> RenderableType:
         known = sorted(rate.millionths for rate in rates if rate.millionths is not None)
         if known:
             spread = (known[0], known[len(known) // 2], known[-1])
-            rows.append([name, *map(_percent, spread)])
-    table = _table(("", "lowest", "middle", "highest"), rows)
+            rows.append([name, *map(percent, spread)])
+    table = table_of(("", "lowest", "middle", "highest"), rows)
     return Group(table, Text(f"{len(whole)} whole weeks", style="dim"))
 
 
 def _missing(event: EventResult) -> RenderableType:
-    rows = [(missing.input, missing.reason, _number(missing.rows)) for missing in event.missing]
-    return _table(("input", "why", "decisions"), rows, plain=2)
+    rows = [(missing.input, missing.reason, grouped(missing.rows)) for missing in event.missing]
+    return table_of(("input", "why", "decisions"), rows, plain=2)
 
 
 # --- pieces ------------------------------------------------------------------------------------
 
 
-def _section(title: str, body: RenderableType) -> RenderableType:
-    return Group(Text(f"\n{title}", style="bold"), Padding(body, (0, 0, 0, 1)))
-
-
-def _lines(lines: Iterable[str]) -> RenderableType:
-    return Text("\n".join(lines))
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], plain: int = 1) -> Table:
-    """Numbers stand to the right and are never cut; the first `plain` columns are names."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    for index, column in enumerate(columns):
-        # Where the terminal is narrow, columns that may wrap give way first.
-        names = index < plain
-        side: Literal["left", "right"] = "left" if names else "right"
-        table.add_column(column, justify=side, no_wrap=not names, overflow="ellipsis")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _number(number: int) -> str:
-    return f"{number:,}"
-
-
-def _counted(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
 def _volume(volume: Volume, event: EventResult) -> list[str]:
-    return [_number(volume.count), _money(volume.minor, event) if event.currency else ""]
+    return [grouped(volume.count), _money(volume.minor, event) if event.currency else ""]
 
 
 def _money(minor: int, event: EventResult, units: int = 1) -> str:
@@ -353,10 +329,6 @@ def _part(part: int, whole: int) -> int | None:
     return round(MILLION * part / whole) if whole else None
 
 
-def _percent(millionths: int | None) -> str:
-    return "-" if millionths is None else f"{millionths / 10_000:.2f} %"
-
-
 def _short_percent(millionths: int | None) -> str:
     return "-" if millionths is None else f"{millionths / 10_000:.1f}"
 
@@ -364,7 +336,7 @@ def _short_percent(millionths: int | None) -> str:
 def _rate(rate: Rate) -> str:
     if rate.millionths is None:
         return "- (nothing counted)"
-    return f"{_percent(rate.millionths)} ({_span(rate.low_millionths, rate.high_millionths)} %)"
+    return f"{percent(rate.millionths)} ({_span(rate.low_millionths, rate.high_millionths)} %)"
 
 
 def _short_rate(rate: Rate) -> str:
@@ -385,7 +357,3 @@ def _ratio(ratio: Ratio) -> str:
     bounds = (ratio.low_millionths, ratio.high_millionths)
     low, high = ("?" if bound is None else f"{bound / MILLION:,.2f}" for bound in bounds)
     return f"{ratio.millionths / MILLION:,.2f} ({low}-{high})"
-
-
-def _day(day: int) -> str:
-    return (_EPOCH + timedelta(days=day)).isoformat()

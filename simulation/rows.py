@@ -117,7 +117,7 @@ class Rows:
             self,
             at_us=self.at_us[:rows],
             received_us=None if self.received_us is None else self.received_us[:rows],
-            columns={name: first_rows(column, rows) for name, column in self.columns.items()},
+            columns={name: some_rows(column, slice(rows)) for name, column in self.columns.items()},
             statuses={name: statuses[:rows] for name, statuses in self.statuses.items()},
             reported_us={name: times[:rows] for name, times in self.reported_us.items()},
             past=None if self.past is None else self.past[:rows],
@@ -125,14 +125,28 @@ class Rows:
             picked=self.picked[:rows],
         )
 
+    def at(self, rows: Int64s) -> Rows:
+        """Some rows, by their places."""
+        return replace(
+            self,
+            at_us=self.at_us[rows],
+            received_us=None if self.received_us is None else self.received_us[rows],
+            columns={name: some_rows(column, rows) for name, column in self.columns.items()},
+            statuses={name: statuses[rows] for name, statuses in self.statuses.items()},
+            reported_us={name: times[rows] for name, times in self.reported_us.items()},
+            past=None if self.past is None else self.past[rows],
+            keys=self.keys[rows],
+            picked=self.picked[rows],
+        )
 
-def first_rows(column: Column, rows: int) -> Column:
-    """The column's first rows."""
-    reasons = None if column.reasons is None else column.reasons[:rows]
+
+def some_rows(column: Column, rows: Int64s | slice) -> Column:
+    """Some rows of a column, by their places."""
+    reasons = None if column.reasons is None else column.reasons[rows]
     if isinstance(column, CodedColumn):
-        return CodedColumn(column.codes[:rows], column.dictionary, reasons, column.reason_names)
-    valid = None if column.valid is None else column.valid[:rows]
-    return IntegerColumn(column.values[:rows], valid, reasons, column.reason_names)
+        return CodedColumn(column.codes[rows], column.dictionary, reasons, column.reason_names)
+    valid = None if column.valid is None else column.valid[rows]
+    return IntegerColumn(column.values[rows], valid, reasons, column.reason_names)
 
 
 class RowReader:

@@ -19,7 +19,7 @@ from tidegate.simulation.lookups import lookups_of
 from tidegate.simulation.needs import features_read, fields_read, kept_inputs
 from tidegate.simulation.plain_program import fingerprint
 
-FORMAT = 1
+FORMAT = 2
 WHOLE_BYTES = 16 << 20
 """A file up to this size is hashed whole, a larger one at both ends."""
 _END_BYTES = 1 << 20

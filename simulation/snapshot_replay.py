@@ -65,12 +65,19 @@ class EventEdit:
 
 
 class SnapshotReplay(Assessment):
-    """One dry run over a snapshot."""
+    """One dry run over a snapshot; it deletes what is kept of others' conditions if it `prunes`."""
 
     def __init__(
-        self, policy: Policy, snapshot: Snapshot, told: Told, baseline: Baseline | None
+        self,
+        policy: Policy,
+        snapshot: Snapshot,
+        told: Told,
+        baseline: Baseline | None,
+        *,
+        prunes: bool = True,
     ) -> None:
         super().__init__(policy, told)
+        self.prunes = prunes
         self.lists = hashes_of(policy.lists)
         self.baseline = baseline
         self.stored = {event.name: snapshot.rows_of(event) for event in self.events}
@@ -81,12 +88,12 @@ class SnapshotReplay(Assessment):
 
     def run(self) -> dict[str, EventEdit]:
         """Every event decided, as far as that is needed."""
-        return {event.name: self._event(event) for event in self.events}
+        return {event.name: self.event(event) for event in self.events}
 
     def result(self, edits: dict[str, EventEdit]) -> BacktestResult:
         """What the policy would have decided."""
-        tallies = {name: self._of_inputs(name, edit.now) for name, edit in edits.items()}
-        ties = {event.name: self._ties(event) for event in self.events}
+        tallies = {name: self.of_inputs(name, edit.now) for name, edit in edits.items()}
+        ties = {event.name: self.ties(event) for event in self.events}
         return summarise(self.told, tallies, self.facts, self.notes(), ties)
 
     def as_baseline(self, edits: dict[str, EventEdit]) -> Baseline:
@@ -94,21 +101,25 @@ class SnapshotReplay(Assessment):
         return Baseline(
             program=self.policy.program,
             lists=self.lists,
-            frames={event.name: self._frame(event) for event in self.events},
+            frames={event.name: self._frame(event) for event in self.events if event.name in edits},
             tallies={name: edit.now for name, edit in edits.items()},
         )
 
     # one event
 
-    def _event(self, event: EventType) -> EventEdit:
-        settler = compile_settler(self.policy.program, event)
-        atoms = atoms_of(settler.plan.plan, self.lists)
-        predicates = self.predicates[event.name]
-        new = predicates.add(atoms, self.policy.lists)
-        side = _Side(self, settler, atoms, tuple(map(stops_of, event.rules)))
+    def event(self, event: EventType) -> EventEdit:
+        """One event decided, as far as that is needed."""
+        side, new = self.deciding(event)
         return self._edited(event, side, new) or self._whole(event, side, new)
 
-    def _whole(self, event: EventType, side: _Side, new_predicates: int) -> EventEdit:
+    def deciding(self, event: EventType) -> tuple[Deciding, int]:
+        """How this policy decides; every condition is kept, so many of them newly."""
+        settler = compile_settler(self.policy.program, event)
+        atoms = atoms_of(settler.plan.plan, self.lists)
+        new = self.predicates[event.name].add(atoms, self.policy.lists)
+        return Deciding(self, settler, atoms, tuple(map(stops_of, event.rules))), new
+
+    def _whole(self, event: EventType, side: Deciding, new_predicates: int) -> EventEdit:
         stored, tally = self.stored[event.name], Tally.of(len(event.rules))
         fields = {declared.name for declared in event.fields}
         inputs = sorted(name for name in stored.columns if name.split(".")[0] not in fields)
@@ -117,35 +128,33 @@ class SnapshotReplay(Assessment):
             known = SliceTruths(self.predicates[event.name], side.atoms, run)
             tally_up(tally, side.decided(rows, known))
             self.count_missing(tally, rows, inputs)
-        self.predicates[event.name].keep_only(frozenset(side.atoms.values()))
+        self._prune(event, side)
         count = stored.count
         return EventEdit(event, None, (), tally, (), count, count, new_predicates)
 
-    def _edited(self, event: EventType, side: _Side, new_predicates: int) -> EventEdit | None:
+    def _edited(self, event: EventType, side: Deciding, new_predicates: int) -> EventEdit | None:
         """From the last run; None where that cannot be, or would be more work."""
-        old = self._before(event)
+        old = self.before(event)
         if old is None or self.baseline is None:
             return None
         was = self.baseline.program.event(event.name)
         lists = changed_lists(self.baseline.lists, self.lists)
         pairs = pairs_of(was, event, lists)
         stored, whole = self.stored[event.name], self.baseline.tallies[event.name]
-        places = self._places(event, Edit(old.settler.plan, side.settler.plan, pairs), old, side)
+        places = self.places(event, Edit(old.settler.plan, side.settler.plan, pairs), old, side)
         decided = sum(len(rows) for _, rows in places)
         if decided > MOST * stored.count:
             return None
         kept = places_before(was, event)
         gone = Tally.of(len(was.rules))
         come = Tally.of(len(event.rules))
-        for some in _portions(places):
+        for some in portions(places):
             rows = join_rows(stored, some)
             for of, tally in ((old, gone), (side, come)):
                 known = PickedTruths(self.predicates[event.name], of.atoms, some)
                 tally_up(tally, of.decided(rows, known))
         now = exchange(reordered(whole, kept), reordered(gone, kept), come)
-        self.predicates[event.name].keep_only(
-            frozenset(side.atoms.values()) | frozenset(old.atoms.values())
-        )
+        self._prune(event, side, old)
         names = [
             event.rules[p.after].id if p.after is not None else was.rules[p.before or 0].id
             for p in pairs
@@ -155,7 +164,13 @@ class SnapshotReplay(Assessment):
             stored.count, new_predicates,
         )  # fmt: skip
 
-    def _before(self, event: EventType) -> _Side | None:
+    def _prune(self, event: EventType, *sides: Deciding) -> None:
+        """Delete the conditions that none of these reads."""
+        if self.prunes:
+            read = (meaning for side in sides for meaning in side.atoms.values())
+            self.predicates[event.name].keep_only(frozenset(read))
+
+    def before(self, event: EventType) -> Deciding | None:
         """The last policy's side, where its figures hang on the same besides rules."""
         baseline = self.baseline
         if baseline is None or baseline.frames.get(event.name) != self._frame(event):
@@ -168,7 +183,7 @@ class SnapshotReplay(Assessment):
         atoms = atoms_of(settler.plan.plan, baseline.lists)
         if not all(map(self.predicates[event.name].holds, atoms.values())):
             return None
-        return _Side(self, settler, atoms, tuple(map(stops_of, was.rules)))
+        return Deciding(self, settler, atoms, tuple(map(stops_of, was.rules)))
 
     def _frame(self, event: EventType) -> str:
         facts = self.facts[event.name]
@@ -179,7 +194,7 @@ class SnapshotReplay(Assessment):
             [warm_up.until_us, warm_up.event, label, facts.money, event.default, counts_overlaps]
         )
 
-    def _places(self, event: EventType, edit: Edit, old: _Side, new: _Side) -> Places:
+    def places(self, event: EventType, edit: Edit, old: Deciding, new: Deciding) -> Places:
         """The rows in which an edited rule says something else."""
         stored = self.stored[event.name]
         if not edit.pairs:
@@ -198,12 +213,13 @@ class SnapshotReplay(Assessment):
 
     # what the result needs besides
 
-    def _of_inputs(self, event: str, tally: Tally) -> Tally:
+    def of_inputs(self, event: str, tally: Tally) -> Tally:
         """Without what is missing of inputs that this policy does not read."""
         inputs = self.facts[event].inputs
         return replace(tally, missing={k: n for k, n in tally.missing.items() if k[0] in inputs})
 
-    def _ties(self, event: EventType) -> int:
+    def ties(self, event: EventType) -> int:
+        """How many decisions share their time and a window's key with another."""
         source = self.told.mapping.source_of(event.name)
         given = {column.field.name for column in source.features} if source else set()
         read = [f for f in features_read(self.policy.program, event) if f.name not in given]
@@ -211,8 +227,8 @@ class SnapshotReplay(Assessment):
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """One of the two policies: how it decides, and which of its conditions are kept."""
+class Deciding:
+    """One of two policies: how it decides, and which of its conditions are kept."""
 
     replay: SnapshotReplay
     settler: ColumnSettler
@@ -227,7 +243,7 @@ class _Side:
         return replace(self.replay.decided(rows, outcomes), stops=self.stops)
 
 
-def _portions(places: Places) -> Iterator[Places]:
+def portions(places: Places) -> Iterator[Places]:
     """As many rows at a time as a chunk holds, or one slice of more."""
     held: list[tuple[int, Int64s]] = []
     count = 0

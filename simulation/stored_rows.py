@@ -1,7 +1,8 @@
 """Decisions with all of their inputs, encoded and kept slice by slice.
 
 A coded column has one dictionary for the whole history, so that rows of several slices can be put
-together. Keys and times of receipt are not kept: no decision reads them.
+together. Keys are kept for those who ask which payments those are; times of receipt are not: no
+decision reads them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tidegate.simulation.stored_arrays import Array, ArrayWriter, StoredArrays
 from tidegate.simulation.times import Flags, Int64s
 
 _TIME, _PAST = "at", "past"
+_KEYS, _KEY_ENDS = "key bytes", "key ends"
 
 
 class RowWriter:
@@ -41,6 +43,8 @@ class RowWriter:
         arrays: dict[str, Array] = {_TIME: rows.at_us}
         if rows.past is not None:
             arrays[_PAST] = rows.past
+        if len(rows.keys) == rows.count:
+            arrays |= _encoded_keys(rows.keys)
         arrays |= {f"reported {name}": times for name, times in rows.reported_us.items()}
         arrays |= {f"status {model}": codes for model, codes in rows.statuses.items()}
         arrays |= {f"tied {key}": np.packbits(flags) for key, flags in ties.items()}
@@ -125,6 +129,14 @@ class StoredRows:
             picked=np.empty(0, np.int64),
         )
 
+    def keys(self, run: int, places: Int64s) -> list[str]:
+        """The keys of some rows of a slice; KeyError where none were kept."""
+        ends, content = self._arrays.get(_KEY_ENDS, run), self._arrays.get(_KEYS, run)
+        if ends is None or content is None:
+            raise KeyError(f"slice {run} has no keys")
+        starts = np.concatenate(([0], ends[:-1]))
+        return [content[starts[place] : ends[place]].tobytes().decode() for place in places]
+
     def tied(self, keys: frozenset[str]) -> int:
         """How many rows share their time and one of these keys with another."""
         found = 0
@@ -163,6 +175,13 @@ class StoredRows:
             path = _dictionary(self._folder, self._dictionaries[name])
             self._loaded[name] = tuple(json.loads(path.read_text()))
         return self._loaded[name]
+
+
+def _encoded_keys(keys: pl.Series) -> dict[str, Array]:
+    """The texts one behind another, and where each ends."""
+    ends = np.cumsum(keys.str.len_bytes().to_numpy().astype(np.int64))
+    content = "".join(keys.to_list()).encode()
+    return {_KEYS: np.frombuffer(content, np.uint8), _KEY_ENDS: narrow(ends)}
 
 
 class LazyColumns(Mapping[str, Column]):

@@ -1,11 +1,13 @@
 """What people read, kept as a whole: `pytest --write-golden` renews it, the diff is reviewed."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Run
+from tests.rules.repositories import commit, repository
 
 Golden = Callable[[str, str], None]
 
@@ -49,7 +51,7 @@ def test_help(run: Run, golden: Golden) -> None:
     golden("cli/help.txt", screen(run, "--help"))
 
 
-@pytest.mark.parametrize("command", ["check", "decide", "backtest"])
+@pytest.mark.parametrize("command", ["check", "decide", "backtest", "diff"])
 def test_help_of_a_command(run: Run, golden: Golden, command: str) -> None:
     """Every option in its own words."""
     golden(f"cli/help_{command}.txt", screen(run, command, "--help"))
@@ -184,3 +186,91 @@ def test_a_mapping_and_its_history(run: Run, shop: Path, golden: Golden) -> None
     shown.append(screen(run, "history", "check", "shop", "shop/mapping.yaml", code=3))
     shown.append(screen(run, "backtest", "shop", "shop/nothing.yaml", code=3))
     golden("cli/history.txt", "\n".join(shown))
+
+
+def against(run: Run, shop: Path) -> None:
+    """The policy as it was, and as somebody changed it, in a repository."""
+    root = repository(shop.parent)
+    commit(root)
+    replaced(shop / "rules.tide", "amount > 300 EUR", "amount > 400 EUR")
+    replaced(shop / "rules.tide", "tries_10m >= 5", "tries_10m >= 4")
+    replaced(shop / "rules.tide", "then review because", "then review before because")
+    del run
+
+
+def test_what_changed_since_a_revision(run: Run, shop: Path, golden: Golden) -> None:
+    """In words, over a history, and with nothing changed."""
+    against(run, shop)
+    (shop.parent / "key").write_text("a secret of the shop, kept apart")
+    arguments = ("diff", "HEAD", "shop", "shop/mapping.yaml", "--key-file", "key", "--flips", "2")
+    shown = [screen(run, "diff", "HEAD", "shop"), screen(run, *arguments)]
+    (shop / "rules.tide").write_text(f"# a comment\n{(shop / 'rules.tide').read_text()}")
+    commit(shop.parent)
+    replaced(shop / "rules.tide", "# a comment\n", "")
+    shown.append(screen(run, "diff", "HEAD", "shop"))
+    text = without_seconds("\n".join(shown))
+    assert max(map(len, text.splitlines())) <= 80
+    golden("cli/diff.txt", text)
+
+
+def without_seconds(text: str) -> str:
+    """The text without what differs from run to run: seconds, rows a second, ids of commits."""
+    import re
+
+    text = re.sub(r"compared in [0-9.]+ s", "compared in N s", text)
+    text = re.sub(r"(columns|one by one) +[0-9,]+ +[0-9,]+", r"\1 N N", text)
+    text = re.sub(r"(rows a second) +before +after", r"\1 before after", text)
+    return re.sub(r"\([0-9a-f]{10}\)", "(COMMIT)", text)
+
+
+def test_what_cannot_be_compared(run: Run, shop: Path, golden: Golden) -> None:
+    """Each with its way out."""
+    lone = [screen(run, "diff", "HEAD", "shop", code=3)]
+    against(run, shop)
+    (shop.parent / "key").write_text("short")
+    broken = shop.parent / "broken"
+    shutil.copytree(shop, broken)
+    replaced(broken / "rules.tide", "then decline", "then declin")
+    mapping = ("shop/mapping.yaml", "--snapshot", "shop")
+    shown = [
+        screen(run, "diff", "nonsense", "shop", code=3),
+        screen(run, "diff", "broken", "shop", code=3),
+        screen(run, "diff", "HEAD", "broken", code=1),
+        screen(run, "diff", "HEAD", "nowhere", code=3),
+        screen(run, "diff", "HEAD", "shop", "shop/nothing.yaml", code=3),
+        screen(run, "diff", "HEAD", "shop", *mapping, code=3),
+        screen(run, "diff", "HEAD", "shop", "--key-file", "key", code=3),
+        screen(run, "diff", "HEAD", "shop", "--snapshot", "kept", code=2),
+        screen(run, "diff", "HEAD", code=2),
+        screen(run, "check", "shop", "--fix", code=2),
+        screen(run, "check", "shop", "--against", "nonsense", code=3),
+        screen(run, "check", "shop", "--against", "broken", code=3),
+    ]
+    golden("cli/diff_refused.txt", "\n".join([*lone, *shown]))
+
+
+def test_versions_against_a_revision(run: Run, shop: Path, golden: Golden) -> None:
+    """What is found, what `--fix` raises, and every code of a version."""
+    against(run, shop)
+    rules = shop / "rules.tide"
+    shown = [
+        screen(run, "check", "shop", "--against", "HEAD", code=1),
+        screen(run, "check", "shop", "--against", "HEAD", "--format", "github", code=1),
+        screen(run, "check", "shop", "--against", "HEAD", "--fix"),
+        screen(run, "check", "shop", "--against", "HEAD"),
+        rules.read_text(),
+    ]
+    commit(shop.parent)
+    replaced(rules, "rule burst version 2", "rule burst version 1")
+    replaced(rules, "rule large_payment version 2", "rule large_payment version 3")
+    text = rules.read_text()
+    rules.write_text(text[: text.index("rule country_gap")])
+    commit(shop.parent)
+    with rules.open("a") as file:
+        file.write("rule country_gap version 1\n  when amount > 90 EUR\n  then review\n")
+    shown += [
+        screen(run, "check", "shop", "--against", "HEAD~1", code=1),
+        screen(run, "check", "shop", "--against", "HEAD", code=1),
+        screen(run, "check", "shop", "--against", "HEAD", "--fix"),
+    ]
+    golden("cli/versions.txt", "\n".join(shown))

@@ -1,0 +1,251 @@
+"""What changed, in words: every kind of change, the gravest first, and never a value of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.edits import INPUTS, RULES, edited
+from tests.simulation.histories import POLICY, sub, write_policy
+from tidegate.dsl.formatter import format_source
+from tidegate.dsl.source import Source
+from tidegate.engine.differences import EFFECTS, Difference
+from tidegate.rules.revisions import read_folder
+from tidegate.simulation.comparison_report import IDENTICAL, SAME, to_text
+from tidegate.simulation.diff import compare
+
+EFFECTS_OF: dict[str, list[tuple[str, str]]] = {
+    "threshold": [("burst", "strengthens")],
+    "money threshold": [("burst", "strengthens")],
+    "score threshold": [("risky", "weakens")],
+    "score and field": [("risky", "strengthens")],
+    "added": [("many", "strengthens")],
+    "removed": [("marked", "weakens")],
+    "fewer inputs": [("spread", "weakens")],
+    "renamed": [("bursting", "changes")],
+    "exception": [("odd", "changes")],  # it is in the shadow
+    "exception of a score": [("judge", "authority"), ("burst", "weakens")],
+    "live": [("odd", "strengthens")],
+    "shadow": [("burst", "weakens")],
+    "dated": [("burst", "weakens")],
+    "rollout": [("part", "strengthens")],
+    "unknown": [("unlike", "may_weaken")],  # a review less, a decline more
+    "points reader": [("sum_up", "strengthens")],
+    "points": [("marked", "strengthens")],
+    "shadow points": [("dear", "weakens")],
+    "action": [("risky", "may_weaken")],
+    "default": [("payment", "strengthens")],
+    "authority": [("judge", "authority"), ("risky", "may_weaken")],
+    "use": [("judge", "authority")],
+    "outage": [("judge", "authority")],
+    "replaced": [("dear", "may_weaken")],
+    "text": [("burst", "none")],
+    "window": [("burst", "may_weaken"), ("tries", "changes")],
+    "feature's condition": [("dear", "may_weaken"), ("spent", "changes")],
+    "label": [("frauds", "changes"), ("fraud", "changes")],
+    "field": [("payment", "changes")],
+}
+MORE = """
+param cut money = 50 EUR from 10 EUR to 90 EUR "Above it"
+param few count = 3 from 1 to 9
+
+list friends of token managed
+
+group calm
+  except when card in watched
+
+rule above_cut version 2
+  owner risk
+  in calm
+  mandatory_or_not
+  when amount > cut and items >= few
+  then hold because strange, add 0_points
+  if unknown then review because strange
+
+rule trusting version 1
+  when verified
+  then add -20 points
+  if unknown then skip
+
+guarantee dear_is_looked_at on payment
+  when amount > 5000 EUR
+  always at least review or decline
+
+grant client shop
+  may decide, report_step_up
+  on payment when amount <= 500 EUR
+  sees outcome, reasons
+
+grant role analyst
+  may view_simulation
+  never author_release
+""".replace("  mandatory_or_not\n", "").replace(", add 0_points", "")
+
+ANALYST = "grant role analyst\n  may view_simulation\n  never author_release\n"
+CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
+    "a param's value": (("cut money = 50 EUR", "cut money = 60 EUR"),),
+    "a param's bounds": (("from 10 EUR to 90 EUR", "from 20 EUR to 90 EUR"),),
+    "a param that is lowered": (("few count = 3", "few count = 2"),),
+    "a let": (("let ratio = amount / usual", "let ratio = usual / amount"),),
+    "an exception of a group": (("watched\n\nrule above", "friends\n\nrule above"),),
+    "a group's exception is gone": (("group calm\n  except when card in watched", "group calm"),),
+    "another group": (("  in calm\n", ""),),
+    "a permission": (("may decide, report_step_up", "may decide, send_events"),),
+    "a wider grant": (("when amount <= 500 EUR\n  sees", "when amount <= 900 EUR\n  sees"),),
+    "a prohibition is gone": (("  never author_release\n", ""),),
+    "a grant is gone": ((ANALYST, ""),),
+    "a weaker guarantee": (("amount > 5000 EUR\n  always", "amount > 6000 EUR\n  always"),),
+    "a stronger promise": (("always at least review or decline", "always at least decline"),),
+    "more relaxation": (("add -20 points", "add -30 points"),),
+    "relaxes more often": (("  when verified\n", "  when verified or items > 3\n"),),
+    "relaxes no more": (("add -20 points", "add 20 points"),),
+    "a step_up's failure": (("if failed then decline because strange", "if failed then review"),),
+    "silence": (("silent      review", "silent      approve"),),
+    "a reason's message": (('message "We check this."', 'message "One moment."'),),
+    "a lenient field": (("  items       count?\n", "  items       count?  lenient\n"),),
+    "everything at once": (
+        ("may review, step_up", "may review"), ("tries >= 3", "tries >= 4"),
+        ("risk >= 0.7\n  then step_up confirm", "risk >= 0.7\n  then review"),
+        ("let ratio = amount / usual", "let ratio = usual / amount"),
+        ("add 20 points", "add 30 points"),
+        ('"Above it"', '"Above it, a hold"'),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Callable[[str, str], tuple[tuple[Difference, ...], str]]:
+    """What differs between two texts of the policy, and how it is printed."""
+
+    def differences(old: str, new: str) -> tuple[tuple[Difference, ...], str]:
+        folders = [tmp_path / "old", tmp_path / "new"]
+        for folder, text in zip(folders, (old, new), strict=True):
+            if not folder.exists():
+                write_policy(folder)
+            (folder / "policy.tide").write_text(text)
+        sides = [read_folder(folder, folder.name) for folder in folders]
+        for side in sides:
+            assert side.loaded is not None
+            assert side.loaded.policy is not None, side.loaded.rendered()
+        comparison = compare(sides[0], sides[1]).comparison
+        return comparison.words.differences, to_text(comparison)
+
+    return differences
+
+
+Found = Callable[[str, str], tuple[tuple[Difference, ...], str]]
+
+
+@pytest.mark.parametrize("name", sorted(RULES | INPUTS))
+def test_each_edit_is_judged(name: str, found: Found) -> None:
+    """Somebody would approve a weaker protection, or be frightened by a stronger one."""
+    differences, _ = found(POLICY, edited([name]))
+    said = [(d.name, d.effect) for d in differences]
+    if name == "label":
+        assert ("fraud", "changes") in said
+    else:
+        assert said == EFFECTS_OF[name]
+
+
+def test_everything_in_words(found: Found, golden: Callable[[str, str], None]) -> None:
+    """Each change in the words of the language, as wide as a terminal."""
+    text = POLICY + MORE
+    shown = []
+    for name, changes in CHANGES.items():
+        changed = text
+        for old, new in changes:
+            changed = sub(changed, old, new)
+        _, printed = found(text, changed)
+        shown.append(below_heading(name, printed))
+    for name in ("replaced", "authority", "removed", "added", "window"):
+        _, printed = found(text, edited([name], text))
+        shown.append(below_heading(name, printed))
+    printed = "\n".join(shown)
+    assert max(map(len, printed.splitlines())) <= 80
+    golden("diff/words.txt", printed)
+
+
+def below_heading(name: str, printed: str) -> str:
+    """What stands below the names of the two revisions."""
+    return "\n".join([f"=== {name} ===", *printed.splitlines()[4:], ""])
+
+
+def test_the_gravest_comes_first(found: Found) -> None:
+    """The change that matters would stand below forty that do not."""
+    text = POLICY + MORE
+    changed = text
+    for old, new in CHANGES["everything at once"]:
+        changed = sub(changed, old, new)
+    differences, _ = found(text, changed)
+    order = [EFFECTS.index(d.effect) for d in differences if d.kind not in ("let", "param")]
+    assert order == sorted(order)
+    assert differences[0].kind == "model"
+    assert differences[-1].effect == "none"
+
+
+def test_formatting_and_comments_change_no_meaning(found: Found) -> None:
+    """A reviewer would look for a change that is none."""
+    text = POLICY + MORE
+    formatted = format_source(Source("policy.tide", text)).text
+    assert formatted is not None
+    assert formatted != text
+    differences, printed = found(text, formatted.replace("rule burst", "# why\nrule burst"))
+    assert differences == ()
+    assert SAME in printed
+    differences, printed = found(text, text)
+    assert differences == ()
+    assert IDENTICAL in printed
+
+
+def test_a_policy_that_was_not_there_is_all_new(tmp_path: Path) -> None:
+    """The first pull request would have nothing to compare with."""
+    write_policy(tmp_path / "new")
+    from tidegate.rules.revisions import NO_CASES, Revision
+
+    absent = Revision("main", "0" * 40, None, NO_CASES)
+    comparison = compare(absent, read_folder(tmp_path / "new", "new")).comparison
+    assert comparison.before.absent
+    assert {d.turn for d in comparison.words.differences} == {"added"}
+    kinds = {d.kind for d in comparison.words.differences}
+    assert {"rule", "model", "event", "feature", "list", "label", "let", "step_up"} <= kinds
+    assert "everything is new" in to_text(comparison)
+
+
+def test_contents_of_lists_are_counted_and_never_shown(tmp_path: Path) -> None:
+    """A card that was blocked yesterday would stand in a pull request."""
+    for name, values in (
+        ("old", "card_aaa\ncard_bbb\n"),
+        ("new", "card_bbb\ncard_ccc\ncard_ddd\n"),
+    ):
+        write_policy(tmp_path / name)
+        (tmp_path / name / "lists" / "watched.csv").write_text(f"value\n{values}")
+    comparison = compare(read_folder(tmp_path / "old"), read_folder(tmp_path / "new")).comparison
+    (found,) = comparison.words.differences
+    assert (found.kind, found.name, found.effect) == ("list", "watched", "changes")
+    assert [(d.before, d.after, d.note) for d in found.details] == [
+        ("2 values", "3 values", "2 added, 1 removed")
+    ]
+    assert "card_" not in to_text(comparison).replace("card_country", "")
+
+
+def test_cases_are_named(tmp_path: Path) -> None:
+    """A test that was taken out is a change, too."""
+    case = (
+        "- name: {}\n  event: {{payment: {{id: p}}}}\n"
+        "  expect: {{outcome: {}, reasons: [], fired: []}}\n"
+    )
+    for name, cases in (
+        ("old", [("kept", "approve"), ("other", "approve"), ("gone", "approve")]),
+        ("new", [("kept", "approve"), ("other", "decline"), ("more", "approve")]),
+    ):
+        write_policy(tmp_path / name)
+        (tmp_path / name / "cases").mkdir()
+        text = "".join(case.format(*of) for of in cases)
+        (tmp_path / name / "cases" / "all.yaml").write_text(text)
+    words = compare(read_folder(tmp_path / "old"), read_folder(tmp_path / "new")).comparison.words
+    assert [(d.kind, d.name, d.turn) for d in words.differences] == [
+        ("case", "gone", "removed"), ("case", "more", "added"), ("case", "other", "changed"),
+    ]  # fmt: skip
+    assert not words.meaning_changed
