@@ -27,6 +27,7 @@ from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.measures import Tally, Volume, tally_up, total, volumes
 from tidegate.simulation.pairs import FLIPS_SHOWN, PairTally
 from tidegate.simulation.rows import Rows
+from tidegate.simulation.segments import SegmentTally, segment_fields
 from tidegate.simulation.speed import Sample
 from tidegate.simulation.times import Int64s
 from tidegate.simulation.warm_up import WarmUp
@@ -137,6 +138,7 @@ class _Pair:
         self.only = [Volume(), Volume()]
         self.hybrids, self.no_hybrids = hybrids_of(old.policy, new.policy, name)
         self.sample: Sample | None = None
+        self.segments = SegmentTally(segment_fields(old.policy, new.policy, name))
 
     def add(self, was: Rows, now: Rows) -> None:
         """The rows of one slice, as each door takes them in."""
@@ -150,6 +152,8 @@ class _Pair:
             tally_up(tally, decided)
             run.count_missing(tally, rows, run.facts[self.name].inputs)
         self.pairs.add(old, new, lambda places: after.keys[places].to_list())
+        words = outcomes[0].word, outcomes[1].word
+        self.segments.add(after.columns, words, new.classes, new.money)
         if self.hybrids is not None:
             both = {**before.columns, **after.columns}
             self.hybrids.add(replace(after, columns=both), old, new)
@@ -184,7 +188,7 @@ class _Pair:
         return EventPair(
             self.name, self.tallies[0], self.tallies[1], ties[0], ties[1], self.pairs,
             (self.only[0], self.only[1]), self.own_warm_up, self.hybrids, self.no_hybrids,
-            self.sample,
+            self.sample, self.segments,
         )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from tidegate.simulation.comparison import (
     Marginal,
     OutcomeShift,
     RateChange,
+    Segment,
     Side,
     Timing,
     as_json,
@@ -50,6 +51,7 @@ SAME = "No change of meaning: what differs is formatting or comments."
 IDENTICAL = "Nothing differs."
 _SHOWN_COMMIT = 10
 _SHOWN_DIFFERENCES = 200
+_SHOWN_SEGMENTS = 12
 _INDENT = 4
 _GROUPS = {
     "authority": "Authority and permissions",
@@ -215,6 +217,8 @@ def _event(event: EventComparison) -> Iterator[RenderableType]:
         yield stacked(_folded(f" Single changes are not told apart: {event.no_marginals}.", 0))
     if event.flips:
         yield titled("Payments that flip, the largest first", _flips(event))
+    if segments := [s for s in event.segments if s.flipped.count]:
+        yield titled("By segment, where anything flips", _segments(segments, event))
     if rows := list(_unknowns(event)):
         table = table_of(("unknown or missing", "before", "after", "difference"), rows)
         yield titled("Unknown", table)
@@ -376,7 +380,23 @@ def _fired(flip: Flip) -> str:
         f"now: {', '.join(come)}" if come else "",
     ]
     parts.append(f"in both: {', '.join(both)}" if both else "")
-    return "; ".join(filter(None, parts)) or "no rule fires in either"
+    if not gone and not come:
+        reasons = (reason or "none" for reason in (flip.reason_before, flip.reason_after))
+        parts.append(f"reason: {' -> '.join(reasons)}")
+    return "; ".join(filter(None, parts))
+
+
+def _segments(segments: Sequence[Segment], event: EventComparison) -> RenderableType:
+    rows = []
+    for segment in sorted(segments, key=lambda s: -s.flipped.count)[:_SHOWN_SEGMENTS]:
+        value = "others" if segment.value is None else segment.value or "missing"
+        rates = {rate.name: rate for rate in segment.rates}
+        points = (_points(rates[word].difference_millionths) for word in WORDS)
+        counts = grouped(segment.measured.count), grouped(segment.flipped.count)
+        rows.append([f"{segment.field}: {value}", *counts, *points])
+    columns = ("", "payments", "flip", *(word.replace("_", "-") for word in WORDS))
+    about = f"outcomes in percentage points of the segment; all of them: {len(event.segments)}"
+    return Group(table_of(columns, rows), Text(about, style="dim"))
 
 
 def _unknowns(event: EventComparison) -> Iterator[list[str]]:

@@ -35,11 +35,13 @@ from tidegate.simulation.effects import EventPair
 from tidegate.simulation.history import CHUNK_ROWS
 from tidegate.simulation.hybrids import Hybrids
 from tidegate.simulation.joined_rows import join_rows
+from tidegate.simulation.kept_words import KeptWords
 from tidegate.simulation.mapping import MappingError, Problem
-from tidegate.simulation.measures import Classed, Decided, Tally, Volume, measured, tally_up
+from tidegate.simulation.measures import Classed, Decided, Small, Tally, Volume, measured, tally_up
 from tidegate.simulation.pairs import FLIPS_SHOWN, Keys, PairTally
 from tidegate.simulation.predicates import PickedTruths, Places, Predicates, SliceTruths
 from tidegate.simulation.rows import Rows
+from tidegate.simulation.segments import SegmentTally, segment_fields
 from tidegate.simulation.snapshot import (
     Snapshot,
     StaleError,
@@ -229,6 +231,7 @@ class _Comparing:
             hybrids=hybrids,
             no_hybrids=no_hybrids,
             sample=self._sample(pair.stored),
+            segments=pair.segments,
         )
 
     def _sample(self, stored: StoredRows) -> Sample | None:
@@ -255,6 +258,9 @@ class _Pair:
         self.predicates = self.new.predicates[name]
         self.before_side, _ = self.old.deciding(self.was)
         self.after_side, _ = self.new.deciding(self.now)
+        self.segments = SegmentTally(segment_fields(self.old.policy, self.new.policy, name))
+        self.words = KeptWords(comparing.folder, self.old.policy, self.was)
+        self.changed: dict[int, list[tuple[Int64s, Small]]] = {}
         self.decided = 0
 
     def run(self) -> Tally:
@@ -273,7 +279,9 @@ class _Pair:
             tally_up(gone, before)
             tally_up(come, after)
             self._add(rows, before, after, _PickedKeys(self.stored, some), some)
+            self._note(some, after.outcomes.word)
         self._add_alike(gone)
+        self._add_segments()
         kept = places_before(self.was, self.now)
         return exchange(reordered(self.before, kept), reordered(gone, kept), come)
 
@@ -303,6 +311,8 @@ class _Pair:
             tally_up(tally, after)
             every = ((run, np.arange(rows.count)),)
             self._add(rows, before, after, _PickedKeys(self.stored, every), every)
+            words = before.outcomes.word, after.outcomes.word
+            self.segments.add(rows.columns, words, after.classes, after.money)
         tally.missing, tally.without_money = self.before.missing, self.before.without_money
         return tally
 
@@ -324,6 +334,39 @@ class _Pair:
         looked = sum(self.before.review_days.values()) - sum(gone.review_days.values())
         rows = sum(measured(classed).count for classed in words)
         self.pairs.add_alike(words, looked, rows)
+
+    # segments need the outcome of every row
+
+    def _note(self, places: Places, words: Small) -> None:
+        """What the revision after says of picked rows."""
+        start = 0
+        for run, rows in places:
+            self.changed.setdefault(run, []).append((rows, words[start : start + len(rows)]))
+            start += len(rows)
+
+    def _add_segments(self) -> None:
+        if not self.segments.fields:
+            return
+        words = self.words.read(self.stored.count)
+        if words is None:
+            words = self._words_before()
+            self.words.keep(words)
+        for run, start in enumerate(np.cumsum([0, *self.stored.rows[:-1]]).tolist()):
+            rows = self.stored.slice(run)
+            was = words[start : start + rows.count]
+            now = was.copy()
+            for places, found in self.changed.get(run, ()):
+                now[places] = found
+            money = self.new.money(rows)
+            self.segments.add(rows.columns, (was, now), self.new.classes(rows), money)
+
+    def _words_before(self) -> Small:
+        """The outcome of each row by the revision before."""
+        found = [np.empty(0, np.int8)]
+        for run in range(len(self.stored.rows)):
+            known = SliceTruths(self.predicates, self.before_side.atoms, run)
+            found.append(self.before_side.decided(self.stored.slice(run), known).outcomes.word)
+        return np.concatenate(found)
 
     def prune(self) -> None:
         """Delete the conditions that neither reads."""

@@ -52,7 +52,7 @@ from tidegate.simulation.warm_up import WarmUp
 TOP_OVERLAPS = 10
 WEEK_US = 7 * DAY_US
 _APPROVE, _REVIEW, _STEP_UP, _DECLINE = range(len(WORDS))
-_LEVELS: tuple[tuple[LevelName, tuple[int, ...]], ...] = (
+LEVELS: tuple[tuple[LevelName, tuple[int, ...]], ...] = (
     ("declined", (_DECLINE,)),
     ("declined_or_stepped_up", (_DECLINE, _STEP_UP)),
     ("acted_on", (_DECLINE, _STEP_UP, _REVIEW)),
@@ -192,7 +192,7 @@ class _Summary:
         return int(last - first + 1)
 
     def _levels(self) -> Iterator[LevelResult]:
-        for name, places in _LEVELS:
+        for name, places in LEVELS:
             caught = _sum(self.tally.words[place] for place in places)
             words = tuple(WORDS[place] for place in places)
             yield LevelResult(name, words, detection(caught, self.everything))

@@ -8,8 +8,9 @@ import pytest
 
 from tests.engine.small_policy import policy_of
 from tests.rules.repositories import commit, repository
-from tidegate.dsl.program import Program
+from tidegate.dsl.program import Program, Rule
 from tidegate.dsl.source import Source
+from tidegate.rules import version_fixes
 from tidegate.rules.past import past_meanings
 from tidegate.rules.revisions import read_folder, read_revision
 from tidegate.rules.version_fixes import CannotRaiseError, raised_texts, spelt
@@ -178,6 +179,21 @@ def test_several_rules_of_one_file() -> None:
     (changed,) = raised_texts({source.path: source}, program(text), needed).values()
     rules = policy_of(changed).program.event("pay").rules
     assert [rule.version for rule in rules] == [10, 11, 12]
+
+
+def test_a_text_that_would_mean_something_else_is_not_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slip in the search for the number would change a threshold."""
+    ordinary = version_fixes._raised
+
+    def slips(text: str, rule: Rule, version: int) -> str:
+        return ordinary(text, rule, version).replace("> 5 EUR", "> 50 EUR")
+
+    monkeypatch.setattr(version_fixes, "_raised", slips)
+    source = Source("policy.tide", HEAD + RULE)
+    with pytest.raises(CannotRaiseError, match="would not mean the same"):
+        raised_texts({source.path: source}, program(RULE), {"large@3": 4})
 
 
 # --- the past ----------------------------------------------------------------------------------
