@@ -13,7 +13,7 @@ BENCH := $(VENV)/.bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench handbook fuzz-language clean
+.PHONY: help demo test check browser bench handbook fuzz-language clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -21,7 +21,7 @@ help: ## list the targets
 demo: $(RUNTIME) ## run the main job on the shipped example
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tidegate.examples.demo
 
-test: $(TEST) ## run every test (WORKERS=2)
+test: $(TEST) browser ## run every test (WORKERS=2)
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
 
 check: $(TEST) ## lint, formatting, types and import contracts
@@ -29,6 +29,12 @@ check: $(TEST) ## lint, formatting, types and import contracts
 	@$(BIN)/ruff format --no-cache --check .
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
+
+browser: ## install Debian's chromium, in which pages are tested, where it is absent (root)
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || { \
+	  echo "installing chromium"; \
+	  { apt-get update && apt-get install --yes --no-install-recommends chromium; } \
+	    > /dev/null 2>&1 || echo "chromium could not be installed: tests of pages will fail"; }
 
 bench: $(BENCH) ## measure against the hand-written baselines
 	@$(BIN)/python -m bench

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ import typer
 from tidegate.cli.inputs import AsJson, PolicyFolder, exit_code, read_policy
 from tidegate.cli.output import counted, say, say_json
 from tidegate.dsl.rates import parse_day
+from tidegate.rules.gate import read_gate
 
 if TYPE_CHECKING:
     from tidegate.cli.versions import Raised
@@ -56,6 +58,9 @@ def check(
             "name what to hold versions against: `--against REV`", param_hint="--fix"
         )
     loaded = _read(policy, today)
+    if loaded.policy is not None:
+        gate = read_gate(policy, loaded.policy.program)
+        loaded = replace(loaded, diagnostics=(*loaded.diagnostics, *gate.diagnostics))
     raised: list[Raised] = []
     if against and loaded.policy is not None:
         from tidegate.cli.versions import against_revision

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +17,11 @@ from tidegate.cli.inputs import AsJson, PolicyFolder, bad_input, load, read_byte
 from tidegate.cli.output import ExitCode, Stop, console_of, counted, say
 
 if TYPE_CHECKING:
+    from tidegate.rules.gate import Gate, Limit
     from tidegate.rules.revisions import Revision
     from tidegate.simulation.comparison import Comparison
+    from tidegate.simulation.diff import DiffRun
+    from tidegate.simulation.judgement import Judgement
 
 Against = Annotated[
     str,
@@ -27,78 +33,173 @@ Against = Annotated[
 ]
 
 
+History = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="MAPPING",
+        show_default=False,
+        help="The YAML file that maps the history; without it, words alone.",
+    ),
+]
+KeyFile = Annotated[
+    str,
+    typer.Option(
+        "--key-file",
+        metavar="FILE",
+        show_default=False,
+        help="The secret that makes pseudonyms; without it, a new one each time.",
+    ),
+]
+Snapshot = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        show_default=False,
+        help="Keep the encoded history there, and decide only what differs.",
+    ),
+]
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html", metavar="FILE", show_default=False, help="Write a page to send on as well."
+    ),
+]
+Markdown = Annotated[
+    Path | None,
+    typer.Option(
+        "--markdown",
+        metavar="FILE",
+        show_default=False,
+        help="Write a comment for a pull request as well.",
+    ),
+]
+
+
 def diff(
     revision: Against,
     policy: PolicyFolder,
-    mapping: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="MAPPING",
-            show_default=False,
-            help="The YAML file that maps the history; without it, words alone.",
-        ),
-    ] = None,
+    mapping: History = None,
     *,
     flips: Annotated[
         int,
         typer.Option(metavar="N", min=0, max=1000, help="Payments shown of each kind of flip."),
     ] = 5,
-    key_file: Annotated[
-        str,
-        typer.Option(
-            "--key-file",
-            metavar="FILE",
-            show_default=False,
-            help="The secret that makes pseudonyms; without it, a new one each time.",
-        ),
-    ] = "",
+    key_file: KeyFile = "",
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Keep the result as JSON as well."),
     ] = None,
-    snapshot: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            show_default=False,
-            help="Keep the encoded history there, and decide only what differs.",
-        ),
-    ] = None,
+    html: Html = None,
+    markdown: Markdown = None,
+    snapshot: Snapshot = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what changed since a revision, and what it does.
 
     Rule by rule, the gravest first. With a history, both revisions decide it.
     """
-    from tidegate.rules.revisions import read_folder
     from tidegate.simulation.comparison_report import to_json
-    from tidegate.simulation.diff import compare
-    from tidegate.simulation.mapping import MappingError
 
-    if snapshot is not None and mapping is None:
-        raise typer.BadParameter(
-            "a snapshot is of a history: name its MAPPING", param_hint="'--snapshot'"
-        )
-    key = _key(key_file)
-    load(policy)
-    after, before = read_folder(policy), read_before(policy, revision)
-    try:
-        with progress_bar() as progress:
-            run = compare(
-                before, after, mapping, snapshot=snapshot, key=key, shown=flips, progress=progress
-            )
-    except MappingError as error:
-        raise history_refused(error) from None
-    except OSError as error:
-        if snapshot is None:
-            raise
-        raise bad_input(f"`{snapshot}` cannot be written: {error.strerror}") from None
+    asked = Asked(revision, policy, mapping, snapshot, key_file, flips)
+    limits = read_limits(policy).limits if html is not None or markdown is not None else ()
+    run = compare_as(asked, limits)
+    write_reports(asked, run.comparison, limits, html, markdown)
     if out is not None:
         keep(out, f"{to_json(run.comparison)}\n".encode())
     if as_json:
         say(to_json(run.comparison))
     else:
         _say(run.comparison)
+    say_told(run)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be compared, as the command line says it."""
+
+    revision: str
+    policy: Path
+    mapping: Path | None
+    snapshot: Path | None
+    key_file: str
+    flips: int = 5
+
+    def command(self) -> str:
+        """What makes the same report again."""
+        parts = ["tidegate", "diff", self.revision, str(self.policy)]
+        parts += [str(self.mapping)] if self.mapping is not None else []
+        return shlex.join([*parts, "--html", "report.html"])
+
+
+def compare_as(asked: Asked, limits: Sequence[Limit] = ()) -> DiffRun:
+    """Compare; a stop says why that cannot be done. `limits` say which segments they need."""
+    from tidegate.rules.gate import segments_of
+    from tidegate.rules.revisions import read_folder
+    from tidegate.simulation.diff import compare
+    from tidegate.simulation.mapping import MappingError
+
+    if asked.snapshot is not None and asked.mapping is None:
+        raise typer.BadParameter(
+            "a snapshot is of a history: name its MAPPING", param_hint="'--snapshot'"
+        )
+    key = _key(asked.key_file)
+    events = [event.name for event in load(asked.policy).program.events]
+    after, before = read_folder(asked.policy), read_before(asked.policy, asked.revision)
+    try:
+        with progress_bar() as progress:
+            return compare(
+                before, after, asked.mapping, snapshot=asked.snapshot, key=key, shown=asked.flips,
+                by={event: segments_of(limits, event) for event in events}, progress=progress,
+            )  # fmt: skip
+    except MappingError as error:
+        raise history_refused(error) from None
+    except OSError as error:
+        if asked.snapshot is None:
+            raise
+        raise bad_input(f"`{asked.snapshot}` cannot be written: {error.strerror}") from None
+
+
+def read_limits(folder: Path) -> Gate:
+    """The limits that the folder declares, none where it declares no gate; a stop names errors."""
+    from tidegate.cli.diagnostics import as_json, as_text
+    from tidegate.rules.gate import GATE_FILE, read_gate
+
+    found = read_gate(folder, load(folder).program)
+    if not found.diagnostics:
+        return found
+    raise Stop(
+        ExitCode.BAD_INPUT,
+        "gate_refused",
+        f"`{folder / GATE_FILE}` has {counted(len(found.diagnostics), 'error')}",
+        problems=[as_json(d, {}) for d in found.diagnostics],
+        text=as_text(found.diagnostics, {}),
+    )
+
+
+def write_reports(
+    asked: Asked,
+    comparison: Comparison,
+    limits: Sequence[Limit],
+    html: Path | None,
+    markdown: Path | None,
+) -> Judgement:
+    """Judge, and write the reports that are wanted."""
+    from tidegate.simulation.judgement import judge
+
+    judgement = judge(comparison, limits)
+    if html is not None:
+        from tidegate.simulation.comparison_page import to_html
+
+        keep(html, to_html(comparison, judgement, asked.command()).encode())
+    if markdown is not None:
+        from tidegate.simulation.comparison_markdown import to_markdown
+
+        keep(markdown, to_markdown(comparison, judgement).encode())
+    return judgement
+
+
+def say_told(run: DiffRun) -> None:
+    """What became of the snapshot, and how long it took, on standard error."""
     for line in run.told:
         typer.echo(line, err=True)
     if run.comparison.timing is not None:

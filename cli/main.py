@@ -9,17 +9,29 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli import backtest, check, decide, diff, explain, fmt, history, init, replay, test
+from tidegate.cli import (
+    backtest,
+    check,
+    decide,
+    diff,
+    explain,
+    fmt,
+    gate,
+    history,
+    init,
+    replay,
+    test,
+)
 from tidegate.cli.output import Command, Commands, say
 
 EXIT_CODES = """\b
 Exit codes:
   0   fine
   1   the answer is no: the policy has errors, a case failed, formatting would
-      change a file, a replay differs
+      change a file, a replay differs, a limit of the gate is broken
   2   wrong usage
   3   bad input: an event is refused, a history, mapping or file cannot be used
-  4   no cases to run
+  4   no cases to run, no limits to keep
   70  a defect of Tidegate: `tidegate --debug ...` shows where
   130 interrupted"""
 
@@ -44,6 +56,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "replay": replay.replay,
     "backtest": backtest.backtest,
     "diff": diff.diff,
+    "gate": gate.gate,
 }
 for name, run in COMMANDS.items():
     app.command(name, cls=Command)(run)

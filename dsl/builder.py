@@ -100,6 +100,6 @@ def _clause_word(slot: str) -> str:
     words = {
         "text": "the description", "from_date": "from", "until_date": "until", "event": "on",
         "group": "in", "maximum": "max", "minimum": "min", "path": "from", "methods": "try",
-        "unknown": "if unknown", "unavailable": "if unavailable",
+        "unknown": "if unknown", "settings": "with", "unavailable": "if unavailable",
     }  # fmt: skip
     return words.get(slot, slot)

@@ -15,8 +15,11 @@ from typing import TypeVar
 from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, relaxes
 from tidegate.dsl.currencies import MINOR_DIGITS, minor_digits
+from tidegate.dsl.decision_checks import check_decision
+from tidegate.dsl.decision_rows import once_a_table, write_out
 from tidegate.dsl.diagnostics import Diagnostic, Severity, has_errors, in_order, nearest
 from tidegate.dsl.event_checks import check_event, check_fields
+from tidegate.dsl.expansion import NOTHING_SHIPPED, Shipped, expand
 from tidegate.dsl.expressions import Typer
 from tidegate.dsl.feature_checks import check_feature, check_label
 from tidegate.dsl.grant_checks import check_grant, check_guarantee, event_of
@@ -64,19 +67,29 @@ class Checked:
     tables: tuple[Table, ...] = ()
 
 
-def check(files: Sequence[tree.File], *, today_us: int | None = None) -> Checked:
+def check(
+    files: Sequence[tree.File],
+    *,
+    today_us: int | None = None,
+    shipped: Shipped = NOTHING_SHIPPED,
+) -> Checked:
     """Check the parsed files of one policy.
 
     `today_us`: the day by which `expires` is judged (UTC microseconds); None judges nothing.
+    `shipped`: the libraries of templates that are at hand without a folder of the policy.
     """
-    names, problems = collect(files)
+    expanded = expand(files, shipped)
+    written = write_out(expanded.files)
+    names, problems = collect(written.files)
+    problems += (*expanded.problems, *written.problems)
     currency, zone = _units(names, problems)
     typer = Typer(names, currency, zone)
     typer.problems += problems
-    program = _Policy(typer).program()
+    program = _Policy(typer, written.decisions).program()
+    typer.problems = list(once_a_table(typer.problems, written.decisions))
     typer.problems += _expired(program, today_us)
     typer.problems += _not_done(program)
-    diagnostics = in_order(typer.problems)
+    diagnostics = in_order(expanded.placed(typer.problems))
     sound = None if has_errors(diagnostics) else program
     return Checked(sound, diagnostics, program.tables)
 
@@ -143,9 +156,10 @@ def _units(names: Names, problems: list[Diagnostic]) -> tuple[str, Zone]:
 class _Policy:
     """Builds the program from the declarations of one policy."""
 
-    def __init__(self, typer: Typer) -> None:
+    def __init__(self, typer: Typer, decisions: Sequence[tree.DecisionDeclaration] = ()) -> None:
         self.typer = typer
         self.names = typer.names
+        self.decisions = decisions
         self._features: dict[str, Feature | None] = {}
         self._checking: list[str] = []
 
@@ -247,6 +261,8 @@ class _Policy:
         rules = sorted((r for r in found if r is not None), key=lambda r: (r.name, r.version))
         check_names(self.typer, rules)
         check_advice(self.typer, rules, models.values())
+        for table in self.decisions:
+            check_decision(self.typer, table, rules)
         return rules
 
     def _unused_groups(self, checker: RuleChecker, decided: list[str]) -> None:

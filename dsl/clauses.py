@@ -34,13 +34,20 @@ _OPENERS: dict[type[tree.Declaration], frozenset[str]] = {
         (tree.StepUpDeclaration, "rank try within if"),
         (tree.GroupDeclaration, "owner on shadow except if"),
         (tree.RuleDeclaration, f"{_STATUS} when then except if"),
+        (tree.TemplateDeclaration, "takes"),
+        (tree.DecisionDeclaration,
+         "version owner in on shadow mandatory columns rows row else except if"),
+        (tree.ApplyDeclaration, "version on counting with owner in shadow then except if"),
         (tree.GuaranteeDeclaration, "on when always"),
         (tree.GrantDeclaration, "may never on sees"),
     )
 }  # fmt: skip
-_LATE = frozenset(("when", "then", "except", "if", "always"))
-"""In a rule, a group or a guarantee, only these clauses follow one of their own kind."""
-_CLAUSES_FIRST = (tree.RuleDeclaration, tree.GroupDeclaration, tree.GuaranteeDeclaration)
+_LATE = frozenset(("when", "then", "except", "if", "always", "columns", "rows", "row", "else"))
+"""In a rule, a group, a guarantee, a table, only these clauses follow one of their own kind."""
+_CLAUSES_FIRST = (
+    tree.RuleDeclaration, tree.GroupDeclaration, tree.GuaranteeDeclaration, tree.ApplyDeclaration,
+    tree.DecisionDeclaration,
+)  # fmt: skip
 _TEXT_FOLLOWS = frozenset(
     (
         "=", "<", ">", "!=", "<=", ">=", "+", "-", "*", "/", "(", ",", "with", "contains", "like",
@@ -116,8 +123,12 @@ def _keys(declaration: tree.Declaration, words: Sequence[str]) -> Iterator[tuple
             openers &= _LATE
 
 
-_NAMED = {tree.GrantDeclaration: 3, tree.TableDeclaration: 6}
+_NAMED = {tree.GrantDeclaration: 3, tree.TableDeclaration: 6, tree.TemplateDeclaration: 4}
 """How many words a head has before any clause may begin, where they are not two."""
+
+
+_TEXT_ENDS = {tree.TemplateDeclaration: "takes", tree.DecisionDeclaration: "columns"}
+"""The word from which on a text is no clause of its own."""
 
 
 def _nest(opened: list[str], word: str, after: Sequence[str]) -> None:
@@ -133,6 +144,9 @@ def _key(
 ) -> str:
     word, before = words[index], words[index - 1]
     if word.startswith('"'):
+        ends = _TEXT_ENDS.get(type(declaration))
+        if ends is not None:
+            return "text" if ends not in words[:index] else ""
         return "" if before in _TEXT_FOLLOWS else "text"
     fields = isinstance(declaration, tree.EventDeclaration | tree.TableDeclaration)
     if fields and _is_type(words[index + 1 : index + 3]):

@@ -146,6 +146,52 @@ class ExpressionBuilder(Builder):
     def is_present(self, span: Span, children: Children) -> tree.Expr:
         return self.nest(tree.Presence(span, children[0], present=True), children[0])
 
+    # --- cells: tests whose operand the column gives
+
+    def _cell(self, make: Any, span: Span, *before: Any, children: Children) -> tree.Cell:
+        """The cell that the maker of a comparison makes of an operand left open."""
+        blank = self.nest(tree.Reference(Span(span.path, span.start, span.start), ""))
+        return tree.Cell(span, make(*before, span, [blank, *children]))
+
+    def cell_any(self, span: Span, children: Children) -> tree.Cell:
+        return tree.Cell(span, None)
+
+    def cell_is(self, span: Span, children: Children) -> tree.Cell:
+        return self._cell(self.compare, span, children=["=", *children])
+
+    def cell_compare(self, span: Span, children: Children) -> tree.Cell:
+        return self._cell(self.compare, span, children=children)
+
+    def cell_between(self, span: Span, children: Children) -> tree.Cell:
+        return self._cell(self.between, span, children=children)
+
+    def cell_among_literals(self, span: Span, children: Children) -> tree.Cell:
+        return self._cell(self.among_literals, span, children=children)
+
+    def cell_among_named(self, span: Span, children: Children) -> tree.Cell:
+        return self._cell(self.among_named, span, children=children)
+
+    def cell_among_network(self, span: Span, children: Children) -> tree.Cell:
+        return self._cell(self.among_network, span, children=children)
+
+    def cell_starts_with(self, span: Span, children: Children) -> tree.Cell:
+        return self._cell(self._matches, span, "starts with", children=children)
+
+    def cell_ends_with(self, span: Span, children: Children) -> tree.Cell:
+        return self._cell(self._matches, span, "ends with", children=children)
+
+    def cell_contains(self, span: Span, children: Children) -> tree.Cell:
+        return self._cell(self._matches, span, "contains", children=children)
+
+    def cell_like(self, span: Span, children: Children) -> tree.Cell:
+        return self._cell(self._matches, span, "like", children=children)
+
+    def cell_missing(self, span: Span, children: Children) -> tree.Cell:
+        return self._cell(self.is_missing, span, children=children)
+
+    def cell_present(self, span: Span, children: Children) -> tree.Cell:
+        return self._cell(self.is_present, span, children=children)
+
     def otherwise(self, span: Span, children: Children) -> tree.Expr:
         return self.nest(tree.Default(span, *children), *children)
 

@@ -74,7 +74,15 @@ def _check_matching(typer: Typer, name: tree.Name, matching: Field, event: str) 
 def check_feature(typer: Typer, declared: tree.FeatureDeclaration) -> Feature | None:
     """A feature: its keys, its window, and what it reads of the counted events."""
     assert declared.event is not None
-    assert declared.window is not None
+    if declared.window is None:
+        assert declared.window_name is not None
+        typer.error(
+            "TG602",
+            "the length of a window is written here; only a template takes it from its uses",
+            declared.window_name.span,
+            "write it as in `10m`",
+        )
+        return None
     if not is_event(typer, declared.event):
         return None
     event = declared.event.text

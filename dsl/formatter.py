@@ -27,6 +27,7 @@ MAX_PASSES = 6
 _ROWS = (
     tree.FeatureDeclaration, tree.LetDeclaration, tree.ParamDeclaration, tree.LabelDeclaration,
     tree.ListDeclarationNode, tree.ReasonDeclaration,
+    tree.LibraryDeclaration,
 )  # fmt: skip
 """Declarations that may follow their like without a blank line."""
 

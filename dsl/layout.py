@@ -125,6 +125,13 @@ def group(*items: Doc, indent: int = 2, fill: bool = False) -> Group:
     return Group(items, indent, fill, width, count)
 
 
+def in_line(doc: Doc) -> str:
+    """The document in one line, whatever its width."""
+    if isinstance(doc, Group):
+        return "".join(map(in_line, doc.items))
+    return doc if isinstance(doc, str) else doc.flat
+
+
 def row(*items: Doc) -> Doc:
     """`items` one after the other, with no place to break between them."""
     return group(*items, indent=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidegate.dsl import tree
-from tidegate.dsl.layout import Break, Doc, group, joined, listed, row
+from tidegate.dsl.layout import Break, Doc, group, in_line, joined, listed, row
 from tidegate.dsl.nesting import AND, ATOM, BINDING, COMPARISON, MINUS, NOT, OR, OTHERWISE, SUM
 
 
@@ -110,6 +110,19 @@ def _comparison(expr: tree.Expr) -> Doc:
             return row(_side(expr.operand), " is present" if expr.present else " is missing")
         case _:
             raise AssertionError(type(expr))
+
+
+def print_cell(cell: tree.Cell) -> Doc:
+    """A test without its operand; equality with a literal is the literal."""
+    match cell.test:
+        case None:
+            return "any"
+        case tree.Presence(present=present):
+            return "present" if present else "missing"
+        case tree.Comparison(op="=", right=tree.Literal() as literal):
+            return print_literal(literal)
+        case test:
+            return in_line(_comparison(test)).lstrip()
 
 
 def _side(expr: tree.Expr) -> Doc:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from tidegate.dsl import tree
-from tidegate.dsl.layout import Break, Doc, group, ink, joined, listed, row
-from tidegate.dsl.phrases import print_actions, print_expression, print_literal, quote
+from tidegate.dsl.layout import Break, Doc, group, in_line, ink, joined, listed, row
+from tidegate.dsl.nesting import OTHERWISE, SUM
+from tidegate.dsl.phrases import print_actions, print_cell, print_expression, print_literal, quote
 from tidegate.dsl.words import NAME, RESERVED
 
 
@@ -125,6 +126,8 @@ def _modifiers(declared: tree.FieldDeclaration) -> Iterator[str]:
 def _feature(feature: tree.FeatureDeclaration) -> Unit:
     delay = f" delayed {print_literal(feature.delay)}" if feature.delay else ""
     window = f" over {print_literal(feature.window)}" if feature.window else ""
+    if feature.window_name:
+        window = f" over {feature.window_name.text}"
     counted = f"= {_aggregate(feature)} by {_keys(feature)}{window}{delay}"
     body = group(counted, *_where(feature.where), fill=True)
     return Unit("head", (f"feature {feature.name.text}",), body)
@@ -278,6 +281,65 @@ def _rollout(rollout: tree.RolloutClause | None) -> Iterator[Unit]:
         yield Unit("rollout", (), text)
 
 
+def _decision(decision: tree.DecisionDeclaration) -> Iterator[Unit]:
+    yield _head("decision", decision)
+    yield from _clause("version", decision.version, joins=True)
+    yield from _text(decision.text)
+    yield from _clause("mandatory", decision.mandatory)
+    yield from _clause("owner", decision.owner)
+    yield from _clause("in", decision.group)
+    yield from _clause("on", decision.event)
+    yield from _clause("shadow", decision.shadow)
+    columns = (print_expression(column, OTHERWISE) for column in decision.columns)
+    yield Unit("columns", (), row("columns ", listed(columns)))
+    yield Unit("rows", (), f"rows {decision.hit}")
+    for each in decision.rows:
+        cells = [in_line(print_cell(cell)) for cell in each.cells]
+        padded = (*(f"{cell}," for cell in cells[:-1]), *cells[-1:])
+        then = row("then ", print_actions(each.then))
+        yield Unit("row", (f"row {each.name.text}", *padded), group(Break(""), then))
+    yield from _then("else", decision.rest)
+    yield from _weakened(decision.exceptions, decision.unknown)
+
+
+def _library(library: tree.LibraryDeclaration) -> Unit:
+    source = f" from {quote(library.path.value)}" if library.path else ""
+    return Unit("head", (f"library {library.name.text}",), f"version {library.version}{source}")
+
+
+def _template(template: tree.TemplateDeclaration) -> Iterator[Unit]:
+    event = f" on {template.event.text}" if template.event else ""
+    counting = f" counting {template.counting.text}" if template.counting else ""
+    yield Unit("head", (), f"template {template.name.text}{event}{counting}")
+    yield from _text(template.text)
+    for takes in template.takes:
+        value = f"= {print_literal(takes.value)}" if takes.value else ""
+        if takes.low and takes.high:
+            value += f" from {print_literal(takes.low)} to {print_literal(takes.high)}"
+        kinds = " or ".join(map(_type, takes.types))
+        kinds = f"of {takes.event.text} {kinds}" if takes.event else kinds
+        text = quote(takes.text.value) if takes.text else ""
+        yield Unit("takes", (f"takes {takes.name.text}", kinds, value), text)
+
+
+def _apply(apply: tree.ApplyDeclaration) -> Iterator[Unit]:
+    library = f"{apply.library.text}." if apply.library else ""
+    template = apply.template.text if apply.template else ""
+    yield Unit("head", (), f"apply {library}{template} as {apply.name.text}")
+    yield from _clause("version", apply.version, joins=True)
+    yield from _text(apply.text)
+    yield from _clause("owner", apply.owner)
+    yield from _clause("in", apply.group)
+    yield from _clause("on", apply.event)
+    yield from _clause("counting", apply.counting)
+    yield from _clause("shadow", apply.shadow)
+    if apply.settings:
+        settings = (row(f"{n.text} = ", print_expression(v, SUM)) for n, v in apply.settings)
+        yield Unit("with", (), row("with ", listed(settings)))
+    yield from _then("then", apply.then)
+    yield from _weakened(apply.exceptions, apply.unknown)
+
+
 def _guarantee(guarantee: tree.GuaranteeDeclaration) -> Iterator[Unit]:
     yield _head("guarantee", guarantee)
     yield from _clause("on", guarantee.event, joins=True)
@@ -310,6 +372,10 @@ _PRINTERS: Mapping[type[tree.Declaration], Callable[[Any], Unit | Iterator[Unit]
     tree.StepUpDeclaration: _step_up,
     tree.GroupDeclaration: _group_units,
     tree.RuleDeclaration: _rule,
+    tree.DecisionDeclaration: _decision,
+    tree.LibraryDeclaration: _library,
+    tree.TemplateDeclaration: _template,
+    tree.ApplyDeclaration: _apply,
     tree.GuaranteeDeclaration: _guarantee,
     tree.GrantDeclaration: _grant,
 }

@@ -203,7 +203,7 @@ class RuleChecker:
         inherited = self.group_unknown.get(group.name.text) if group else None
         clause = declared.unknown or (group.unknown if group else None)
         if not can_be_unknown(when):
-            if declared.unknown is not None:
+            if declared.unknown is not None and not declared.applied:
                 self.typer.error(
                     "TG412",
                     f"rule `{declared.name.text}` is never unknown, so this says nothing",

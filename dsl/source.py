@@ -12,15 +12,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A half-open range of characters, `[start, end)`, of the file at `path`."""
+    """A half-open range of characters, `[start, end)`, of the file at `path`.
+
+    `use` names the `apply` that brought it in, where the place is in a template.
+    """
 
     path: str
     start: int
     end: int
+    use: str = ""
 
     def to(self, other: Span) -> Span:
         """The smallest span that covers this one and `other`, of the same file."""
-        return Span(self.path, min(self.start, other.start), max(self.end, other.end))
+        return Span(self.path, min(self.start, other.start), max(self.end, other.end), self.use)
 
 
 NOWHERE = Span("", 0, 0)

@@ -288,13 +288,17 @@ class EventDeclaration(Declaration):
 
 @dataclass(frozen=True, slots=True)
 class FeatureDeclaration(Declaration):
-    """`feature f = AGG by KEY over WINDOW …`; no keys is `by all`."""
+    """`feature f = AGG by KEY over WINDOW …`; no keys is `by all`.
+
+    In a template the window may be a name, `window_name`, that a use gives its length.
+    """
 
     aggregate: str = ""
     event: Name | None = None
     operand: Name | None = None
     keys: tuple[tuple[Name, Name], ...] = ()
     window: Literal | None = None
+    window_name: Name | None = None
     delay: Literal | None = None
     where: Expr | None = None
 
@@ -432,6 +436,96 @@ class RuleDeclaration(Declaration):
     until_date: Literal | None = None
     expires: Literal | None = None
     when: Expr | None = None
+    then: ActionList | None = None
+    exceptions: tuple[Expr, ...] = ()
+    unknown: ActionList | None = None
+    applied: bool = False
+    """It came out of a template, so its `if unknown` stands for uses that need one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell(Node):
+    """What a row demands of a column: a test whose operand is left open; None for `any`."""
+
+    test: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow(Node):
+    """`row NAME CELL, … then …`."""
+
+    name: Name
+    cells: tuple[Cell, ...]
+    then: ActionList
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionDeclaration(Declaration):
+    """`decision NAME` with columns and rows. `hit`: the first row acts, all do, or one at most."""
+
+    version: int | None = None
+    text: Text | None = None
+    owner: Name | None = None
+    group: Name | None = None
+    event: Name | None = None
+    shadow: bool = False
+    mandatory: bool = False
+    columns: tuple[Expr, ...] = ()
+    hit: Choice["first", "all", "one"] = "first"
+    rows: tuple[DecisionRow, ...] = ()
+    rest: ActionList | None = None
+    exceptions: tuple[Expr, ...] = ()
+    unknown: ActionList | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryDeclaration(Declaration):
+    """`library NAME version N [from "folder"]`."""
+
+    version: int = 0
+    path: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TakesClause(Node):
+    """`takes NAME of EVENT TYPE or TYPE = VALUE from LOW to HIGH "text"`.
+
+    Without a value it is a field of the event that is decided, or of the one that is counted.
+    """
+
+    name: Name
+    event: Name | None = None
+    types: tuple[TypeName, ...] = ()
+    value: Literal | None = None
+    low: Literal | None = None
+    high: Literal | None = None
+    text: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateDeclaration(Declaration):
+    """`template NAME on EVENT counting EVENT "text"`; what follows it in its file is its body."""
+
+    event: Name | None = None
+    counting: Name | None = None
+    text: Text | None = None
+    takes: tuple[TakesClause, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyDeclaration(Declaration):
+    """`apply LIBRARY.TEMPLATE as NAME` and its clauses; they stand for those of its rules."""
+
+    library: Name | None = None
+    template: Name | None = None
+    version: int | None = None
+    text: Text | None = None
+    event: Name | None = None
+    counting: Name | None = None
+    settings: tuple[tuple[Name, Expr], ...] = ()
+    owner: Name | None = None
+    group: Name | None = None
+    shadow: bool = False
     then: ActionList | None = None
     exceptions: tuple[Expr, ...] = ()
     unknown: ActionList | None = None

@@ -229,9 +229,15 @@ class TreeBuilder(ExpressionBuilder):
     def feature(self, span: Span, children: Children) -> tree.Declaration:
         name, (_, (aggregate, event, operand), _, _), keys, window, *rest = children
         return self.declare(
-            tree.FeatureDeclaration, span, [name, keys, *rest], aggregate=aggregate, event=event,
-            operand=operand, window=self._bare("duration", window),
+            tree.FeatureDeclaration, span, [name, keys, window, *rest], aggregate=aggregate,
+            event=event, operand=operand,
         )  # fmt: skip
+
+    def w_literal(self, span: Span, children: Children) -> Clause:
+        return one("window", span, self._bare("duration", children[0]))
+
+    def w_name(self, span: Span, children: Children) -> Clause:
+        return one("window_name", span, children[0])
 
     def let(self, span: Span, children: Children) -> tree.Declaration:
         return tree.LetDeclaration(span, children[0], children[1])
@@ -350,6 +356,79 @@ class TreeBuilder(ExpressionBuilder):
             Clause("then", c, c.span) if isinstance(c, tree.ActionList) else c for c in children
         ]
         return self.declare(tree.RuleDeclaration, span, clauses)
+
+    # --- decision tables
+
+    def columns(self, span: Span, children: Children) -> Clause:
+        return one("columns", span, tuple(children))
+
+    def rows(self, span: Span, children: Children) -> Clause:
+        return one("hit", span, children[0].text)
+
+    def row(self, span: Span, children: Children) -> Clause:
+        name, *cells, then = children
+        return many("rows", span, (tree.DecisionRow(span, name, tuple(cells), then),))
+
+    def rest(self, span: Span, children: Children) -> Clause:
+        return one("rest", span, children[0])
+
+    def decision(self, span: Span, children: Children) -> tree.Declaration:
+        return self.declare(tree.DecisionDeclaration, span, children)
+
+    # --- templates
+
+    def library(self, span: Span, children: Children) -> tree.Declaration:
+        name, version, *path = children
+        return tree.LibraryDeclaration(span, name, int(version.text), path[0] if path else None)
+
+    def library_from(self, span: Span, children: Children) -> tree.Text:
+        return cast("tree.Text", children[0])
+
+    def template(self, span: Span, children: Children) -> tree.Declaration:
+        name, event, *clauses = children
+        return self.declare(tree.TemplateDeclaration, span, [name, *clauses], event=event)
+
+    def takes(self, span: Span, children: Children) -> Clause:
+        name, *rest = children
+        event = next((part for part in rest if isinstance(part, tree.Name)), None)
+        types = tuple(part for part in rest if isinstance(part, tree.TypeName))
+        text = next((part for part in rest if isinstance(part, tree.Text)), None)
+        found = (part for part in rest if isinstance(part, tuple))
+        value, low, high = next(found, (None, None, None))
+        clause = tree.TakesClause(span, name, event, types, value, low, high, text)
+        return many("takes", span, (clause,))
+
+    def of_event(self, span: Span, children: Children) -> tree.Name:
+        return cast("tree.Name", children[0])
+
+    def counting(self, span: Span, children: Children) -> Clause:
+        return one("counting", span, children[0])
+
+    def a_counting(self, span: Span, children: Children) -> Clause:
+        return one("counting", span, children[0])
+
+    def taken(self, span: Span, children: Children) -> tuple[Any, ...]:
+        value, *bounds = children
+        low, high = bounds[0] if bounds else (None, None)
+        return value, low, high
+
+    def apply(self, span: Span, children: Children) -> tree.Declaration:
+        (library, template), name, *clauses = children
+        return self.declare(
+            tree.ApplyDeclaration, span, [name, *clauses], library=library, template=template
+        )
+
+    def applied(self, span: Span, children: Children) -> tuple[tree.Name | None, tree.Name]:
+        return (None if len(children) == 1 else children[0]), children[-1]
+
+    def apply_then(self, span: Span, children: Children) -> Clause:
+        return one("then", span, children[0])
+
+    def a_with(self, span: Span, children: Children) -> Clause:
+        return one("settings", span, tuple(children))
+
+    def setting(self, span: Span, children: Children) -> tuple[tree.Name, tree.Expr]:
+        return children[0], children[1]
 
     def guarantee(self, span: Span, children: Children) -> tree.Declaration:
         names = tuple(c for c in children[1:] if isinstance(c, tree.Name))

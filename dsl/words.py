@@ -8,7 +8,8 @@ NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 DECLARATIONS = (
     "policy", "event", "feature", "let", "param", "label", "list", "table", "model", "reason",
-    "step_up", "group", "rule", "guarantee", "grant",
+    "step_up", "group", "rule", "guarantee", "grant", "library", "template", "apply",
+    "decision",
 )  # fmt: skip
 
 TYPE_WORDS = (
@@ -20,7 +21,8 @@ CLAUSES = (
     "folded", "lenient", "by", "over", "delayed", "where", "from", "known", "matching", "managed",
     "version", "reads", "score", "use", "may", "until", "within", "if", "message", "retry", "rank",
     "try", "owner", "on", "in", "shadow", "mandatory", "rollout", "replaces", "expires", "when",
-    "then", "except", "always", "never", "sees", "because",
+    "then", "except", "always", "never", "sees", "because", "takes", "with",
+    "counting", "columns", "rows", "row", "any",
 )  # fmt: skip
 
 OPERATORS = (

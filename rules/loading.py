@@ -18,6 +18,7 @@ from tidegate.dsl.source import Source, Span
 from tidegate.dsl.tables import TableContent, Tables
 from tidegate.rules.files import data_file, read_source, relative, rule_files
 from tidegate.rules.hygiene import unmatched_keys, unmatched_values
+from tidegate.rules.libraries import Library, shipped
 from tidegate.rules.policy import Policy
 from tidegate.rules.reference_tables import read_table
 from tidegate.rules.tables import LIST_KINDS, read_list, read_rates
@@ -70,22 +71,26 @@ def read(folder: str | Path, *, today_us: int | None = None) -> Loaded:
         return Loaded(None, in_order(unread or [no_rules(folder)]), {})
     parsed = [parse(source) for source in sources.values()]
     files = [p.file for p in parsed]
-    checked = check(files, today_us=today_us)
+    libraries = _libraries(files)
+    checked = check(
+        files, today_us=today_us, shipped={name: each.files for name, each in libraries.items()}
+    )
     # Read whether the rules are right or not: all errors of a policy come in one run.
     lists, rates, problems = _data(root, files)
     tables, bad_tables = _tables(root, checked.tables, files)
     problems += bad_tables
     said = checked.diagnostics if not unread else filter(_is_sure, checked.diagnostics)
     found = in_order([*unread, *(d for p in parsed for d in p.diagnostics), *said, *problems])
+    shown = {path: s for each in libraries.values() for path, s in each.sources.items()} | sources
     if checked.program is None or has_errors(found):
-        return Loaded(None, found, sources)
+        return Loaded(None, found, shown)
     unmatched = (
         *unmatched_values(checked.program, lists), *unmatched_keys(checked.program, tables)
     )  # fmt: skip
     found = in_order([*found, *unmatched])
-    digest = _digest(sources, lists, rates, tables)
+    digest = _digest(sources, lists, rates, tables, _used(files, libraries))
     policy = Policy(checked.program, digest, lists, rates, sources, found, root, tables)
-    return Loaded(policy, found, sources)
+    return Loaded(policy, found, shown)
 
 
 def no_rules(folder: str | Path) -> Diagnostic:
@@ -143,6 +148,21 @@ def _list(
     return read_list(path, declared.path.value, kind)
 
 
+def _libraries(files: Sequence[tree.File]) -> Mapping[tuple[str, int], Library]:
+    """The libraries that come with the product, where the policy asks for any."""
+    asked = (d for f in files for d in f.declarations if isinstance(d, tree.LibraryDeclaration))
+    return shipped() if any(library.path is None for library in asked) else {}
+
+
+def _used(
+    files: Sequence[tree.File], libraries: Mapping[tuple[str, int], Library]
+) -> dict[str, str]:
+    """By name and version, the hashes of the libraries that the policy declares."""
+    asked = (d for f in files for d in f.declarations if isinstance(d, tree.LibraryDeclaration))
+    named = {(d.name.text, d.version) for d in asked if d.path is None}
+    return {f"{name}@{version}": libraries[name, version].hash for name, version in named}
+
+
 def _tables(
     root: Path, declared: Sequence[Table], files: Sequence[tree.File]
 ) -> tuple[Tables, list[Diagnostic]]:
@@ -183,7 +203,11 @@ def _rates(
 
 
 def _digest(
-    sources: Mapping[str, Source], lists: Lists, rates: Rates | None, tables: Tables
+    sources: Mapping[str, Source],
+    lists: Lists,
+    rates: Rates | None,
+    tables: Tables,
+    libraries: Mapping[str, str],
 ) -> str:
     """SHA-256 (hex) over every file's path and content, in the order of the paths."""
     digest = hashlib.sha256(HASH_FORMAT)
@@ -194,6 +218,7 @@ def _digest(
         if content is not None
     ]
     parts += [("table", name, table.hash.encode()) for name, table in sorted(tables.items())]
+    parts += [("library", name, found.encode()) for name, found in sorted(libraries.items())]
     if rates is not None:
         parts.append(("rates", "", rates.hash.encode()))
     for sort, name, content in parts:

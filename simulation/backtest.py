@@ -23,7 +23,7 @@ from tidegate.simulation.advice import fault_counts
 from tidegate.simulation.assessment import Assessment
 from tidegate.simulation.checked_mapping import load_mapping
 from tidegate.simulation.features import FeatureColumns
-from tidegate.simulation.history import CHUNK_ROWS, History, Slice
+from tidegate.simulation.history import CHUNK_ROWS, NOTHING_ELSE, History, Slice
 from tidegate.simulation.lookups import looked_up
 from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.measures import Tally, tally_up
@@ -107,10 +107,14 @@ class DryRun(Assessment):
         mapping_path: Path | str,
         *,
         hash_token: HashToken = keep_token,
+        also: Mapping[str, frozenset[str]] = NOTHING_ELSE,
         chunk_rows: int = CHUNK_ROWS,
     ) -> None:
+        """`also`: by event, fields to read that no decision reads."""
         mapping = load_mapping(Path(mapping_path), policy.program)
-        self.history = History(mapping, policy, hash_token=hash_token, chunk_rows=chunk_rows)
+        self.history = History(
+            mapping, policy, hash_token=hash_token, also=also, chunk_rows=chunk_rows
+        )
         super().__init__(policy, self.history)
         self._features = {event.name: self._feature_columns(event) for event in self.events}
         self._settlers = {e.name: compile_settler(policy.program, e) for e in self.events}

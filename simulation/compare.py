@@ -7,6 +7,7 @@ after, so that both are held against the same.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import polars as pl
 from tidegate.dsl.program import EventType
 from tidegate.engine.column_meaning import hashes_of
 from tidegate.engine.decision import Policy
+from tidegate.rules.gate import Segments
 from tidegate.simulation.assessment import Assessment
 from tidegate.simulation.backtest import DryRun, Progress, nothing_decided
 from tidegate.simulation.comparison import Effects
@@ -27,10 +29,12 @@ from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.measures import Tally, Volume, tally_up, total, volumes
 from tidegate.simulation.pairs import FLIPS_SHOWN, PairTally
 from tidegate.simulation.rows import Rows
-from tidegate.simulation.segments import SegmentTally, segment_fields
+from tidegate.simulation.segments import SegmentTally
 from tidegate.simulation.speed import Sample
 from tidegate.simulation.times import Int64s
 from tidegate.simulation.warm_up import WarmUp
+
+NO_SEGMENTS: Mapping[str, Sequence[Segments]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +52,25 @@ def compare_runs(
     *,
     key: bytes,
     shown: int = FLIPS_SHOWN,
+    by: Mapping[str, Sequence[Segments]] = NO_SEGMENTS,
     progress: Progress | None = None,
     chunk_rows: int = CHUNK_ROWS,
 ) -> Compared:
     """Decide the history by both policies. `key` makes pseudonyms of the payments that are shown.
 
+    `by` names, for each event, the fields by which segments are made.
+
     MappingError says what is wrong with the mapping or the files, for which of the two, or that
     nothing was decided by both.
     """
-    new = DryRun(after, mapping_path, chunk_rows=chunk_rows)
+    also = {event: frozenset(one.field for one in found) for event, found in by.items()}
+    new = DryRun(after, mapping_path, also=also, chunk_rows=chunk_rows)
     old = _run_before(before, mapping_path, chunk_rows)
     # A row whose time one of them cannot read cuts the slices otherwise.
     old.history.span = replace(old.history.span, cuts_us=new.history.span.cuts_us)
     events = events_of_both(old, new)
     share_facts(old, new)
-    pairs = {name: _Pair(old, new, name, key, shown) for name in events}
+    pairs = {name: _Pair(old, new, name, key, shown, by=by.get(name, ())) for name in events}
     for parts in zip(old.slices(), new.slices(), strict=True):
         was, now = ({rows.event.name: rows for rows in part} for part in parts)
         for name in events:
@@ -128,17 +136,27 @@ def hybrids_of(old: Policy, new: Policy, event: str) -> tuple[Hybrids | None, st
 class _Pair:
     """One event under way."""
 
-    def __init__(self, old: DryRun, new: DryRun, name: str, key: bytes, shown: int) -> None:
+    def __init__(
+        self,
+        old: DryRun,
+        new: DryRun,
+        name: str,
+        key: bytes,
+        shown: int,
+        *,
+        by: Sequence[Segments],
+    ) -> None:
         self.old = old
         self.new = new
         self.name = name
         self.own_warm_up = _own_warm_ups(old, new, name)
         self.tallies = tuple(Tally.of(len(_event(run, name).rules)) for run in (old, new))
         self.pairs = PairTally(name, key, shown)
+        currency = new.policy.program.currency
+        self.segments = tuple(SegmentTally(one, currency) for one in by)
         self.only = [Volume(), Volume()]
         self.hybrids, self.no_hybrids = hybrids_of(old.policy, new.policy, name)
         self.sample: Sample | None = None
-        self.segments = SegmentTally(segment_fields(old.policy, new.policy, name))
 
     def add(self, was: Rows, now: Rows) -> None:
         """The rows of one slice, as each door takes them in."""
@@ -152,8 +170,9 @@ class _Pair:
             tally_up(tally, decided)
             run.count_missing(tally, rows, run.facts[self.name].inputs)
         self.pairs.add(old, new, lambda places: after.keys[places].to_list())
-        words = outcomes[0].word, outcomes[1].word
-        self.segments.add(after.columns, words, new.classes, new.money)
+        for segments in self.segments:
+            words = old.outcomes.word, new.outcomes.word
+            segments.add(after.columns[segments.by.field], words, new.classes, new.money)
         if self.hybrids is not None:
             both = {**before.columns, **after.columns}
             self.hybrids.add(replace(after, columns=both), old, new)
@@ -188,7 +207,7 @@ class _Pair:
         return EventPair(
             self.name, self.tallies[0], self.tallies[1], ties[0], ties[1], self.pairs,
             (self.only[0], self.only[1]), self.own_warm_up, self.hybrids, self.no_hybrids,
-            self.sample, self.segments,
+            self.sample, tuple(s for tally in self.segments for s in tally.segments()),
         )  # fmt: skip
 
 

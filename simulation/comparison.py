@@ -195,23 +195,6 @@ class Marginal:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """The measured payments with one value of a field.
-
-    `value` is empty where the field is missing, and None for all values that are too rare to stand
-    by themselves. `rates` are those of outcomes. The segments of one field are all payments.
-    """
-
-    field: str
-    value: str | None
-    measured: Volume
-    flipped: Volume
-    transitions: tuple[Transition, ...]
-    rates: tuple[RateChange, ...]
-    levels: tuple[LevelChange, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class UnknownChange:
     """In how many payments a rule was unknown; None where it is not there."""
 
@@ -231,6 +214,17 @@ class MissingChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """The payments whose `field` has this value: a text, or a band of amounts in words."""
+
+    field: str
+    value: str
+    all: Volume
+    rates: tuple[RateChange, ...]
+    levels: tuple[LevelChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EventComparison:
     """Both revisions over the decisions of one event.
 
@@ -238,7 +232,7 @@ class EventComparison:
     one). `only_before` and `only_after` are rows that only one door takes in: nothing else counts
     them. `warm_up_until_before` and `_after` (microseconds) are where each would begin alone.
     `marginals` are empty, and `no_marginals` says why, where changes cannot be told apart.
-    `segments` are by every flag, country and `one of (…)` that both revisions read.
+    `segments` are by the fields that were asked for.
     """
 
     event: str
@@ -258,7 +252,7 @@ class EventComparison:
     flips: tuple[FlipSample, ...]
     unknown: tuple[UnknownChange, ...]
     missing: tuple[MissingChange, ...]
-    segments: tuple[Segment, ...]
+    segments: tuple[Segment, ...] = ()
 
     def rate(self, name: str) -> RateChange:
         """The change of one rate by its name; KeyError where there is none."""

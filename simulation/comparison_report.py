@@ -217,8 +217,8 @@ def _event(event: EventComparison) -> Iterator[RenderableType]:
         yield stacked(_folded(f" Single changes are not told apart: {event.no_marginals}.", 0))
     if event.flips:
         yield titled("Payments that flip, the largest first", _flips(event))
-    if segments := [s for s in event.segments if s.flipped.count]:
-        yield titled("By segment, where anything flips", _segments(segments, event))
+    if event.segments:
+        yield titled("By segment, in percentage points", _segments(event.segments))
     if rows := list(_unknowns(event)):
         table = table_of(("unknown or missing", "before", "after", "difference"), rows)
         yield titled("Unknown", table)
@@ -386,17 +386,16 @@ def _fired(flip: Flip) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _segments(segments: Sequence[Segment], event: EventComparison) -> RenderableType:
+def _segments(segments: Sequence[Segment]) -> RenderableType:
+    """The largest segments of each field, with what their outcomes gain and lose."""
     rows = []
-    for segment in sorted(segments, key=lambda s: -s.flipped.count)[:_SHOWN_SEGMENTS]:
-        value = "others" if segment.value is None else segment.value or "missing"
-        rates = {rate.name: rate for rate in segment.rates}
-        points = (_points(rates[word].difference_millionths) for word in WORDS)
-        counts = grouped(segment.measured.count), grouped(segment.flipped.count)
-        rows.append([f"{segment.field}: {value}", *counts, *points])
-    columns = ("", "payments", "flip", *(word.replace("_", "-") for word in WORDS))
-    about = f"outcomes in percentage points of the segment; all of them: {len(event.segments)}"
-    return Group(table_of(columns, rows), Text(about, style="dim"))
+    for name, some in groupby(segments, key=lambda segment: segment.field):
+        for segment in list(some)[:_SHOWN_SEGMENTS]:
+            rates = {rate.name: rate for rate in segment.rates}
+            points = (_points(rates[word].difference_millionths) for word in WORDS)
+            rows.append([f"{name}: {segment.value}", grouped(segment.all.count), *points])
+    columns = ("", "payments", *(word.replace("_", "-") for word in WORDS))
+    return table_of(columns, rows)
 
 
 def _unknowns(event: EventComparison) -> Iterator[list[str]]:

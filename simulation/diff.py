@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
 from tidegate.engine.policy_differences import Subject, policy_differences
 from tidegate.rules.cases import Cases
+from tidegate.rules.gate import Segments
 from tidegate.rules.policy import Policy
 from tidegate.rules.revisions import Revision
 from tidegate.simulation.backtest import Progress
-from tidegate.simulation.compare import Compared, compare_runs
+from tidegate.simulation.compare import NO_SEGMENTS, Compared, compare_runs
 from tidegate.simulation.comparison import Comparison, Side, Timing, Words
 from tidegate.simulation.pairs import FLIPS_SHOWN
 from tidegate.simulation.snapshot import StaleError
@@ -42,13 +43,15 @@ def compare(
     snapshot: Path | None = None,
     key: bytes | None = None,
     shown: int = FLIPS_SHOWN,
+    by: Mapping[str, Sequence[Segments]] = NO_SEGMENTS,
     progress: Progress | None = None,
 ) -> DiffRun:
     """Compare two revisions, both without errors; `before` may be absent.
 
     `key` makes pseudonyms of payments (16 bytes at least); without it each run has one of its own,
     so that nothing links them. `shown` payments of each kind of flip are named. `snapshot` is the
-    folder of a snapshot, made where it has to be. MappingError where the history cannot be used.
+    folder of a snapshot, made where it has to be. `by` names, for each event, the fields by which
+    segments are made. MappingError where the history cannot be used.
     """
     old, new = _policy(before), _policy(after)
     assert new is not None, "the revision after has a policy"
@@ -63,7 +66,7 @@ def compare(
         why = NOTHING_BEFORE if mapping is not None else ""
         return DiffRun(Comparison(*sides, words, None, why, None), ())
     began = perf_counter()
-    asked = _Asked(Path(mapping), key or secrets.token_bytes(KEY_BYTES), shown, progress)
+    asked = _Asked(Path(mapping), key or secrets.token_bytes(KEY_BYTES), shown, by, progress)
     found, told = asked.over(old, new, snapshot)
     took = perf_counter() - began
     timing = Timing(round(1000 * took), tuple(map(measure, found.samples)))
@@ -77,6 +80,7 @@ class _Asked:
     mapping: Path
     key: bytes
     shown: int
+    by: Mapping[str, Sequence[Segments]]
     progress: Progress | None
 
     def over(self, old: Policy, new: Policy, snapshot: Path | None) -> tuple[Compared, Lines]:
@@ -86,7 +90,7 @@ class _Asked:
         try:
             found = compare_with_snapshot(
                 old, new, self.mapping, snapshot,
-                key=self.key, shown=self.shown, progress=self.progress,
+                key=self.key, shown=self.shown, by=self.by, progress=self.progress,
             )  # fmt: skip
         except StaleError as stale:
             said = f"snapshot: it cannot serve both, and the history was read twice: {stale}"
@@ -95,8 +99,9 @@ class _Asked:
 
     def _plain(self, old: Policy, new: Policy) -> Compared:
         return compare_runs(
-            old, new, self.mapping, key=self.key, shown=self.shown, progress=self.progress
-        )
+            old, new, self.mapping,
+            key=self.key, shown=self.shown, by=self.by, progress=self.progress,
+        )  # fmt: skip
 
 
 def _lines(found: SnapshotComparison) -> Iterator[str]:

@@ -10,18 +10,20 @@ from tidegate.simulation.comparison import (
     DayLoad,
     Effects,
     EventComparison,
+    LevelChange,
     LoadChange,
     MissingChange,
     RateChange,
+    Segment,
     SourceRows,
     UnknownChange,
 )
 from tidegate.simulation.hybrids import Hybrids
+from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import Load, Tally, Volume, total
 from tidegate.simulation.paired import rate_change
 from tidegate.simulation.pairs import PairTally
 from tidegate.simulation.result import EventResult
-from tidegate.simulation.segments import SegmentTally, levels_of, rates_of
 from tidegate.simulation.speed import Sample
 from tidegate.simulation.summary import summarise
 
@@ -45,7 +47,7 @@ class EventPair:
     hybrids: Hybrids | None
     no_hybrids: str
     sample: Sample | None
-    segments: SegmentTally
+    segments: tuple[Segment, ...] = ()
 
 
 def effects_of(old: Assessment, new: Assessment, pairs: list[EventPair]) -> Effects:
@@ -116,7 +118,10 @@ def _event(pair: EventPair, before: EventResult, after: EventResult) -> EventCom
         flipped=total(t.all for t in transitions if t.before != t.after),
         transitions=transitions,
         rates=tuple(_rates(pair, after.measured.count)),
-        levels=tuple(levels_of(pair.pairs.pairs)),
+        levels=tuple(
+            LevelChange(now.name, now.words, was.detection, now.detection)
+            for was, now in zip(before.levels, after.levels, strict=True)
+        ),
         loads=(
             LoadChange("review", *_loads("review", pair, before.review, after.review)),
             LoadChange("step_up", *_loads("step_up", pair, before.step_up, after.step_up)),
@@ -126,12 +131,16 @@ def _event(pair: EventPair, before: EventResult, after: EventResult) -> EventCom
         flips=pair.pairs.samples(),
         unknown=tuple(_unknown(before, after)),
         missing=tuple(_missing(before, after)),
-        segments=pair.segments.segments(),
+        segments=pair.segments,
     )
 
 
 def _rates(pair: EventPair, of: int) -> Iterator[RateChange]:
-    yield from rates_of(pair.pairs.pairs)
+    cells = {(t.before, t.after): t.all.count for t in pair.pairs.transitions()}
+    for word in WORDS:
+        before = sum(count for (was, _), count in cells.items() if was == word)
+        after = sum(count for (_, now), count in cells.items() if now == word)
+        yield rate_change(word, before, after, before - cells.get((word, word), 0), of)
     looked = pair.pairs.looked
     kept, lost, gained = (looked.get(cell, 0) for cell in ((1, 1), (1, 0), (0, 1)))
     yield rate_change("looked_at", kept + lost, kept + gained, lost, of)

@@ -38,6 +38,8 @@ from tidegate.simulation.rows import Intake, RowReader, Rows, texts_of
 from tidegate.simulation.times import Int64s
 
 CHUNK_ROWS = 1 << 18
+NOTHING_ELSE: Mapping[str, frozenset[str]] = {}
+"""No fields but those that decisions read."""
 SLICES_UNORDERED = 16
 MINUTE_US = 60 * 10**6
 
@@ -73,13 +75,14 @@ class History:
         *,
         hash_token: HashToken = keep_token,
         keep_all: bool = False,
+        also: Mapping[str, frozenset[str]] = NOTHING_ELSE,
         chunk_rows: int = CHUNK_ROWS,
     ) -> None:
         self.mapping = mapping
         self.policy = policy
         self.hash_token = hash_token
         self.chunk_rows = chunk_rows
-        self._kept = None if keep_all else self._fields_kept()
+        self._kept = None if keep_all else self._fields_kept(also)
         self._files = {s.event.name: SourceFiles(s, mapping.path) for s in mapping.sources}
         if problems := tuple(first_look(str(mapping.path), self._files.values(), policy)):
             raise MappingError(problems)
@@ -134,11 +137,14 @@ class History:
 
     # readers
 
-    def _fields_kept(self) -> dict[str, frozenset[str]]:
+    def _fields_kept(self, also: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
         program = self.policy.program
         decided = [event for event in self.mapping.events if event.decided]
         features = {f.name: f for event in decided for f in features_read(program, event)}.values()
-        return {e.name: kept_inputs(program, e, features) for e in self.mapping.events}
+        return {
+            e.name: kept_inputs(program, e, features) | also.get(e.name, frozenset())
+            for e in self.mapping.events
+        }
 
     def _row_reader(self, source: CheckedSource) -> RowReader:
         files, program = self._files[source.event.name], self.policy.program

@@ -26,7 +26,7 @@ from tidegate.simulation.measures import (
     classed,
     measured,
 )
-from tidegate.simulation.segments import transitions_of
+from tidegate.simulation.summary import class_volumes
 from tidegate.simulation.times import Flags, Int64s
 
 FLIPS_SHOWN = 5
@@ -138,7 +138,11 @@ class PairTally:
 
     def transitions(self) -> tuple[Transition, ...]:
         """Every pair of outcomes that occurs outside the warm-up."""
-        return transitions_of(self.pairs)
+        return tuple(
+            Transition(WORDS[before], WORDS[after], measured(volumes), class_volumes(volumes))
+            for (before, after), volumes in sorted(self.pairs.items())
+            if measured(volumes).count
+        )
 
     def samples(self) -> tuple[FlipSample, ...]:
         """The payments that are shown, by what they flip from and to."""

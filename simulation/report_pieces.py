@@ -33,7 +33,7 @@ def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]], plain: int =
         side: Literal["left", "right"] = "left" if names else "right"
         made.add_column(column, justify=side, no_wrap=not names, overflow="ellipsis")
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(Text, row))  # `limits[merchant].cut` would be taken for markup
     return made
 
 

@@ -7,6 +7,7 @@ is none, and the history is read twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -18,11 +19,13 @@ from tidegate.engine.column_chunk import Known
 from tidegate.engine.column_edit import Edit
 from tidegate.engine.column_meaning import ListHashes, atoms_of, hashes_of
 from tidegate.engine.column_outcome import ColumnSettler
+from tidegate.rules.gate import Segments
 from tidegate.rules.policy import Policy
 from tidegate.simulation.backtest import Progress
 from tidegate.simulation.baseline import NAME, RuleTexts, load_baseline, save_baseline
 from tidegate.simulation.checked_mapping import CheckedMapping, load_mapping
 from tidegate.simulation.compare import (
+    NO_SEGMENTS,
     Compared,
     compared,
     events_of_both,
@@ -41,7 +44,7 @@ from tidegate.simulation.measures import Classed, Decided, Small, Tally, Volume,
 from tidegate.simulation.pairs import FLIPS_SHOWN, Keys, PairTally
 from tidegate.simulation.predicates import PickedTruths, Places, Predicates, SliceTruths
 from tidegate.simulation.rows import Rows
-from tidegate.simulation.segments import SegmentTally, segment_fields
+from tidegate.simulation.segments import SegmentTally
 from tidegate.simulation.snapshot import (
     Snapshot,
     StaleError,
@@ -84,6 +87,7 @@ def compare_with_snapshot(
     *,
     key: bytes,
     shown: int = FLIPS_SHOWN,
+    by: Mapping[str, Sequence[Segments]] = NO_SEGMENTS,
     progress: Progress | None = None,
     chunk_rows: int = CHUNK_ROWS,
 ) -> SnapshotComparison:
@@ -97,20 +101,23 @@ def compare_with_snapshot(
     began, built = perf_counter(), ""
     mapping = load_mapping(mapping_path, after.program)
     mappings = _mapping_before(mapping_path, before), mapping
-    needed = _needed_by_both((before, after), mappings)
+    also = {event: frozenset(one.field for one in found) for event, found in by.items()}
+    asked = {f"{event}.{name}": "" for event, names in also.items() for name in names}
+    needed = {**_needed_by_both((before, after), mappings), **asked}
     try:
         snapshot = open_snapshot(folder, needed)
     except StaleError as stale:
         built = str(stale)
         both = _of_both(before, after)
-        parts = parts_of(both, load_mapping(mapping_path, both.program))
+        parts = parts_of(both, load_mapping(mapping_path, both.program)) | asked
         if lacks := why_stale(needed, parts):
             raise StaleError(lacks) from None
         snapshot = build_snapshot(
-            folder, both, mapping_path, parts, chunk_rows=chunk_rows, progress=progress
-        )
+            folder, both, mapping_path, parts,
+            chunk_rows=chunk_rows, also=also, progress=progress,
+        )  # fmt: skip
     opened = perf_counter()
-    found = _Comparing(before, after, mappings, snapshot, folder, key=key, shown=shown)
+    found = _Comparing(before, after, mappings, snapshot, folder, key=key, shown=shown, by=by)
     result = found.run()
     return SnapshotComparison(
         compared=result,
@@ -188,8 +195,10 @@ class _Comparing:
         *,
         key: bytes,
         shown: int,
+        by: Mapping[str, Sequence[Segments]],
     ) -> None:
         self.folder = folder
+        self.by = by
         self.key, self.shown = key, shown
         self.texts = RuleTexts(before.program)
         baseline = load_baseline(folder, self.texts, COMPARED)
@@ -231,7 +240,7 @@ class _Comparing:
             hybrids=hybrids,
             no_hybrids=no_hybrids,
             sample=self._sample(pair.stored),
-            segments=pair.segments,
+            segments=tuple(s for tally in pair.segments for s in tally.segments()),
         )
 
     def _sample(self, stored: StoredRows) -> Sample | None:
@@ -258,7 +267,8 @@ class _Pair:
         self.predicates = self.new.predicates[name]
         self.before_side, _ = self.old.deciding(self.was)
         self.after_side, _ = self.new.deciding(self.now)
-        self.segments = SegmentTally(segment_fields(self.old.policy, self.new.policy, name))
+        currency = self.new.policy.program.currency
+        self.segments = tuple(SegmentTally(one, currency) for one in comparing.by.get(name, ()))
         self.words = KeptWords(comparing.folder, self.old.policy, self.was)
         self.changed: dict[int, list[tuple[Int64s, Small]]] = {}
         self.decided = 0
@@ -311,8 +321,7 @@ class _Pair:
             tally_up(tally, after)
             every = ((run, np.arange(rows.count)),)
             self._add(rows, before, after, _PickedKeys(self.stored, every), every)
-            words = before.outcomes.word, after.outcomes.word
-            self.segments.add(rows.columns, words, after.classes, after.money)
+            self._segment(rows, (before.outcomes.word, after.outcomes.word))
         tally.missing, tally.without_money = self.before.missing, self.before.without_money
         return tally
 
@@ -345,7 +354,8 @@ class _Pair:
             start += len(rows)
 
     def _add_segments(self) -> None:
-        if not self.segments.fields:
+        """Every row, by the outcome before and the one that was found instead of it."""
+        if not self.segments:
             return
         words = self.words.read(self.stored.count)
         if words is None:
@@ -357,8 +367,12 @@ class _Pair:
             now = was.copy()
             for places, found in self.changed.get(run, ()):
                 now[places] = found
-            money = self.new.money(rows)
-            self.segments.add(rows.columns, (was, now), self.new.classes(rows), money)
+            self._segment(rows, (was, now))
+
+    def _segment(self, rows: Rows, words: tuple[Small, Small]) -> None:
+        for tally in self.segments:
+            column = rows.columns[tally.by.field]
+            tally.add(column, words, self.new.classes(rows), self.new.money(rows))
 
     def _words_before(self) -> Small:
         """The outcome of each row by the revision before."""

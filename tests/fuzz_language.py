@@ -34,6 +34,7 @@ from tests.fuzz_agreement import (
     labels_of,
     split_differs,
 )
+from tests.fuzz_decisions import decision_differs
 from tests.fuzz_properties import (
     breaches,
     missing_lowers,
@@ -42,6 +43,7 @@ from tests.fuzz_properties import (
     unlicensed,
     with_exemptions,
 )
+from tests.fuzz_templates import can_be_moved, template_differs
 from tests.policies_generated import (
     SUMS,
     DoesNotCompileError,
@@ -182,6 +184,11 @@ def _properties(
     if fault is None and rng.random() < 0.25:
         seen["batches split"] += 1
         fault = split_differs(program, event, situations, rng)
+    if fault is None and rng.random() < 0.3 and can_be_moved(policy):
+        seen["templates applied"] += 1
+        fault = template_differs(policy, rng)
+    if fault is None and rng.random() < 0.2:
+        fault = decision_differs(policy, rng, seen)
     if fault is None and rng.random() < 0.1:
         seen["orders and names exchanged"] += 1
         own = policy.program.event(event.name)
@@ -375,6 +382,7 @@ def expected() -> frozenset[str]:
         f"operator texttest {op} text" for op in ("starts with", "ends with", "contains", "like")
     }
     labels |= {f"operator input {source}" for source in ("field", "feature", "lookup", "score")}
+    labels |= {"templates applied", "decision tables"}
     return frozenset(labels | {f"operator {rest}" for rest in _SINGLE})
 
 

@@ -15,7 +15,7 @@ from tidegate.rules.cases import read_cases
 from tidegate.simulation.backtest import run_backtest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-WITH_CASES = ("first", "card")
+WITH_CASES = ("first", "card", "library")
 
 
 @pytest.mark.parametrize("name", [*WITH_CASES, "handbook"])

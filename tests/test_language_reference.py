@@ -21,6 +21,7 @@ from tidegate.dsl.words import (
     TYPE_WORDS,
 )
 from tidegate.engine import Engine
+from tidegate.rules.libraries import shipped
 
 PAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 
@@ -46,6 +47,22 @@ def test_the_blocks_together_are_a_policy() -> None:
     source = Source("language.md", "\n".join(blocks("tide")))
     found = check([parse(source).file]).diagnostics
     assert not has_errors(found), "\n".join(render(d, {source.path: source}) for d in found)
+
+
+def test_the_templates_of_the_page_can_be_applied() -> None:
+    """The page would show a template that nobody can use."""
+    policy = "\n".join(blocks("tide") + blocks("tide apply"))
+    texts = {"language.md": policy, "template.tide": "\n".join(blocks("tide template"))}
+    sources = {name: Source(name, text) for name, text in texts.items()}
+    libraries = {name: library.files for name, library in shipped().items()}
+    parsed = [parse(source) for source in sources.values()]
+    checked = check([p.file for p in parsed], shipped=libraries)
+    found = (*parsed[0].diagnostics, *parsed[1].diagnostics, *checked.diagnostics)
+    assert not has_errors(found), "\n".join(render(d, sources) for d in found)
+    assert checked.program is not None
+    rules = {rule.name for rule in checked.program.event("payment").rules}
+    assert rules >= {"card_tries", "mail_tries", "cards_of_customer"}
+    assert {"card_tries_seen"} <= {feature.name for feature in checked.program.features}
 
 
 @pytest.mark.parametrize("condition", conditions())

@@ -60,10 +60,10 @@ def test_exit_codes_are_the_same_everywhere() -> None:
     assert documented == helped | {ExitCode.INTERRUPTED} == set(ExitCode)
 
 
-def transcripts() -> list[tuple[str, int, str]]:
-    """Every invocation of the page: command, exit code and the output that stands below it."""
+def transcripts(page: str = PAGE) -> list[tuple[str, int, str]]:
+    """Every invocation of a page: command, exit code and the output that stands below it."""
     found = []
-    for block in re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+    for block in re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
         for shown in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             line, _, output = shown.partition("\n")
             command, _, code = line.partition("  # exit ")
@@ -87,6 +87,15 @@ def test_every_invocation_runs_and_prints_what_is_shown(run: Run) -> None:
         assert program == "tidegate"
         printed = run(*arguments, code=code).output
         assert matches(shown, printed), f"$ {command}\n{printed}"
+
+
+def test_the_page_of_libraries_runs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of the page would not be what the page says."""
+    monkeypatch.chdir(ROOT)
+    found = transcripts((ROOT / "docs" / "libraries.md").read_text())
+    assert found
+    for command, code, shown in found:
+        assert matches(shown, run(*shlex.split(command)[1:], code=code).output)
 
 
 def test_every_command_is_shown() -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.simulation.edits import INPUTS, RULES, edited, write_list
 from tests.simulation.histories import SmallHistory, small_history
 from tests.simulation.test_point_in_time import value_at
+from tidegate.rules.gate import Segments
 from tidegate.rules.loading import load_policy
 from tidegate.rules.policy import Policy
 from tidegate.simulation import result
@@ -25,6 +26,8 @@ from tidegate.simulation.snapshot_compare import SnapshotComparison, compare_wit
 
 CHUNK = 40
 KEY = b"0123456789abcdef"
+FIELDS = ("channel", "origin", "verified")
+BY = {"payment": (*map(Segments, FIELDS), Segments("amount", (5_000, 50_000)))}
 
 
 @pytest.fixture
@@ -44,13 +47,14 @@ def policy_with(history: SmallHistory, names: list[str]) -> Policy:
 
 def plain(history: SmallHistory, old: Policy, new: Policy) -> Compared:
     """The comparison that reads the history twice."""
-    return compare_runs(old, new, history.mapping, key=KEY, chunk_rows=CHUNK)
+    return compare_runs(old, new, history.mapping, key=KEY, by=BY, chunk_rows=CHUNK)
 
 
 def quick(history: SmallHistory, old: Policy, new: Policy) -> SnapshotComparison:
     """The comparison over the snapshot beside the history."""
     folder = history.mapping.parent / "kept"
-    return compare_with_snapshot(old, new, history.mapping, folder, key=KEY, chunk_rows=CHUNK)
+    mapping = history.mapping
+    return compare_with_snapshot(old, new, mapping, folder, key=KEY, by=BY, chunk_rows=CHUNK)
 
 
 def said(found: Compared) -> object:
@@ -107,6 +111,22 @@ def test_a_field_that_one_revision_reads_alone(history: SmallHistory) -> None:
     """Its texts would not be kept, and a rule would find nothing in them."""
     old, new = policy_with(history, []), policy_with(history, ["exception gone"])
     assert said(quick(history, old, new).compared) == said(plain(history, old, new))
+
+
+def test_segments_by_a_field_that_nobody_reads(history: SmallHistory) -> None:
+    """Its values would not be kept, and all payments be of one segment."""
+    edits = ["fewer inputs"], ["fewer inputs", "action"]
+    old, new = (policy_with(history, names) for names in edits)
+    read = {item.name for item in new.program.event("payment").inputs}
+    assert "networks" not in read
+    folder, by = history.mapping.parent / "kept", {"payment": (Segments("address"),)}
+    for wanted in ({}, by):
+        assert compare_with_snapshot(old, new, history.mapping, folder, key=KEY, by=wanted).built
+    found = compare_with_snapshot(old, new, history.mapping, folder, key=KEY, by=by)
+    assert not found.built
+    plainly = compare_runs(old, new, history.mapping, key=KEY, by=by)
+    assert len(plainly.effects.events[0].segments) > 2
+    assert said(found.compared) == said(plainly)
 
 
 def test_a_list_that_differs_is_read_by_each_as_it_has_it(
@@ -284,17 +304,15 @@ def assert_segments_are_right(
     for value in ("ecom", "pos"):
         (segment,) = [s for s in event.segments if (s.field, s.value) == ("channel", value)]
         mine = [(was, now) for was, now in decided if now.channel == value]
-        assert segment.measured == Volume(len(mine), sum(now.minor for _, now in mine))
-        flipped = [now.minor for was, now in mine if was.word != now.word]
-        assert segment.flipped == Volume(len(flipped), sum(flipped))
+        assert segment.all == Volume(len(mine), sum(now.minor for _, now in mine))
         (declined,) = [rate for rate in segment.rates if rate.name == "decline"]
         assert declined.before.hits == sum(was.word == "decline" for was, _ in mine)
         assert declined.after.hits == sum(now.word == "decline" for _, now in mine)
         caught = [now for _, now in mine if now.word == "decline" and now.fraud]
         assert segment.levels[0].after.fraud.count == len(caught)
-    assert {segment.field for segment in event.segments} >= {"channel", "origin", "verified"}
-    for name in {segment.field for segment in event.segments}:
-        counts = [s.measured.count for s in event.segments if s.field == name]
+    assert {segment.field for segment in event.segments} == {*FIELDS, "amount"}
+    for name in (*FIELDS, "amount"):
+        counts = [s.all.count for s in event.segments if s.field == name]
         assert sum(counts) == len(decided)
 
 

@@ -14,7 +14,8 @@ from tests.simulation.test_snapshot import ordinary, run, said
 from tidegate.dsl.types import FLAG, Type
 from tidegate.engine.values import format_value
 from tidegate.rules.loading import load_policy
-from tidegate.simulation.backtest import DryRun
+from tidegate.simulation.backtest import DryRun, run_backtest
+from tidegate.simulation.report import to_text
 
 TABLES = """
 table shops of token from "tables/shops.csv"
@@ -107,6 +108,13 @@ def test_another_default_makes_a_snapshot_stale(history: SmallHistory) -> None:
     found = run(history)
     assert found.built == "shops[card].tier of payment changed"
     assert said(found) == ordinary(history)
+
+
+def test_the_report_names_what_was_read(history: SmallHistory) -> None:
+    """The key in its brackets would be taken for markup and vanish."""
+    history.mapping.write_text(f"{history.mapping.read_text()}warm_up: 1d\n")
+    shown = to_text(run_backtest(history.policy, history.mapping))
+    assert "shops[card].share" in shown
 
 
 def test_the_report_says_of_when_the_tables_are(history: SmallHistory) -> None:

@@ -1,0 +1,305 @@
+"""What a decision table leaves out, says twice or never reaches, each shown by values.
+
+Each column is cut where its cells cut it, and of every piece one value is tried. A table is judged
+only where each cell compares its column with literals; of others nothing is said, but that `rows
+one` cannot be promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import product
+
+from tidegate.dsl import tree
+from tidegate.dsl.currencies import minor_digits
+from tidegate.dsl.decision_rows import REST, cell_test, rule_name
+from tidegate.dsl.expressions import Typer
+from tidegate.dsl.nodes import bounds_of
+from tidegate.dsl.program import (
+    And,
+    Compare,
+    Constant,
+    Expression,
+    InSet,
+    IsMissing,
+    Not,
+    Rule,
+)
+from tidegate.dsl.types import FLAG, INTEGER_KINDS, NUMBER_SCALE, Kind, Type, Value
+
+MAX_TRIED = 50_000
+"""How many combinations of values are tried."""
+_OTHER = "another"
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column with the values that are tried of it, and per value the rows that it fits."""
+
+    column: Expression
+    values: tuple[Value | None, ...]
+    fits: tuple[int, ...]
+
+
+def check_decision(typer: Typer, table: tree.DecisionDeclaration, rules: Sequence[Rule]) -> None:
+    """Report what is wrong with a table whose rows are all typed."""
+    named = {rule.name: rule for rule in rules}
+    own = [named.get(rule_name(table, each.name)) for each in table.rows]
+    if any(rule is None for rule in own):
+        return
+    event = next(rule.event for rule in own if rule is not None)
+    every = [*own, named.get(f"{table.name.text}_{REST}")]
+    if table.unknown is not None and all(rule is None or rule.unknown is None for rule in every):
+        typer.error(
+            "TG412", f"decision `{table.name.text}` is never unknown, so this says nothing",
+            table.unknown.span, "delete `if unknown`",
+        )  # fmt: skip
+    before = len(typer.problems)
+    columns = [_column(typer, table, place, event) for place in range(len(table.columns))]
+    del typer.problems[before:]  # the rules have said it
+    known = [column for column in columns if column is not None]
+    tried = 1
+    for column in known:
+        tried *= len(column.values)
+    if len(known) < len(columns) or tried > MAX_TRIED:
+        if table.hit == "one":
+            typer.error(
+                "TG240", "that one row acts at most cannot be shown for this table",
+                table.name.span, "write `rows first`, or compare with literals alone",
+            )  # fmt: skip
+        return
+    _Judgement(typer, table, known).report()
+
+
+class _Judgement:
+    """Every combination of the tried values, and the rows that hold there."""
+
+    def __init__(
+        self, typer: Typer, table: tree.DecisionDeclaration, columns: Sequence[_Column]
+    ) -> None:
+        self.typer = typer
+        self.table = table
+        self.columns = columns
+
+    def report(self) -> None:
+        """Say what the table leaves out, says twice or never reaches."""
+        number = len(self.table.rows)
+        held: list[list[int]] = [[] for _ in range(number)]
+        gap: tuple[int, ...] | None = None
+        double: tuple[tuple[int, ...], int] | None = None
+        first: dict[int, tuple[int, ...]] = {}
+        everywhere = [(1 << number) - 1] * number
+        for places in self._combinations():
+            rows = (1 << number) - 1
+            for column, place in zip(self.columns, places, strict=True):
+                rows &= column.fits[place]
+            if not rows:
+                gap = gap if gap is not None or self._is_missing(places) else places
+                continue
+            if rows & (rows - 1) and double is None:
+                double = places, rows
+            first.setdefault((rows & -rows).bit_length() - 1, places)
+            for row in _bits(rows):
+                everywhere[row] &= rows
+                held[row] = held[row] or list(places)
+        if gap is not None and self.table.rest is None:
+            self.typer.warn(
+                "TG242", f"no row answers {self._shown(gap)}", self.table.name.span,
+                "add a row, or `else skip` after the rows",
+            )  # fmt: skip
+        if double is not None and self.table.hit == "one":
+            self._overlap(*double)
+        self._idle(held, first, everywhere)
+
+    def _combinations(self) -> Iterator[tuple[int, ...]]:
+        return product(*(range(len(column.values)) for column in self.columns))
+
+    def _is_missing(self, places: tuple[int, ...]) -> bool:
+        """Where a column is missing the rows are unknown, and `if unknown` answers."""
+        pairs = zip(self.columns, places, strict=True)
+        return any(column.values[place] is None for column, place in pairs)
+
+    def _overlap(self, places: tuple[int, ...], rows: int) -> None:
+        one, other, *_ = (self.table.rows[row].name for row in _bits(rows))
+        self.typer.error(
+            "TG241", f"rows `{one.text}` and `{other.text}` both answer {self._shown(places)}",
+            other.span, "make them exclude each other, or write `rows first` or `rows all`",
+            ((one.span, "the other one is here"),),
+        )  # fmt: skip
+
+    def _idle(
+        self,
+        held: Sequence[list[int]],
+        first: dict[int, tuple[int, ...]],
+        everywhere: Sequence[int],
+    ) -> None:
+        rows = self.table.rows
+        for place, each in enumerate(rows):
+            if not held[place]:
+                self.typer.warn("TG243", f"row `{each.name.text}` answers nothing", each.name.span)
+                continue
+            others = [n for n in _bits(everywhere[place]) if n != place]
+            shown = self._shown(tuple(held[place]))
+            if self.table.hit == "first" and place not in first:
+                before = self._before(place, held[place])
+                self.typer.warn(
+                    "TG243", f"row `{each.name.text}` is never reached: for {shown} row "
+                    f"`{before.text}` comes first", each.name.span, "move it up, or delete it",
+                )  # fmt: skip
+            elif self.table.hit == "all":
+                sums = any(action.verb == "points" for action in each.then.items)
+                same = [] if sums else [n for n in others if rows[n].then == each.then]
+                if same and (everywhere[same[0]] >> place & 1 == 0 or same[0] < place):
+                    self.typer.warn(
+                        "TG243", f"row `{each.name.text}` adds nothing: for {shown}, and wherever "
+                        f"it holds, row `{rows[same[0]].name.text}` says the same",
+                        each.name.span, "delete it",
+                    )  # fmt: skip
+
+    def _before(self, place: int, places: Sequence[int]) -> tree.Name:
+        rows = (1 << len(self.table.rows)) - 1
+        for column, at in zip(self.columns, places, strict=True):
+            rows &= column.fits[at]
+        return self.table.rows[next(row for row in _bits(rows) if row < place)].name
+
+    def _shown(self, places: Sequence[int]) -> str:
+        parts = []
+        for written, column, place in zip(self.table.columns, self.columns, places, strict=True):
+            value = column.values[place]
+            text = "missing" if value is None else self._text(value, column.column.type)
+            name = getattr(written, "name", "")
+            if isinstance(written, tree.Lookup):
+                name = f"{written.table.text}[{written.key.text}].{written.column.text}"
+            parts.append(f"{name or 'a column'} {text}")
+        return ", ".join(parts)
+
+    def _text(self, value: Value, kind: Type) -> str:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str):
+            return value if value == _OTHER else f'"{value}"'
+        if kind.kind is Kind.MONEY:
+            digits = minor_digits(self.typer.currency)
+            return f"{Decimal(value).scaleb(-digits):.{digits}f} {self.typer.currency}"
+        if kind.kind is Kind.NUMBER:
+            return f"{Decimal(value) / NUMBER_SCALE}"
+        return f"{value}us" if kind.kind is Kind.DURATION else str(value)
+
+
+def _bits(rows: int) -> Iterator[int]:
+    place = 0
+    while rows:
+        if rows & 1:
+            yield place
+        rows, place = rows >> 1, place + 1
+
+
+# --- one column ----------------------------------------------------------------------------------
+
+
+def _column(
+    typer: Typer, table: tree.DecisionDeclaration, place: int, event: str
+) -> _Column | None:
+    """The column at `place`; None where its cells cannot be judged by values."""
+    written = table.columns[place]
+    column = typer.value(written, event)
+    if column is None or column.models or column.type.kind in (Kind.IP, Kind.TIME):
+        return None
+    tests: list[Expression | None] = []
+    for each in table.rows:
+        test = cell_test(written, each.cells[place])
+        typed = None if test is None else typer.condition(test, event)
+        if test is not None and (typed is None or not _is_plain(typed, column)):
+            return None
+        tests.append(typed)
+    values = _values(column, [test for test in tests if test is not None])
+    fits = tuple(
+        sum(
+            1 << row
+            for row, test in enumerate(tests)
+            if test is None or _holds(test, value) is True
+        )
+        for value in values
+    )
+    return _Column(column, values, fits)
+
+
+def _is_plain(test: Expression, column: Expression) -> bool:
+    """Whether a test compares the column with literals and does nothing else."""
+    match test:
+        case And(items=items):
+            return all(_is_plain(item, column) for item in items)
+        case Not(operand=operand):
+            return _is_plain(operand, column)
+        case Compare(left=left, right=Constant(param="")):
+            return left == column
+        case InSet(operand=operand) | IsMissing(operand=operand):
+            return operand == column
+    return False
+
+
+def _holds(test: Expression, value: Value | None) -> bool | None:
+    match test:
+        case And(items=items):
+            found = [_holds(item, value) for item in items]
+            return False if False in found else None if None in found else True
+        case Not(operand=operand):
+            below = _holds(operand, value)
+            return None if below is None else not below
+        case IsMissing():
+            return value is None
+    if value is None:
+        return None
+    if isinstance(test, InSet):
+        return value in test.values
+    assert isinstance(test, Compare)
+    assert isinstance(test.right, Constant)
+    limit = test.right.value
+    match test.op:
+        case "=":
+            return value == limit
+        case "!=":
+            return value != limit
+    first, second = int(value), int(limit)
+    return {
+        "<": first < second, "<=": first <= second, ">": first > second, ">=": first >= second,
+    }[test.op]  # fmt: skip
+
+
+def _values(column: Expression, tests: Sequence[Expression]) -> tuple[Value | None, ...]:
+    """A value of every piece into which the tests cut the column, and a missing one."""
+    named = sorted({value for test in tests for value in _constants(test)}, key=str)
+    kind = column.type
+    found: list[Value | None]
+    if kind == FLAG:
+        found = [True, False]
+    elif kind.kind is Kind.WORD:
+        found = list(kind.words)
+    elif kind.kind in INTEGER_KINDS:
+        found = list(_pieces(column, [int(value) for value in named]))
+    else:
+        found = [*named, _OTHER]
+    return (*found, None) if column.can_be_missing else tuple(found)
+
+
+def _pieces(column: Expression, limits: list[int]) -> Iterator[int]:
+    bounds = bounds_of(column)
+    starts = {bounds.low, *limits, *(limit + 1 for limit in limits)}
+    ordered = sorted(start for start in starts if bounds.low <= start <= bounds.high)
+    for start, end in zip(ordered, [*ordered[1:], bounds.high + 1], strict=True):
+        yield 0 if start <= 0 < end else start
+
+
+def _constants(test: Expression) -> Iterator[Value]:
+    match test:
+        case And(items=items):
+            for item in items:
+                yield from _constants(item)
+        case Not(operand=operand):
+            yield from _constants(operand)
+        case Compare(right=Constant(value=value)):
+            yield value
+        case InSet(values=values):
+            yield from values

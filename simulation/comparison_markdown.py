@@ -1,0 +1,258 @@
+"""A comparison as a comment below a pull request: Markdown as GitHub shows it.
+
+Whatever comes from a policy is escaped, so that it can neither mention anybody, nor link anywhere,
+nor break a table. What does not fit in one comment is left out from the end, and that is said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from tidegate.engine.differences import Difference
+from tidegate.simulation import wording
+from tidegate.simulation.comparison import Comparison, EventComparison, Flip, Side
+from tidegate.simulation.judgement import Judged, Judgement
+from tidegate.simulation.mapping import WORDS
+from tidegate.simulation.measures import Volume
+from tidegate.simulation.report_pieces import date_of, percent
+from tidegate.simulation.wording import money, points
+
+MOST = 65_536
+"""How many characters a comment may have."""
+MARK = "<!-- tidegate -->"
+"""The first line, by which the comment of an earlier run is found again."""
+_MARKS = {"broken": "❌ broken", "undecided": "❔ undecided", "kept": "✅ kept"}
+_TONES = {"bad": "❌", "careful": "⚠️", "good": "✅", "plain": "ℹ️"}  # noqa: RUF001 - a sign
+_LEFT_OUT = "\n\n*More does not fit into a comment; the report has it all.*\n"
+_SHOWN = 40
+
+
+def to_markdown(comparison: Comparison, judgement: Judgement | None = None) -> str:
+    """The comment. `judgement` where a gate is declared."""
+    return _fitting(_blocks(comparison, judgement))
+
+
+def _fitting(blocks: Iterable[str]) -> str:
+    """The blocks from the first on that fit."""
+    text = ""
+    for block in blocks:
+        if len(text) + len(block) + len(_LEFT_OUT) > MOST:
+            return text + _LEFT_OUT
+        text += block
+    return text
+
+
+def _blocks(comparison: Comparison, judgement: Judgement | None) -> Iterator[str]:
+    said = wording.verdict(comparison, judgement)
+    policy = comparison.after.policy or comparison.before.policy
+    yield f"{MARK}\n### {_TONES[said.tone]} {plain(policy)}: {plain(said.headline)}\n\n"
+    yield "".join(f"- {plain(sentence)}\n" for sentence in said.sentences) + "\n"
+    if judgement is not None and judgement.lines:
+        yield from _gate(judgement)
+    yield from _words(comparison)
+    if comparison.effects is not None:
+        for event in comparison.effects.events:
+            yield from _event(event)
+        notes = "".join(f"- {plain(note)}\n" for note in comparison.effects.notes)
+        yield _folded("Read this with it", notes)
+    yield f"<sub>{_side(comparison.before)} &rarr; {_side(comparison.after)}</sub>\n"
+
+
+def _side(side: Side) -> str:
+    return f"{code(side.name)} {code(side.commit[:10] or side.hash[:10])}"
+
+
+# --- texts that come from a policy -------------------------------------------------------------
+
+_ESCAPED = re.compile(r"([\\`*_{}\[\]#~|])")
+
+
+def plain(text: str) -> str:
+    """Text as it stands, whatever signs it holds."""
+    return _quiet(_ESCAPED.sub(r"\\\1", _html(text)))
+
+
+def code(text: str) -> str:
+    """Text as code; in a table too."""
+    return f"<code>{_quiet(_html(text)).replace('|', '&#124;')}</code>"
+
+
+def _html(text: str) -> str:
+    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(sign, name)
+    return " ".join(text.split())
+
+
+def _quiet(text: str) -> str:
+    """Without what GitHub would make a mention, an issue or a link of."""
+    text = text.replace("@", "&#64;").replace("://", "&#58;//")
+    return re.sub(r"\bwww\.", "www&#46;", text, flags=re.IGNORECASE)
+
+
+def _folded(title: str, body: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{body}\n</details>\n\n"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], names: int = 1) -> str:
+    """A table of cells that are Markdown already; the first `names` columns stand to the left."""
+    lines = ["| " + " | ".join(columns) + " |"]
+    lines.append("|" + "|".join("---" if i < names else "---:" for i in range(len(columns))) + "|")
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+# --- parts -------------------------------------------------------------------------------------
+
+
+def _gate(judgement: Judgement) -> Iterator[str]:
+    ordered = sorted(judgement.lines, key=lambda line: list(_MARKS).index(line.result))
+    columns = ("limit", "bound", "result", "figure")
+    broken = [line for line in ordered if line.result == "broken"]
+    others = [line for line in ordered if line.result != "broken"]
+    if broken:
+        yield "#### The gate\n\n" + _table(columns, map(_limit, broken), 4) + "\n"
+    if others:
+        kept = f"{len(others):,} limits that are not broken"
+        yield _folded(kept, _table(columns, map(_limit, others), 4))
+
+
+def _limit(line: Judged) -> tuple[str, ...]:
+    segment = ""
+    if line.limit.segments is not None:
+        segment = f", {plain(line.limit.segments.field)}: {plain(line.segment)}"
+    about = f"{plain(wording.limit_words(line.limit))}{segment}"
+    return about, plain(line.bound), _MARKS[line.result], plain(line.said)
+
+
+def _words(comparison: Comparison) -> Iterator[str]:
+    found = comparison.words.differences
+    if not found:
+        differ = comparison.words.texts_differ
+        said = "what differs is formatting or comments" if differ else "nothing differs"
+        yield f"#### What changed\n\nNo change of meaning: {said}.\n\n"
+        return
+    yield "#### What changed\n\n"
+    for key, name in wording.GROUPS.items():
+        group = [d for d in found if wording.group_of(d) == key]
+        if not group:
+            continue
+        lines = "".join(map(_difference, group[:_SHOWN]))
+        if len(group) > _SHOWN:
+            lines += f"- and {len(group) - _SHOWN:,} more\n"
+        if key in ("later", "none"):
+            yield _folded(f"{name} ({len(group):,})", lines)
+        else:
+            yield f"**{name}**\n\n{lines}\n"
+
+
+def _difference(difference: Difference) -> str:
+    versions = difference.version_before, difference.version_after
+    raised = ""
+    if None not in versions and versions[0] != versions[1]:
+        raised = f" version {versions[0]} &rarr; {versions[1]}"
+    stronger = ", stronger" if difference.effect == "strengthens" else ""
+    kind = difference.kind.replace("_", " ")
+    place = f" ({plain(difference.file)}:{difference.line})" if difference.line else ""
+    turn = f"{wording.TURNS[difference.turn]}{stronger}{place}"
+    lines = [f"- {kind} {code(difference.name)}{raised}: {turn}\n"]
+    for detail in difference.details:
+        note = f" {plain(detail.note)}" if detail.note else ""
+        lines.append(f"  - {plain(detail.what)}: {_change(detail.before, detail.after)}{note}\n")
+    return "".join(lines)
+
+
+def _change(before: str, after: str) -> str:
+    if before and after:
+        return f"{code(before)} &rarr; {code(after)}"
+    return code(after) if after else f"{code(before)} is gone" if before else ""
+
+
+def _event(event: EventComparison) -> Iterator[str]:
+    if not event.after.measured.count:
+        return
+    currency = event.after.currency
+    yield f"#### What it does to {code(event.event)}\n\n"
+    rates = (
+        (
+            wording.OUTCOMES[r.name], percent(r.before.millionths), percent(r.after.millionths),
+            points(r.difference_millionths),
+            f"{points(r.low_millionths)} and {points(r.high_millionths)}",
+        )
+        for r in event.rates
+    )  # fmt: skip
+    yield _table(("outcome", "before", "after", "points", "between (95 %)"), rates) + "\n"
+    yield _folded("From which outcome to which", _matrix(event))
+    if event.after.label:
+        yield _folded(f"How well {plain(event.after.label)} is found", _levels(event))
+    if event.marginals:
+        yield _folded("What each change does by itself", _marginals(event))
+    if event.flips:
+        flips = "".join(
+            f"**{sample.before} &rarr; {sample.after}**: {_volume(sample.all, currency)}\n\n"
+            + _table(_FLIP_COLUMNS, (_flip(flip, currency) for flip in sample.shown), 2)
+            + "\n"
+            for sample in event.flips
+        )
+        yield _folded("Payments that get another outcome", flips)
+
+
+def _volume(volume: Volume, currency: str) -> str:
+    return f"{volume.count:,}" + (f", {money(volume.minor, currency)}" if currency else "")
+
+
+def _matrix(event: EventComparison) -> str:
+    found = {(t.before, t.after): t.all for t in event.transitions}
+    rows = []
+    for before in WORDS:
+        cells = [found.get((before, after), Volume()) for after in WORDS]
+        if any(cell.count for cell in cells):
+            shown = (_volume(cell, event.after.currency) if cell.count else "0" for cell in cells)
+            rows.append((f"**{before}**", *shown))
+    return _table(("before", *WORDS), rows)
+
+
+def _levels(event: EventComparison) -> str:
+    currency = event.after.currency
+    rows = [
+        (
+            wording.LEVELS[level.name], when, percent(d.precision.millionths),
+            percent(d.recall.millionths), _volume(d.fraud, currency),
+            _volume(d.missed_fraud, currency), _volume(d.good, currency),
+        )
+        for level in event.levels
+        for when, d in (("before", level.before), ("after", level.after))
+    ]  # fmt: skip
+    found = f"{plain(event.after.label)} stopped", f"{plain(event.after.label)} missed"
+    columns = ("stopped", "", "precision", "recall", *found, "good stopped")
+    return _table(columns, rows, 2)
+
+
+def _marginals(event: EventComparison) -> str:
+    currency = event.after.currency
+    rows = [
+        (
+            code(one.rule), _volume(one.flipped_alone, currency), f"{one.fraud_stopped_alone:+,}",
+            f"{one.good_stopped_alone:+,}", _volume(one.flipped_last, currency),
+        )
+        for one in event.marginals
+    ]  # fmt: skip
+    columns = (
+        "rule",
+        "alone: other outcome",
+        "fraud stopped",
+        "good stopped",
+        "as the last change",
+    )
+    return _table(columns, rows)
+
+
+_FLIP_COLUMNS = ("payment", "known", "day", "amount", "rules no more", "rules now")
+
+
+def _flip(flip: Flip, currency: str) -> tuple[str, ...]:
+    gone = [rule for rule in flip.fired_before if rule not in flip.fired_after]
+    come = [rule for rule in flip.fired_after if rule not in flip.fired_before]
+    rules = (", ".join(map(code, found)) or "-" for found in (gone, come))
+    amount = money(flip.minor, currency)
+    return code(flip.payment), wording.KNOWN[flip.known], date_of(flip.day), amount, *rules
