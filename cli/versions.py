@@ -64,13 +64,18 @@ def against_revision(
 
 def _problems(loaded: Loaded, folder: Path, before: Revision) -> tuple[VersionProblem, ...]:
     from tidegate.rules.past import past_meanings
+    from tidegate.rules.rule_heads import heads_of
     from tidegate.rules.versions import version_problems
 
     if loaded.policy is None or before.loaded is None or before.loaded.policy is None:
         return ()
     new = loaded.policy.program
     past = past_meanings(folder, before, new)
-    return version_problems(before.loaded.policy.program, new, past, before.name)
+    found = version_problems(before.loaded.policy.program, new, past, before.name)
+    heads = heads_of(loaded.policy.sources, new) if found else {}
+    return tuple(
+        replace(p, diagnostic=replace(p.diagnostic, span=heads[p.rule.id].name)) for p in found
+    )
 
 
 def _with(loaded: Loaded, found: tuple[VersionProblem, ...]) -> Loaded:
@@ -88,7 +93,7 @@ def _raise(loaded: Loaded, folder: Path, needed: list[VersionProblem]) -> list[R
     assert loaded.policy is not None
     versions = {problem.rule.id: problem.needed for problem in needed}
     try:
-        texts = raised_texts(loaded.sources, loaded.policy.program, versions)
+        texts = raised_texts(loaded.policy.sources, loaded.policy.program, versions)
     except CannotRaiseError as error:
         raise bad_input(f"versions cannot be raised: {error}", "raise them by hand") from None
     try:
@@ -104,6 +109,6 @@ def _raise(loaded: Loaded, folder: Path, needed: list[VersionProblem]) -> list[R
 
 
 def _raised(loaded: Loaded, problem: VersionProblem) -> Raised:
-    span = problem.rule.span
+    span = problem.diagnostic.span
     line, _ = loaded.sources[span.path].position(span.start)
     return Raised(problem.rule.name, problem.rule.version, problem.needed, span.path, line)

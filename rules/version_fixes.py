@@ -9,7 +9,9 @@ from dataclasses import replace
 from tidegate.dsl.checker import check
 from tidegate.dsl.parser import parse
 from tidegate.dsl.program import Program, Rule
-from tidegate.dsl.source import Source
+from tidegate.dsl.source import Source, Span
+from tidegate.rules.loading import libraries_of
+from tidegate.rules.rule_heads import heads_of
 
 _PIECE = re.compile(
     r"""(?P<text>"(?:[^"\\\n]|\\.)*")
@@ -32,15 +34,24 @@ def raised_texts(
     They were read again: the program they make differs from `program` in these versions alone.
     CannotRaiseError where that is not so.
     """
+    heads = heads_of(sources, program)
+    wanted = {
+        head.name: max(needed.get(rule.id, 0) for rule in head.rules)
+        for head in (heads[rule_id] for rule_id in needed)
+    }
+    # A table and what is made of a template have one version for all of their rules.
+    needed = {id_: wanted[head.name] for id_, head in heads.items() if head.name in wanted}
     rules = [rule for event in program.events for rule in event.rules if rule.id in needed]
     _refuse_replaced(program, rules)
     texts = {path: source.text for path, source in sources.items()}
     # From the end of a file on, so that places before it stay what they are.
-    for rule in sorted(rules, key=lambda rule: rule.span, reverse=True):
-        texts[rule.span.path] = _raised(texts[rule.span.path], rule, needed[rule.id])
+    for span in sorted(wanted, reverse=True):
+        (rule, *_) = (rule for rule in rules if heads[rule.id].name == span)
+        texts[span.path] = _raised(texts.get(span.path, ""), span, rule, wanted[span])
     changed = {path: text for path, text in texts.items() if text != sources[path].text}
     files = [parse(Source(path, text)).file for path, text in texts.items()]
-    if check(files).program != _expected(program, needed):
+    shipped = {name: each.files for name, each in libraries_of(files).items()}
+    if check(files, shipped=shipped).program != _expected(program, needed):
         raise CannotRaiseError("the changed text would not mean the same; nothing was written")
     return changed
 
@@ -56,8 +67,8 @@ def _refuse_replaced(program: Program, rules: list[Rule]) -> None:
                     )
 
 
-def _raised(text: str, rule: Rule, version: int) -> str:
-    for piece in _PIECE.finditer(text, rule.span.end):
+def _raised(text: str, name: Span, rule: Rule, version: int) -> str:
+    for piece in _PIECE.finditer(text, name.end):
         if piece["number"]:
             if int(piece["number"]) != rule.version:
                 break

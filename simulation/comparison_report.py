@@ -380,10 +380,10 @@ def _fired(flip: Flip) -> str:
         f"now: {', '.join(come)}" if come else "",
     ]
     parts.append(f"in both: {', '.join(both)}" if both else "")
-    if not gone and not come:
+    if not gone and not come and flip.reason_before != flip.reason_after:
         reasons = (reason or "none" for reason in (flip.reason_before, flip.reason_after))
         parts.append(f"reason: {' -> '.join(reasons)}")
-    return "; ".join(filter(None, parts))
+    return "; ".join(filter(None, parts)) or "no rule fires in either"
 
 
 def _segments(segments: Sequence[Segment]) -> RenderableType:

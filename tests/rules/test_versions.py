@@ -8,8 +8,10 @@ import pytest
 
 from tests.engine.small_policy import policy_of
 from tests.rules.repositories import commit, repository
+from tidegate.dsl.checker import check
+from tidegate.dsl.parser import parse
 from tidegate.dsl.program import Program, Rule
-from tidegate.dsl.source import Source
+from tidegate.dsl.source import Source, Span
 from tidegate.rules import version_fixes
 from tidegate.rules.past import past_meanings
 from tidegate.rules.revisions import read_folder, read_revision
@@ -187,8 +189,8 @@ def test_a_text_that_would_mean_something_else_is_not_written(
     """A slip in the search for the number would change a threshold."""
     ordinary = version_fixes._raised
 
-    def slips(text: str, rule: Rule, version: int) -> str:
-        return ordinary(text, rule, version).replace("> 5 EUR", "> 50 EUR")
+    def slips(text: str, name: Span, rule: Rule, version: int) -> str:
+        return ordinary(text, name, rule, version).replace("> 5 EUR", "> 50 EUR")
 
     monkeypatch.setattr(version_fixes, "_raised", slips)
     source = Source("policy.tide", HEAD + RULE)
@@ -244,3 +246,41 @@ def test_a_folder_has_no_past(shop: Path) -> None:
     assert new.loaded
     assert new.loaded.policy
     assert past_meanings(shop, read_folder(shop), new.loaded.policy.program) == {}
+
+
+PARTS = """
+decision amounts version 2
+  on pay
+  columns amount
+  rows first
+  row small <= 5 EUR then review
+  row large <= 50 EUR then hold
+  else decline
+
+template many on pay
+  takes items count
+  takes most  count = 3 from 1 to 9
+
+rule many
+  when items >= most
+  then review
+  if unknown then skip
+"""
+USE = "\napply many as lots version 3\n  with most = 4\n  then hold\n"
+
+
+@pytest.mark.parametrize(
+    ("needed", "head"), [({"amounts_small@2": 4}, "amounts"), ({"lots@3": 4}, "lots")]
+)
+def test_a_part_of_a_table_or_of_a_template(needed: dict[str, int], head: str) -> None:
+    """The number would be looked for in the template, or in the row."""
+    texts = {"policy.tide": HEAD + USE, "parts.tide": PARTS}
+    sources = {path: Source(path, text) for path, text in texts.items()}
+    files = [parse(source).file for source in sources.values()]
+    whole = check(files).program
+    assert whole is not None
+    found = raised_texts(sources, whole, needed)
+    ((path, text),) = found.items()
+    (before,) = (rule_id.split("@")[1] for rule_id in needed)
+    assert f"{head} version 4" in text
+    assert text.replace(f"{head} version 4", f"{head} version {before}") == sources[path].text
