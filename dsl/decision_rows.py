@@ -161,7 +161,7 @@ def _rule(
         then=then,
         exceptions=table.exceptions,
         unknown=table.unknown,
-        applied=True,
+        origin=f"decision {table.name.text}",
     )
 
 

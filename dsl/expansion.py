@@ -339,6 +339,8 @@ class _Use:
         apply = self.apply
         return replace(
             rule,
+            # What is wrong with the rule as a whole is the use's to mend.
+            name=tree.Name(apply.name.span, rule.name.text),
             version=apply.version or 1,
             text=apply.text or rule.text,
             owner=apply.owner or rule.owner,
@@ -348,7 +350,7 @@ class _Use:
             then=apply.then or rule.then,
             exceptions=(*rule.exceptions, *apply.exceptions),
             unknown=apply.unknown or rule.unknown,
-            applied=True,
+            origin=f"apply {apply.name.text}",
         )
 
     # --- what it is given

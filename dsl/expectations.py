@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.pieces import Stop
 from tidegate.dsl.syntax_case import Case, Said, short
-from tidegate.dsl.words import TYPE_WORDS
+from tidegate.dsl.words import RESERVED, TYPE_WORDS
 
 _SORTS = {
     "WORD": "a name", "STRING": 'a text in `"`', "INT": "a whole number", "DURATION": "a duration "
@@ -20,6 +20,7 @@ _SORTS = {
     "NETWORK": "a network such as `10.0.0.0/8`", "DISPOSITION": "`approve`, `hold` or `decline`",
     "SILENT": "`approve`, `review`, `hold` or `decline`",
     "RESULT": "`failed`, `abandoned` or `unavailable`",
+    "HIT": "`first`, `all` or `one`",
     "WORLD": "`client` or `role`", "MOMENT": "`before` or `after`",
     "TRUTH": "`true` or `false`", "$END": "the next declaration", "RELATION": "a comparison",
     "NUMBER": "a number", "MONEY": "an amount", "TIME": "a time",
@@ -67,6 +68,8 @@ _OPERATORS = frozenset(
         "RELATION",
     ]
 )
+_CELL = frozenset(["any", "missing", "present"])
+"""What only the place of a cell expects."""
 _SILENT_ALTERNATIVES = {"?", ".", "["}
 _MOST = 14
 
@@ -85,6 +88,8 @@ def _expected(case: Case) -> str:
     if {"decline", "hold"} <= expected:
         skip = "`skip` or " if case.stop.read("unknown") else ""
         return f"{skip}an action such as `decline`, `review` or `step_up NAME`"
+    if expected >= _CELL:
+        return 'a cell such as `> 5 EUR`, `"web"`, `in (1, 2)` or `any`'
     if expected == {"."}:
         return "a column of the table, as in `limits[merchant].cut`"
     if "AGGREGATE" in expected:
@@ -144,6 +149,8 @@ def _help(case: Case) -> str:
     stop = case.stop
     if alias := _alias(stop):
         return alias
+    if stop.expected >= _CELL and stop.found.isidentifier() and stop.found not in RESERVED:
+        return f'a word is quoted, `"{short(stop.found)}"`; a param is written `= {stop.found}`'
     if stop.found in ("if", "except", "then", "when") and "WORD" not in stop.expected:
         return "the order is: describing clauses, `when`, `then`, `except when`, `if unknown`"
     if not stop.found.isidentifier():
@@ -151,7 +158,7 @@ def _help(case: Case) -> str:
     choices = [w for w in stop.expected if w.isidentifier() and w.islower()]
     if "TYPE" in stop.expected:
         choices += TYPE_WORDS
-    for sort in ("DISPOSITION", "SILENT", "RESULT", "WORLD", "AGGREGATE", "EDGE"):
+    for sort in ("DISPOSITION", "SILENT", "RESULT", "WORLD", "AGGREGATE", "EDGE", "HIT"):
         if sort in stop.expected:
             choices += _CHOICES[sort]
     return nearest(stop.found.lower(), choices)
@@ -162,6 +169,7 @@ _CHOICES = {
     "SILENT": ("approve", "review", "hold", "decline"),
     "RESULT": ("failed", "abandoned", "unavailable"), "WORLD": ("client", "role"),
     "AGGREGATE": ("sum", "average", "minimum", "maximum"), "EDGE": ("first", "last"),
+    "HIT": ("first", "all", "one"),
 }  # fmt: skip
 _ALIASES_OF_TYPES = {
     "string": "text", "str": "text", "varchar": "text", "char": "text", "int": "count",

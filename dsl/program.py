@@ -570,6 +570,8 @@ class Rule:
     relaxes: bool = False
     meaning: str = ""
     """SHA-256 (hex) of what `version` covers."""
+    origin: str = field(default="", compare=False)
+    """The `apply` or `decision` it was written out of, which gives its rules one version."""
 
     @property
     def id(self) -> str:

@@ -91,6 +91,7 @@ class RuleChecker:
             unknown=self._unknown(declared, when, own_unknown, group),
             reads_points=_reads_points(when),
             relaxes=relaxes(then),
+            origin=declared.origin,
         )
         self._restrictions(rule, declared)
         self._authority(rule)
@@ -203,7 +204,7 @@ class RuleChecker:
         inherited = self.group_unknown.get(group.name.text) if group else None
         clause = declared.unknown or (group.unknown if group else None)
         if not can_be_unknown(when):
-            if declared.unknown is not None and not declared.applied:
+            if declared.unknown is not None and not declared.origin:
                 self.typer.error(
                     "TG412",
                     f"rule `{declared.name.text}` is never unknown, so this says nothing",

@@ -105,7 +105,8 @@ def late_clause(case: Case) -> Said | None:
 def other_rule_words(case: Case) -> Said | None:
     """`else` after actions, an action before its condition, `if x then`, `unless`."""
     stop, rule = case.stop, case.chunk.word in ("rule", "group")
-    if stop.found in ("else", "elif", "elsif") and not stop.read("case"):
+    table = case.chunk.word == "decision"
+    if stop.found in ("else", "elif", "elsif") and not (table or stop.read("case")):
         return Said(f"a rule has no `{stop.found}`", "write a second rule for the other case")
     if rule and stop.found == "unless":
         return Said(

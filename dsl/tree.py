@@ -439,8 +439,8 @@ class RuleDeclaration(Declaration):
     then: ActionList | None = None
     exceptions: tuple[Expr, ...] = ()
     unknown: ActionList | None = None
-    applied: bool = False
-    """It came out of a template, so its `if unknown` stands for uses that need one."""
+    origin: str = ""
+    """What it was written out of, `apply card_tries` or `decision amounts`; see `Rule.origin`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ def version_problems(
     `past` holds, of ids that `old` does not have, what they meant in earlier revisions.
     """
     before = _by_name(old)
+    changed = _changed_origins(old, new)
     found: list[VersionProblem] = []
     for rules in _by_name(new).values():
         was = before.get(rules[-1].name, ())
@@ -43,7 +44,25 @@ def version_problems(
         for rule in rules:
             earlier = past.get(rule.name, {})
             found += _problems(rule, known, earlier, _Words(rule, name), newest=rule is rules[-1])
-    return tuple(found)
+    return tuple(p for p in found if p.needed or p.rule.origin not in changed)
+
+
+def _changed_origins(old: Program, new: Program) -> set[str]:
+    """The uses of templates and the tables in which some rule is new, gone or another one.
+
+    Their rules have one version, which rises for all of them.
+    """
+    was, now = _by_origin(old), _by_origin(new)
+    return {origin for origin in now if now[origin] != was.get(origin)}
+
+
+def _by_origin(program: Program) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for event in program.events:
+        for rule in event.rules:
+            if rule.origin:
+                found.setdefault(rule.origin, {})[rule.name] = rule.meaning
+    return found
 
 
 def _by_name(program: Program) -> dict[str, tuple[Rule, ...]]:

@@ -639,6 +639,8 @@ TABLES = (
     ("holders", TOKEN, ("customer",)),
 )
 """Reference tables, with what they are looked up by and the fields that look there."""
+LOOKUPS = 6
+"""How many of their columns the rules of a policy may read: fields are read more often."""
 COLUMNS = (
     ("cut", MONEY, True),
     ("share", NUMBER, True),
@@ -727,12 +729,13 @@ def schema(number: int) -> Schema:
         for n, of, managed in lists
     ]  # fmt: skip
     drafts += [_table(name, of, unit, rng) for name, of, _ in TABLES]
-    names["payment"] += tuple(
+    lookups = [
         Name(f"{name}[{key}].{column}", of, optional, source="lookup")
         for name, _, keys in TABLES
         for key in keys
         for column, of, optional in COLUMNS
-    )
+    ]
+    names["payment"] += tuple(rng.sample(lookups, LOOKUPS))
     drafts += [
         Draft("reason", n, f'reason {n} "why" message "We are checking this payment."', needed=True)
         for n in REASONS

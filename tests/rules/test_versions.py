@@ -10,9 +10,15 @@ from tests.engine.small_policy import policy_of
 from tests.rules.repositories import commit, repository
 from tidegate.dsl.checker import check
 from tidegate.dsl.parser import parse
+<<<<<<< HEAD
 from tidegate.dsl.program import Program, Rule
 from tidegate.dsl.source import Source, Span
 from tidegate.rules import version_fixes
+=======
+from tidegate.dsl.program import Program
+from tidegate.dsl.source import Source
+from tidegate.rules.libraries import shipped
+>>>>>>> 541fb367eeaff97683bd7ee9831caf95b29b59a3
 from tidegate.rules.past import past_meanings
 from tidegate.rules.revisions import read_folder, read_revision
 from tidegate.rules.version_fixes import CannotRaiseError, raised_texts, spelt
@@ -183,6 +189,7 @@ def test_several_rules_of_one_file() -> None:
     assert [rule.version for rule in rules] == [10, 11, 12]
 
 
+<<<<<<< HEAD
 def test_a_text_that_would_mean_something_else_is_not_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -196,6 +203,69 @@ def test_a_text_that_would_mean_something_else_is_not_written(
     source = Source("policy.tide", HEAD + RULE)
     with pytest.raises(CannotRaiseError, match="would not mean the same"):
         raised_texts({source.path: source}, program(RULE), {"large@3": 4})
+=======
+TABLE = """decision size version 3 "version 3"
+  columns items
+  rows first
+  row many > 9 then hold
+  row some > cut then review because odd
+  else tag "few"
+  if unknown then skip
+
+rule other version 3 when amount > 5 EUR then review
+"""
+USE = """apply tries as card_tries version 3 with who = card
+rule other version 3 when amount > 5 EUR then review
+template tries on payment
+  takes who token
+  takes most count = 3 from 1 to 9
+feature seen = count of payment by who over 1d
+rule tries when seen > most then review because odd
+rule twice when seen > most + most then hold because odd
+"""
+
+
+def test_the_rows_of_a_table_have_one_version() -> None:
+    """A fix would number them apart, and a row that stays be warned of for the others' sake."""
+    many, some = TABLE.replace("> 9", "> 8"), TABLE.replace("> cut", "> 3")
+    assert found(TABLE, TABLE) == []
+    assert found(TABLE, many) == [("TG451", 4)] * 3
+    assert found(TABLE, some) == [("TG451", 4)] * 2
+    assert found(TABLE, some.replace("size version 3", "size version 4")) == []
+    assert found(TABLE, TABLE.replace("size version 3", "size version 4")) == [("TG453", 0)] * 3
+    more = TABLE.replace("  else", '  row least > 0 then tag "one"\n  else')
+    assert found(TABLE, more) == [("TG451", 4)]
+    assert found(TABLE, more.replace("size version 3", "size version 4")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "id_", "raised"),
+    [
+        (TABLE, "size_some@3", {"size_many", "size_some", "size_else"}),
+        (USE, "card_tries_twice@3", {"card_tries", "card_tries_twice"}),
+    ],
+)
+def test_a_version_of_several_rules_is_raised_for_all(
+    text: str, id_: str, raised: set[str]
+) -> None:
+    """The number of the next declaration would be raised, or the fix refused."""
+    source = Source("policy.tide", HEAD + text)
+    (changed,) = raised_texts({source.path: source}, program(text), {id_: 12}).values()
+    rules = {rule.name: rule.version for rule in policy_of(changed).program.event("pay").rules}
+    assert rules == {**dict.fromkeys(raised, 12), "other": 3}
+    assert changed.replace("12", "3", 1) == source.text
+
+
+def test_a_use_of_a_shipped_library_is_raised() -> None:
+    """The changed text would not compile without its library, and the fix be refused."""
+    text = "library velocity version 1\napply velocity.tries as fast version 3 with who = card\n"
+    source = Source("policy.tide", HEAD + text)
+    libraries = {name: library.files for name, library in shipped().items()}
+    checked = check([parse(source).file], shipped=libraries)
+    assert checked.program is not None
+    (changed,) = raised_texts({source.path: source}, checked.program, {"fast@3": 4}).values()
+    assert changed == source.text.replace("version 3", "version 4")
+>>>>>>> 541fb367eeaff97683bd7ee9831caf95b29b59a3
 
 
 # --- the past ----------------------------------------------------------------------------------
