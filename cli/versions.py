@@ -64,18 +64,13 @@ def against_revision(
 
 def _problems(loaded: Loaded, folder: Path, before: Revision) -> tuple[VersionProblem, ...]:
     from tidegate.rules.past import past_meanings
-    from tidegate.rules.rule_heads import heads_of
     from tidegate.rules.versions import version_problems
 
     if loaded.policy is None or before.loaded is None or before.loaded.policy is None:
         return ()
     new = loaded.policy.program
     past = past_meanings(folder, before, new)
-    found = version_problems(before.loaded.policy.program, new, past, before.name)
-    heads = heads_of(loaded.policy.sources, new) if found else {}
-    return tuple(
-        replace(p, diagnostic=replace(p.diagnostic, span=heads[p.rule.id].name)) for p in found
-    )
+    return version_problems(before.loaded.policy.program, new, past, before.name)
 
 
 def _with(loaded: Loaded, found: tuple[VersionProblem, ...]) -> Loaded:
@@ -109,6 +104,6 @@ def _raise(loaded: Loaded, folder: Path, needed: list[VersionProblem]) -> list[R
 
 
 def _raised(loaded: Loaded, problem: VersionProblem) -> Raised:
-    span = problem.diagnostic.span
+    span = problem.rule.span
     line, _ = loaded.sources[span.path].position(span.start)
     return Raised(problem.rule.name, problem.rule.version, problem.needed, span.path, line)

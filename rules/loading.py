@@ -71,7 +71,7 @@ def read(folder: str | Path, *, today_us: int | None = None) -> Loaded:
         return Loaded(None, in_order(unread or [no_rules(folder)]), {})
     parsed = [parse(source) for source in sources.values()]
     files = [p.file for p in parsed]
-    libraries = libraries_of(files)
+    libraries = _libraries(files)
     checked = check(
         files, today_us=today_us, shipped={name: each.files for name, each in libraries.items()}
     )
@@ -148,7 +148,7 @@ def _list(
     return read_list(path, declared.path.value, kind)
 
 
-def libraries_of(files: Sequence[tree.File]) -> Mapping[tuple[str, int], Library]:
+def _libraries(files: Sequence[tree.File]) -> Mapping[tuple[str, int], Library]:
     """The libraries that come with the product, where the policy asks for any."""
     asked = (d for f in files for d in f.declarations if isinstance(d, tree.LibraryDeclaration))
     return shipped() if any(library.path is None for library in asked) else {}

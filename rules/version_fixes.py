@@ -11,12 +11,7 @@ from tidegate.dsl.checker import check
 from tidegate.dsl.parser import parse
 from tidegate.dsl.program import Program, Rule
 from tidegate.dsl.source import Source, Span
-<<<<<<< HEAD
-from tidegate.rules.loading import libraries_of
-from tidegate.rules.rule_heads import heads_of
-=======
 from tidegate.rules.libraries import shipped
->>>>>>> 541fb367eeaff97683bd7ee9831caf95b29b59a3
 
 _PIECE = re.compile(
     r"""(?P<text>"(?:[^"\\\n]|\\.)*")
@@ -39,39 +34,19 @@ def raised_texts(
     They were read again: the program they make differs from `program` in these versions alone.
     CannotRaiseError where that is not so.
     """
-<<<<<<< HEAD
-    heads = heads_of(sources, program)
-    wanted = {
-        head.name: max(needed.get(rule.id, 0) for rule in head.rules)
-        for head in (heads[rule_id] for rule_id in needed)
-    }
-    # A table and what is made of a template have one version for all of their rules.
-    needed = {id_: wanted[head.name] for id_, head in heads.items() if head.name in wanted}
-=======
     needed = _of_all(program, needed)
->>>>>>> 541fb367eeaff97683bd7ee9831caf95b29b59a3
     rules = [rule for event in program.events for rule in event.rules if rule.id in needed]
     _refuse_replaced(program, rules)
     texts = {path: source.text for path, source in sources.items()}
     named = _tables([parse(source).file for source in sources.values()])
     places = {named.get(rule.origin, rule.span): rule for rule in rules}
     # From the end of a file on, so that places before it stay what they are.
-<<<<<<< HEAD
-    for span in sorted(wanted, reverse=True):
-        (rule, *_) = (rule for rule in rules if heads[rule.id].name == span)
-        texts[span.path] = _raised(texts.get(span.path, ""), span, rule, wanted[span])
-    changed = {path: text for path, text in texts.items() if text != sources[path].text}
-    files = [parse(Source(path, text)).file for path, text in texts.items()]
-    shipped = {name: each.files for name, each in libraries_of(files).items()}
-    if check(files, shipped=shipped).program != _expected(program, needed):
-=======
     for place, rule in sorted(places.items(), key=lambda pair: pair[0], reverse=True):
         texts[place.path] = _raised(texts[place.path], place, rule, needed[rule.id])
     changed = {path: text for path, text in texts.items() if text != sources[path].text}
     files = [parse(Source(path, text)).file for path, text in texts.items()]
     libraries = {name: library.files for name, library in shipped().items()}
     if check(files, shipped=libraries).program != _expected(program, needed):
->>>>>>> 541fb367eeaff97683bd7ee9831caf95b29b59a3
         raise CannotRaiseError("the changed text would not mean the same; nothing was written")
     return changed
 
@@ -87,10 +62,6 @@ def _refuse_replaced(program: Program, rules: list[Rule]) -> None:
                     )
 
 
-<<<<<<< HEAD
-def _raised(text: str, name: Span, rule: Rule, version: int) -> str:
-    for piece in _PIECE.finditer(text, name.end):
-=======
 def _of_all(program: Program, needed: Mapping[str, int]) -> dict[str, int]:
     """`needed` for the rules, too, that share the version of one of these."""
     found = dict(needed)
@@ -114,7 +85,6 @@ def _tables(files: Iterable[tree.File]) -> dict[str, Span]:
 
 def _raised(text: str, place: Span, rule: Rule, version: int) -> str:
     for piece in _PIECE.finditer(text, place.end):
->>>>>>> 541fb367eeaff97683bd7ee9831caf95b29b59a3
         if piece["number"]:
             if int(piece["number"]) != rule.version:
                 break

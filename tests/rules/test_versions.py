@@ -10,15 +10,10 @@ from tests.engine.small_policy import policy_of
 from tests.rules.repositories import commit, repository
 from tidegate.dsl.checker import check
 from tidegate.dsl.parser import parse
-<<<<<<< HEAD
 from tidegate.dsl.program import Program, Rule
 from tidegate.dsl.source import Source, Span
 from tidegate.rules import version_fixes
-=======
-from tidegate.dsl.program import Program
-from tidegate.dsl.source import Source
 from tidegate.rules.libraries import shipped
->>>>>>> 541fb367eeaff97683bd7ee9831caf95b29b59a3
 from tidegate.rules.past import past_meanings
 from tidegate.rules.revisions import read_folder, read_revision
 from tidegate.rules.version_fixes import CannotRaiseError, raised_texts, spelt
@@ -189,21 +184,6 @@ def test_several_rules_of_one_file() -> None:
     assert [rule.version for rule in rules] == [10, 11, 12]
 
 
-<<<<<<< HEAD
-def test_a_text_that_would_mean_something_else_is_not_written(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A slip in the search for the number would change a threshold."""
-    ordinary = version_fixes._raised
-
-    def slips(text: str, name: Span, rule: Rule, version: int) -> str:
-        return ordinary(text, name, rule, version).replace("> 5 EUR", "> 50 EUR")
-
-    monkeypatch.setattr(version_fixes, "_raised", slips)
-    source = Source("policy.tide", HEAD + RULE)
-    with pytest.raises(CannotRaiseError, match="would not mean the same"):
-        raised_texts({source.path: source}, program(RULE), {"large@3": 4})
-=======
 TABLE = """decision size version 3 "version 3"
   columns items
   rows first
@@ -265,7 +245,21 @@ def test_a_use_of_a_shipped_library_is_raised() -> None:
     assert checked.program is not None
     (changed,) = raised_texts({source.path: source}, checked.program, {"fast@3": 4}).values()
     assert changed == source.text.replace("version 3", "version 4")
->>>>>>> 541fb367eeaff97683bd7ee9831caf95b29b59a3
+
+
+def test_a_text_that_would_mean_something_else_is_not_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slip in the search for the number would change a threshold."""
+    ordinary = version_fixes._raised
+
+    def slips(text: str, place: Span, rule: Rule, version: int) -> str:
+        return ordinary(text, place, rule, version).replace("> 5 EUR", "> 50 EUR")
+
+    monkeypatch.setattr(version_fixes, "_raised", slips)
+    source = Source("policy.tide", HEAD + RULE)
+    with pytest.raises(CannotRaiseError, match="would not mean the same"):
+        raised_texts({source.path: source}, program(RULE), {"large@3": 4})
 
 
 # --- the past ----------------------------------------------------------------------------------
@@ -316,41 +310,3 @@ def test_a_folder_has_no_past(shop: Path) -> None:
     assert new.loaded
     assert new.loaded.policy
     assert past_meanings(shop, read_folder(shop), new.loaded.policy.program) == {}
-
-
-PARTS = """
-decision amounts version 2
-  on pay
-  columns amount
-  rows first
-  row small <= 5 EUR then review
-  row large <= 50 EUR then hold
-  else decline
-
-template many on pay
-  takes items count
-  takes most  count = 3 from 1 to 9
-
-rule many
-  when items >= most
-  then review
-  if unknown then skip
-"""
-USE = "\napply many as lots version 3\n  with most = 4\n  then hold\n"
-
-
-@pytest.mark.parametrize(
-    ("needed", "head"), [({"amounts_small@2": 4}, "amounts"), ({"lots@3": 4}, "lots")]
-)
-def test_a_part_of_a_table_or_of_a_template(needed: dict[str, int], head: str) -> None:
-    """The number would be looked for in the template, or in the row."""
-    texts = {"policy.tide": HEAD + USE, "parts.tide": PARTS}
-    sources = {path: Source(path, text) for path, text in texts.items()}
-    files = [parse(source).file for source in sources.values()]
-    whole = check(files).program
-    assert whole is not None
-    found = raised_texts(sources, whole, needed)
-    ((path, text),) = found.items()
-    (before,) = (rule_id.split("@")[1] for rule_id in needed)
-    assert f"{head} version 4" in text
-    assert text.replace(f"{head} version 4", f"{head} version {before}") == sources[path].text
