@@ -14,7 +14,6 @@ import typer
 from tidegate.cli.inputs import AsJson, PolicyFolder, exit_code, read_policy
 from tidegate.cli.output import counted, say, say_json
 from tidegate.dsl.rates import parse_day
-from tidegate.rules.gate import read_gate
 
 if TYPE_CHECKING:
     from tidegate.cli.versions import Raised
@@ -59,6 +58,8 @@ def check(
         )
     loaded = _read(policy, today)
     if loaded.policy is not None:
+        from tidegate.rules.gate import read_gate
+
         gate = read_gate(policy, loaded.policy.program)
         loaded = replace(loaded, diagnostics=(*loaded.diagnostics, *gate.diagnostics))
     raised: list[Raised] = []
