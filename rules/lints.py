@@ -42,6 +42,7 @@ LINTS: Final[dict[str, Lint]] = {
     "implied-rule": Lint("TG732", "warning"),
     "contradiction": Lint("TG733", "warning"),
     "threshold-gap": Lint("TG734", "warning"),
+    "not-compared": Lint("TG735", "note"),
     "never-fires": Lint("TG741", "warning", of_history=True),
     "always-fires": Lint("TG742", "warning", of_history=True),
     "never-decides": Lint("TG743", "warning", of_history=True),

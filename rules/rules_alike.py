@@ -30,8 +30,16 @@ def rules_alike(program: Program, sources: Mapping[str, Source]) -> Iterator[Fin
     for event in program.events:
         for rule in event.rules:
             yield from _contradiction(rule)
-        plain = [rule for rule in event.rules if _plain(rule)][:MAX_COMPARED]
-        yield from _beside(plain, sources)
+        plain = [rule for rule in event.rules if _plain(rule)]
+        yield from _beside(plain[:MAX_COMPARED], sources)
+        if left := plain[MAX_COMPARED:]:
+            yield finding(
+                "not-compared",
+                f"{len(left):,} of {len(plain):,} rules on `{event.name}` were not compared with"
+                " the others",
+                left[0].span,
+                name=left[0].name,
+            )
 
 
 def _plain(rule: Rule) -> bool:

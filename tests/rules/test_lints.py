@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.rules.folders import write_policy
 from tidegate.dsl.diagnostics import render
-from tidegate.rules import load_policy, read
+from tidegate.rules import load_policy, read, rules_alike
 from tidegate.rules.fixes import CannotFixError, Fix, fixed
 from tidegate.rules.lint import lint
 from tidegate.rules.lints import LINTS, Finding
@@ -82,8 +82,23 @@ def test_every_lint_of_a_folder_speaks(tmp_path: Path, golden: Callable[[str, st
     sources = read(tmp_path).sources
     ordered = sorted((f.diagnostic for f in findings), key=lambda d: (d.code, d.span, d.message))
     golden("rules/lints.txt", "\n\n".join(render(d, sources) for d in ordered) + "\n")
-    own = {x.code for x in LINTS.values() if "TG721" <= x.code < "TG740"}
+    own = {x.code for x in LINTS.values() if "TG721" <= x.code < "TG735"}
     assert own <= {d.code for d in ordered}
+
+
+def test_rules_that_are_not_compared_are_counted(
+    tmp_path: Path, golden: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand rules would look as if nobody had found a duplicate among them."""
+    monkeypatch.setattr(rules_alike, "MAX_COMPARED", 2)
+    rules = 'reason far "From far away"\n' + "".join(
+        rule(name, f"amount > {300 + place} EUR") for place, name in enumerate("abcd")
+    )
+    said = [f.diagnostic for f in found(tmp_path, rules) if f.diagnostic.code == "TG735"]
+    golden("rules/lints_not_compared.txt", render(said[0], read(tmp_path).sources) + "\n")
+    assert len(said) == 1
+    monkeypatch.setattr(rules_alike, "MAX_COMPARED", 4)
+    assert told(tmp_path, rules, "not-compared") == []
 
 
 IMPLIED = [
