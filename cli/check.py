@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tidegate.cli.inputs import AsJson, PolicyFolder, exit_code, read_policy
+from tidegate.cli.lints import linted, mend
 from tidegate.cli.output import counted, say, say_json
 from tidegate.dsl.rates import parse_day
 
@@ -44,19 +45,44 @@ def check(
         typer.Option(metavar="REV", help="Hold versions of rules against a revision or a folder."),
     ] = "",
     fix: Annotated[
-        bool, typer.Option("--fix", help="Raise the versions that `--against` finds too low.")
+        bool,
+        typer.Option("--fix", help="Raise versions that `--against` finds too low, or tidy up."),
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what `--fix` would tidy up, and write nothing.")
+    ] = False,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MAPPING",
+            show_default=False,
+            help="Look for rules that a history shows to be idle.",
+        ),
+    ] = None,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", show_default=False, help="Keep the history of `--history` there."
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings fail as errors do.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say everything that is wrong with a policy.
 
     Rules, lists and rates are read; what this release does not do yet is listed as notes.
     """
-    if fix and not against:
+    if dry_run and (against or not fix):
         raise typer.BadParameter(
-            "name what to hold versions against: `--against REV`", param_hint="--fix"
+            "it goes with `--fix`, without `--against`", param_hint="--dry-run"
         )
+    if snapshot is not None and history is None:
+        raise typer.BadParameter("name the history: `--history MAPPING`", param_hint="--snapshot")
     loaded = _read(policy, today)
+    mended: list[str] = []
+    if fix and not against:
+        mended = mend(loaded, policy, dry_run=dry_run)
+        loaded = loaded if dry_run else _read(policy, today)
     if loaded.policy is not None:
         from tidegate.rules.gate import read_gate
 
@@ -69,15 +95,26 @@ def check(
         loaded, raised = against_revision(
             loaded, policy, against, lambda: _read(policy, today), fix=fix
         )
+    loaded = linted(loaded, policy, history, snapshot)
     if as_json or format_ is Format.JSON:
-        say_json(_as_json(loaded) | ({"raised": [one.as_json() for one in raised]} if fix else {}))
+        more = {"raised": [one.as_json() for one in raised], "mended": mended} if fix else {}
+        say_json(_as_json(loaded) | more)
     elif format_ is Format.GITHUB:
         _say_github(loaded, policy)
     else:
         for one in raised:
             say(one.as_text(policy))
+        for line in mended:
+            say(line)
         _say_text(loaded, policy)
-    raise typer.Exit(exit_code(loaded.diagnostics))
+    raise typer.Exit(_exit_code(loaded, strict=strict))
+
+
+def _exit_code(loaded: Loaded, *, strict: bool) -> int:
+    from tidegate.dsl.diagnostics import Severity
+
+    warned = any(d.severity is Severity.WARNING for d in loaded.diagnostics)
+    return exit_code(loaded.diagnostics) or int(strict and warned)
 
 
 def _read(folder: Path, today: str) -> Loaded:
@@ -102,14 +139,20 @@ def _start_us(day: int, program: Program) -> int:
 def _say_text(loaded: Loaded, folder: Path) -> None:
     from tidegate.cli.diagnostics import as_line, as_text
     from tidegate.dsl.diagnostics import Severity
+    from tidegate.rules.lints import BY_CODE
 
     found = [d for d in loaded.diagnostics if d.severity is not Severity.NOTE]
     notes = [d for d in loaded.diagnostics if d.severity is Severity.NOTE]
+    noted = {
+        "worth a look:": [d for d in notes if d.code in BY_CODE],
+        "not done yet:": [d for d in notes if d.code not in BY_CODE],
+    }
     if found:
         say(as_text(found, loaded.sources, folder) + "\n")
-    if notes:
-        lines = [f"  {as_line(d, loaded.sources, folder)}" for d in notes]
-        say("\n".join(["not done yet:", *lines]) + "\n")
+    for title, listed in noted.items():
+        if listed:
+            lines = [f"  {as_line(d, loaded.sources, folder)}" for d in listed]
+            say("\n".join([title, *lines]) + "\n")
     say(_summary(loaded))
 
 

@@ -19,6 +19,7 @@ from tidegate.cli import (
     gate,
     history,
     init,
+    lsp,
     replay,
     test,
 )
@@ -57,6 +58,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "backtest": backtest.backtest,
     "diff": diff.diff,
     "gate": gate.gate,
+    "lsp": lsp.lsp,
 }
 for name, run in COMMANDS.items():
     app.command(name, cls=Command)(run)

@@ -11,12 +11,14 @@ from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.nodes import integer_node
 from tidegate.dsl.program import Call, Constant, Expression, Function
 from tidegate.dsl.shapes import folded_alike
+from tidegate.dsl.source import Span
 from tidegate.dsl.types import (
     ANY_INT64,
     COUNT,
     INTEGER_KINDS,
     MONEY,
     NUMBER,
+    NUMBER_SCALE,
     TEXT,
     TIME,
     TIME_MAX_US,
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
     from tidegate.dsl.expressions import Typer
 
 MAX_TEXT_LENGTH = 2**20
+_LATITUDES = Bounds(-90 * NUMBER_SCALE, 90 * NUMBER_SCALE)
+_LONGITUDES = Bounds(-180 * NUMBER_SCALE, 180 * NUMBER_SCALE)
+_DEGREES = (_LATITUDES, _LONGITUDES) * 2
+_FARTHEST = 20_016 * NUMBER_SCALE
+"""Half the way around the earth, in kilometres."""
 _CALENDAR = {
     "hour": Bounds(0, 23),
     "minute": Bounds(0, 59),
@@ -88,15 +95,22 @@ def _zone(typer: Typer, node: tree.Apply) -> str | None:
     if not isinstance(literal, tree.Literal) or literal.kind != "text":
         _wrong(typer, node, f'{node.function.text}(TIME, "Zone/Name")')
         return None
-    if load_zone(literal.spelling) is None:
+    return zone_of(typer, tree.Text(literal.span, literal.spelling))
+
+
+def zone_of(typer: Typer, named: tree.Text | None) -> str | None:
+    """The zone that is named, else the policy's; None where there is no such zone."""
+    if named is None:
+        return typer.zone.name
+    if load_zone(named.value) is None:
         typer.error(
             "TG322",
-            f'`"{literal.spelling}"` is no time zone',
-            literal.span,
+            f'`"{named.value}"` is no time zone',
+            named.span,
             'zones are named as in `"Europe/Paris"`',
         )
         return None
-    return literal.spelling
+    return named.value
 
 
 def _days_since(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
@@ -220,6 +234,47 @@ def _modulo(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     )
 
 
+def _distance(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
+    usage = "distance(LATITUDE, LONGITUDE, LATITUDE, LONGITUDE), numbers of degrees"
+    if len(node.arguments) != 4:
+        return _wrong(typer, node, usage)
+    found = [typer.value(argument, event, NUMBER) for argument in node.arguments]
+    if any(value is None for value in found):
+        return None
+    values = tuple(value for value in found if value is not None)
+    if any(value.type != NUMBER for value in values):
+        return _wrong(typer, node, usage)
+    spans = [value.bounds or ANY_INT64 for value in values]
+    for argument, span, degrees in zip(node.arguments, spans, _DEGREES, strict=True):
+        if span.low > degrees.high or span.high < degrees.low:
+            _no_place(typer, argument.span, degrees)
+            return None
+    return integer_node(
+        Call,
+        NUMBER,
+        node.span,
+        Bounds(0, _FARTHEST),
+        values,
+        fails=any(
+            span.low < degrees.low or span.high > degrees.high
+            for span, degrees in zip(spans, _DEGREES, strict=True)
+        ),
+        function="distance",
+        arguments=values,
+    )
+
+
+def _no_place(typer: Typer, span: Span, degrees: Bounds) -> None:
+    most = degrees.high // NUMBER_SCALE
+    word = "latitude" if most == 90 else "longitude"
+    typer.error(
+        "TG332",
+        f"this is no {word}: it is never from -{most} to {most}",
+        span,
+        "the order is latitude, longitude, twice; both are degrees",
+    )
+
+
 def _length(typer: Typer, node: tree.Apply, event: str) -> Expression | None:
     operand = _text_argument(typer, node, event, "length(TEXT)", 1)
     return (
@@ -292,6 +347,7 @@ _FUNCTIONS: dict[str, Callable[[Typer, tree.Apply, str], Expression | None]] = {
     "max": _extreme,
     **dict.fromkeys(("round", "floor", "ceiling"), _round),
     "modulo": _modulo,
+    "distance": _distance,
     "length": _length,
     **dict.fromkeys(("lower", "upper"), _cased),
     "before": _part,

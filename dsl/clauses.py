@@ -51,8 +51,8 @@ _CLAUSES_FIRST = (
 _TEXT_FOLLOWS = frozenset(
     (
         "=", "<", ">", "!=", "<=", ">=", "+", "-", "*", "/", "(", ",", "with", "contains", "like",
-        "and", "or", "not", "between", "otherwise", "when", "then", "else", "tag", "in", "is",
-        "timezone", "rates", "from", "message", "default",
+        "matches", "and", "or", "not", "between", "otherwise", "when", "then", "else", "tag", "in",
+        "is", "timezone", "rates", "from", "message", "default",
     )
 )  # fmt: skip
 """Words after which a text is no clause of its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from tidegate.dsl import tree
+from tidegate.dsl import patterns, tree
 from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.habits import habit, named_number
 from tidegate.dsl.literals import network_range, of_one_version
@@ -16,6 +16,7 @@ from tidegate.dsl.nodes import (
     negated,
     unary_test,
 )
+from tidegate.dsl.phrases import quote
 from tidegate.dsl.program import (
     And,
     Compare,
@@ -296,9 +297,46 @@ def text_match(typer: Typer, node: tree.TextMatch, event: str) -> Expression | N
     if operand.type != TEXT:
         typer.error("TG310", f"`{node.op}` looks into a text, this is a {operand.type}", node.span)
         return None
+    if node.op == "matches":
+        return _pattern_match(typer, node, operand)
     _warn_percent(typer, node)
     pattern = folding(operand).apply(node.pattern.value)
     return unary_test(TextTest, operand, node, op=node.op, pattern=pattern)
+
+
+def _pattern_match(typer: Typer, node: tree.TextMatch, operand: Expression) -> Expression | None:
+    """`matches`: the pattern is checked, and ignores case where the text has been folded."""
+    pattern, how = node.pattern.value, folding(operand)
+    wrong = patterns.fault(pattern)
+    if wrong is not None:
+        typer.error("TG330", wrong.message, _within(node.pattern, wrong), wrong.help)
+        return None
+    if how.folded or how.lowered:
+        lost = patterns.unfolded(pattern) if how.folded else None
+        if lost is not None:
+            at, instead = lost
+            place = _within(node.pattern, patterns.Fault(at, at + 1, "", ""))
+            message = f"a folded text has no `{pattern[at]}`, so this is never found"
+            typer.error("TG330", message, place, f"write `{instead}`")
+            return None
+        pattern = patterns.IGNORING_CASE + pattern
+    if not patterns.is_bound(pattern):
+        typer.warn(
+            "TG331",
+            "this pattern may stand anywhere in the text",
+            node.pattern.span,
+            "begin it with `^` and end it with `$`; where it may stand anywhere, say so with `.*`",
+        )
+    return unary_test(TextTest, operand, node, op="matches", pattern=pattern)
+
+
+def _within(text: tree.Text, part: patterns.Fault) -> Span:
+    """The place of a part of a text, which is written with its escapes."""
+    spelled = [len(quote(character)) - 2 for character in text.value]
+    if sum(spelled) + 2 != text.span.end - text.span.start:
+        return text.span  # written in another form of Unicode than it is held in
+    start = text.span.start + 1 + sum(spelled[: part.start])
+    return Span(text.span.path, start, max(start + sum(spelled[part.start : part.end]), start + 1))
 
 
 def _warn_percent(typer: Typer, node: tree.TextMatch) -> None:

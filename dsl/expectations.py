@@ -23,7 +23,9 @@ _SORTS = {
     "HIT": "`first`, `all` or `one`",
     "WORLD": "`client` or `role`", "MOMENT": "`before` or `after`",
     "TRUTH": "`true` or `false`", "$END": "the next declaration", "RELATION": "a comparison",
-    "NUMBER": "a number", "MONEY": "an amount", "TIME": "a time",
+    "EDGE": "`first` or `last`",
+    "PERIOD": "`day`, `week`, `month` or `year`", "NUMBER": "a number", "MONEY": "an amount",
+    "TIME": "a time",
 }  # fmt: skip
 _LONGER = {
     "except": "`except when`", "decided":
@@ -61,6 +63,7 @@ _OPERATORS = frozenset(
         "ends",
         "contains",
         "like",
+        "matches",
         ".",
         "[",
         "SIGN",
@@ -93,7 +96,7 @@ def _expected(case: Case) -> str:
     if expected == {"."}:
         return "a column of the table, as in `limits[merchant].cut`"
     if "AGGREGATE" in expected:
-        return "an aggregate such as `count of`, `sum of`, `distinct` or `first at of`"
+        return "an aggregate such as `count of`, `sum of`, `distinct` or `since last`"
     if "TYPE" in expected:
         return "a type such as `money`, `text` or `one of (…)`"
     if {"WORD", "(", "INT"} <= expected:
@@ -158,7 +161,7 @@ def _help(case: Case) -> str:
     choices = [w for w in stop.expected if w.isidentifier() and w.islower()]
     if "TYPE" in stop.expected:
         choices += TYPE_WORDS
-    for sort in ("DISPOSITION", "SILENT", "RESULT", "WORLD", "AGGREGATE", "EDGE", "HIT"):
+    for sort in ("DISPOSITION", "SILENT", "RESULT", "WORLD", "AGGREGATE", "EDGE", "PERIOD", "HIT"):
         if sort in stop.expected:
             choices += _CHOICES[sort]
     return nearest(stop.found.lower(), choices)
@@ -168,7 +171,8 @@ _CHOICES = {
     "DISPOSITION": ("approve", "hold", "decline"),
     "SILENT": ("approve", "review", "hold", "decline"),
     "RESULT": ("failed", "abandoned", "unavailable"), "WORLD": ("client", "role"),
-    "AGGREGATE": ("sum", "average", "minimum", "maximum"), "EDGE": ("first", "last"),
+    "AGGREGATE": ("sum", "average", "minimum", "maximum", "deviation"),
+    "EDGE": ("first", "last"), "PERIOD": ("day", "week", "month", "year"),
     "HIT": ("first", "all", "one"),
 }  # fmt: skip
 _ALIASES_OF_TYPES = {
@@ -189,7 +193,7 @@ _ALIASES_OF_ACTIONS = {
 }  # fmt: skip
 _ALIASES_OF_AGGREGATES = {
     "avg": "average", "mean": "average", "min": "minimum", "max": "maximum", "unique": "distinct",
-    "total": "sum",
+    "total": "sum", "stddev": "deviation", "std": "deviation", "stdev": "deviation",
 }  # fmt: skip
 
 
@@ -201,6 +205,8 @@ def _alias(stop: Stop) -> str:
         return _ALIASES_OF_ACTIONS[found]
     if "AGGREGATE" in expected and found in _ALIASES_OF_AGGREGATES:
         return f"did you mean `{_ALIASES_OF_AGGREGATES[found]} of`?"
+    if "by" in expected and stop.last == "of":
+        return f"write `since last {found}`, without `of`"
     if "over" in expected and found in ("for", "in", "within", "last", "window"):
         return "a window is written `over 10m`"
     return ""

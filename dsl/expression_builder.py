@@ -140,6 +140,9 @@ class ExpressionBuilder(Builder):
     def like(self, span: Span, children: Children) -> tree.Expr:
         return self._matches("like", span, children)
 
+    def matches(self, span: Span, children: Children) -> tree.Expr:
+        return self._matches("matches", span, children)
+
     def is_missing(self, span: Span, children: Children) -> tree.Expr:
         return self.nest(tree.Presence(span, children[0], present=False), children[0])
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 from typing import cast
 
 from tidegate.dsl import tree
+from tidegate.dsl.calls import zone_of
 from tidegate.dsl.expressions import Typer
 from tidegate.dsl.literals import duration_us
 from tidegate.dsl.nodes import field_input
+from tidegate.dsl.periods import REACH_US
 from tidegate.dsl.program import (
     Aggregate,
     Expression,
     Feature,
     Field,
     Label,
+    Period,
 )
 from tidegate.dsl.shared_checks import inputs, is_event, no_field, own_fields_only
 from tidegate.dsl.source import Span
 from tidegate.dsl.types import (
     COUNT,
+    DURATION,
     TIME,
     Kind,
     Type,
@@ -26,6 +30,11 @@ from tidegate.dsl.types import (
 
 MAX_WINDOW_US = 10 * 366 * 86_400 * 10**6
 _KEY_KINDS = {Kind.TEXT, Kind.TOKEN, Kind.COUNTRY, Kind.IP, Kind.WORD, Kind.COUNT, Kind.FLAG}
+_OF_TIME = ("first_at", "last_at", "since_first", "since_last")
+_LENGTHS = {
+    word: f"write `calendar {period}`"
+    for period in REACH_US for word in (period, f"this_{period}", f"current_{period}")
+} | {"today": "write `calendar day`"}  # fmt: skip
 _SUMMED = {Kind.COUNT, Kind.NUMBER, Kind.MONEY, Kind.DURATION}
 
 
@@ -74,29 +83,17 @@ def _check_matching(typer: Typer, name: tree.Name, matching: Field, event: str) 
 def check_feature(typer: Typer, declared: tree.FeatureDeclaration) -> Feature | None:
     """A feature: its keys, its window, and what it reads of the counted events."""
     assert declared.event is not None
-    if declared.window is None:
-        assert declared.window_name is not None
-        typer.error(
-            "TG602",
-            "the length of a window is written here; only a template takes it from its uses",
-            declared.window_name.span,
-            "write it as in `10m`",
-        )
-        return None
     if not is_event(typer, declared.event):
         return None
     event = declared.event.text
     keys = [_key(typer, own, counted, event) for own, counted in declared.keys]
     operand = _operand(typer, declared, event)
     where = typer.condition(declared.where, event) if declared.where is not None else None
-    window, delay = duration_us(declared.window.spelling), 0
-    if declared.delay is not None:
-        delay = duration_us(declared.delay.spelling)
-    if not 0 < window <= MAX_WINDOW_US or delay > MAX_WINDOW_US:
-        typer.error(
-            "TG602", "a window is longer than nothing and at most ten years", declared.window.span
-        )
-    if None in keys or (declared.where is not None and where is None):
+    window, zone = _window(typer, declared)
+    delay = 0 if declared.delay is None else duration_us(declared.delay.spelling)
+    if delay > MAX_WINDOW_US and declared.delay is not None:
+        typer.error("TG602", "a window lies at most ten years back", declared.delay.span)
+    if zone is None or None in keys or (declared.where is not None and where is None):
         return None
     if declared.aggregate != "count" and operand is None:
         return None
@@ -113,7 +110,30 @@ def check_feature(typer: Typer, declared: tree.FeatureDeclaration) -> Feature | 
         delay_us=delay,
         where=where,
         labels=labels,
+        period=cast("Period", declared.period.text) if declared.period else None,
+        zone=zone,
     )
+
+
+def _window(typer: Typer, declared: tree.FeatureDeclaration) -> tuple[int, str | None]:
+    """How far the window reaches back at most, and the zone of its calendar; None: it is wrong."""
+    if declared.period is not None:
+        return REACH_US[cast("Period", declared.period.text)], zone_of(typer, declared.zone)
+    if declared.window is None:
+        assert declared.window_name is not None
+        typer.error(
+            "TG602",
+            "the length of a window is written here; only a template takes it from its uses",
+            declared.window_name.span,
+            _LENGTHS.get(declared.window_name.text, "write it as in `10m`"),
+        )
+        return 0, None
+    window = duration_us(declared.window.spelling)
+    if not 0 < window <= MAX_WINDOW_US:
+        typer.error(
+            "TG602", "a window is longer than nothing and at most ten years", declared.window.span
+        )
+    return window, ""
 
 
 def _key(typer: Typer, own: tree.Name, counted: tree.Name, event: str) -> tuple[str, str] | None:
@@ -130,7 +150,7 @@ def _key(typer: Typer, own: tree.Name, counted: tree.Name, event: str) -> tuple[
 def _operand(typer: Typer, declared: tree.FeatureDeclaration, event: str) -> Expression | None:
     if declared.aggregate == "count":
         return None
-    if declared.aggregate in ("first_at", "last_at"):
+    if declared.aggregate in _OF_TIME:
         at = typer.fields[event].get("at")
         return None if at is None else field_input(at, declared.span)
     assert declared.operand is not None
@@ -153,7 +173,9 @@ def _operand(typer: Typer, declared: tree.FeatureDeclaration, event: str) -> Exp
 def _feature_type(aggregate: str, operand: Expression | None) -> Type:
     if aggregate in ("count", "distinct") or operand is None:
         return COUNT
-    return TIME if aggregate in ("first_at", "last_at") else operand.type
+    if aggregate in _OF_TIME:
+        return DURATION if aggregate.startswith("since") else TIME
+    return operand.type
 
 
 def _labels_read(typer: Typer, parts: list[Expression], delay: int) -> tuple[str, ...]:

@@ -82,7 +82,8 @@ def _plain(value: Any, defined: Definitions) -> Any:
 def _feature(feature: Feature, defined: Definitions) -> Any:
     return [
         "feature", feature.aggregate, feature.event, [list(k) for k in feature.keys],
-        feature.window_us, feature.delay_us,
+        feature.window_us if feature.period is None else [feature.period, feature.zone],
+        feature.delay_us,
         None if feature.operand is None else encode(feature.operand, defined),
         None if feature.where is None else encode(feature.where, defined),
     ]  # fmt: skip

@@ -24,8 +24,9 @@ OR, AND, NOT, COMPARISON, OTHERWISE, SUM, PRODUCT, MINUS, ATOM = range(1, 10)
 BINDING = {
     "or": OR, "and": AND, "not": NOT, "otherwise": OTHERWISE, "+": SUM, "-": SUM, "*": PRODUCT,
     "/": PRODUCT, "between": COMPARISON, "in": COMPARISON, "is": COMPARISON, "starts": COMPARISON,
-    "ends": COMPARISON, "contains": COMPARISON, "like": COMPARISON, "=": COMPARISON,
-    "!=": COMPARISON, "<": COMPARISON, "<=": COMPARISON, ">": COMPARISON, ">=": COMPARISON,
+    "ends": COMPARISON, "contains": COMPARISON, "like": COMPARISON, "matches": COMPARISON,
+    "=": COMPARISON, "!=": COMPARISON, "<": COMPARISON, "<=": COMPARISON, ">": COMPARISON,
+    ">=": COMPARISON,
 }  # fmt: skip
 VALUE_WORDS = frozenset({"end", "points", "true", "false", "missing", "present"})
 """Words of the language after which a value is complete."""

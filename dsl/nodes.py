@@ -175,9 +175,13 @@ def feature_bounds(feature: Feature) -> Bounds | None:
     """What is known of the size of a feature, from its operand."""
     if feature.aggregate in ("count", "distinct"):
         return Bounds(0, MAX_EVENTS_IN_WINDOW)
+    if feature.aggregate in ("since_first", "since_last"):
+        return Bounds(feature.delay_us + 1, feature.delay_us + feature.window_us)
     if feature.operand is None or feature.operand.bounds is None:
         return None
     one = feature.operand.bounds
+    if feature.aggregate == "deviation":
+        return Bounds(0, min(one.high - one.low, ANY_INT64.high))
     if feature.aggregate != "sum":
         return one
     total = Bounds(min(one.low, 0) * MAX_EVENTS_IN_WINDOW, max(one.high, 0) * MAX_EVENTS_IN_WINDOW)

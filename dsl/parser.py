@@ -86,6 +86,24 @@ def read(source: Source) -> Reading:
     return Reading(Parsed(file, in_order(found.diagnostics)), pieces)
 
 
+def accepted_after(source: Source) -> Stop | None:
+    """What may follow the text, which may end in the middle of a declaration.
+
+    None where no declaration is open, or where the one that is has an error before its end.
+    """
+    chunks = scan(source).chunks
+    if not chunks or not chunks[-1].word:
+        return None
+    end = len(source.text)
+    # A character that no word has stops the parser just there, complete or not.
+    ended = Source(source.path, source.text + " \0")
+    try:
+        _Reader(ended).declaration(Chunk(chunks[-1].word, chunks[-1].start, end + 2))
+    except _StoppedError as stopped:
+        return stopped.stop if stopped.stop.start > end else None
+    return None
+
+
 @dataclass(slots=True)
 class _Found:
     """What came out of the declarations so far."""

@@ -125,9 +125,7 @@ def _modifiers(declared: tree.FieldDeclaration) -> Iterator[str]:
 
 def _feature(feature: tree.FeatureDeclaration) -> Unit:
     delay = f" delayed {print_literal(feature.delay)}" if feature.delay else ""
-    window = f" over {print_literal(feature.window)}" if feature.window else ""
-    if feature.window_name:
-        window = f" over {feature.window_name.text}"
+    window = f" over {_window(feature)}"
     counted = f"= {_aggregate(feature)} by {_keys(feature)}{window}{delay}"
     body = group(counted, *_where(feature.where), fill=True)
     return Unit("head", (f"feature {feature.name.text}",), body)
@@ -139,10 +137,21 @@ def _aggregate(feature: tree.FeatureDeclaration) -> str:
     match feature.aggregate:
         case "first_at" | "last_at":
             return f"{feature.aggregate.replace('_', ' ')} of {event}"
+        case "since_first" | "since_last":
+            return f"{feature.aggregate.replace('_', ' ')} {event}"
         case "distinct":
             return f"distinct {operand}{event}"
         case _:
             return f"{feature.aggregate} of {operand}{event}"
+
+
+def _window(feature: tree.FeatureDeclaration) -> str:
+    if feature.window_name is not None:
+        return feature.window_name.text
+    if feature.period is None:
+        return print_literal(feature.window) if feature.window else ""
+    zone = f" in {quote(feature.zone.value)}" if feature.zone else ""
+    return f"calendar {feature.period.text}{zone}"
 
 
 def _keys(feature: tree.FeatureDeclaration) -> str:

@@ -127,6 +127,7 @@ Function = Literal[
     "floor",
     "ceiling",
     "modulo",
+    "distance",
     "length",
     "before",
     "after",
@@ -143,7 +144,9 @@ class Call(Expression):
     1 for Monday to 7 for Sunday, `date` the start of that day in the zone, `days_since(t)` whole
     days from `t` to the decided event's time (arguments: `t` and that time). `round` rounds half to
     even to `places` decimals. `before(t, "@")` is the part before the first occurrence, `after` the
-    part after it; missing with reason `not_found` when there is none.
+    part after it; missing with reason `not_found` when there is none. `distance` takes latitude and
+    longitude of two places, numbers of degrees, and gives kilometres, to the metre; missing with
+    reason `out_of_range` where one is no place.
     """
 
     function: Function
@@ -232,9 +235,12 @@ class InNetworks(Expression):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextTest(Expression):
-    """`starts with`, `ends with`, `contains`, `like` against a literal (`*` is any run)."""
+    """`starts with`, `ends with`, `contains`, `like` against a literal (`*` is any run).
 
-    op: Literal["starts with", "ends with", "contains", "like"]
+    For `matches` the literal is a pattern of RE2 that was checked (see `dsl.patterns`).
+    """
+
+    op: Literal["starts with", "ends with", "contains", "like", "matches"]
     operand: Expression
     pattern: str
 
@@ -380,8 +386,11 @@ class Field:
 
 
 Aggregate = Literal[
-    "count", "sum", "average", "minimum", "maximum", "distinct", "first_at", "last_at"
-]
+    "count", "sum", "average", "deviation", "minimum", "maximum", "distinct", "first_at", "last_at",
+    "since_first", "since_last",
+]  # fmt: skip
+Period = Literal["day", "week", "month", "year"]
+"""What a calendar window holds the begun one of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,8 +399,11 @@ class Feature:
 
     `keys` pairs a field of the deciding event with one of the counted event. The window at t is
     `[t - window_us - delay_us, t - delay_us)`. `operand` and `where` are typed in the context of
-    the counted event; `operand` is absent for `count`; for `first at` and `last at` it is the
-    counted event's time field.
+    the counted event; `operand` is absent for `count`; for `first at`, `last at`, `since first` and
+    `since last` it is the counted event's time field.
+
+    Where `period` is set, the window at t holds the events of the day, week, month or year of
+    `zone` in which t - delay_us lies, up to that instant; `window_us` is longer than any of them.
     """
 
     name: str
@@ -405,6 +417,8 @@ class Feature:
     delay_us: int = 0
     where: Expression | None = None
     labels: tuple[str, ...] = ()
+    period: Period | None = None
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -368,7 +368,7 @@ def _open_text_slip(_: str) -> _Found:
 def _text_slip(text: str) -> _Found:
     if "\\" in text and re.search(r"\\[^\"\\]", text.replace("\\\\", "")):
         message = 'a text knows the escapes `\\"` and `\\\\` only'
-        return "TG104", message, "write the character itself"
+        return "TG104", message, "write the character itself; in a pattern, `\\\\d` is a digit"
     return None
 
 

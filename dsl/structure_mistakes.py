@@ -54,6 +54,7 @@ _STRUCTURE = frozenset(
         "ends",
         "contains",
         "like",
+        "matches",
         "by",
         "always",
         "at",

@@ -168,7 +168,7 @@ class AmongNetwork(Expr):
 class TextMatch(Expr):
     """`operand [not] starts with "…"` and its sisters."""
 
-    op: Choice["starts with", "ends with", "contains", "like"]
+    op: Choice["starts with", "ends with", "contains", "like", "matches"]
     operand: Expr
     pattern: Text
     negated: bool
@@ -290,6 +290,8 @@ class EventDeclaration(Declaration):
 class FeatureDeclaration(Declaration):
     """`feature f = AGG by KEY over WINDOW …`; no keys is `by all`.
 
+    The window is a duration, or `calendar PERIOD` (then `period` is set) of a zone that may be
+    named.
     In a template the window may be a name, `window_name`, that a use gives its length.
     """
 
@@ -298,6 +300,8 @@ class FeatureDeclaration(Declaration):
     operand: Name | None = None
     keys: tuple[tuple[Name, Name], ...] = ()
     window: Literal | None = None
+    period: Name | None = None
+    zone: Text | None = None
     window_name: Name | None = None
     delay: Literal | None = None
     where: Expr | None = None

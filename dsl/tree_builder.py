@@ -214,6 +214,22 @@ class TreeBuilder(ExpressionBuilder):
     def a_edge(self, span: Span, children: Children) -> Clause:
         return many("aggregate", span, (f"{children[0].text}_at", children[1], None))
 
+    def a_since(self, span: Span, children: Children) -> Clause:
+        return many("aggregate", span, (f"since_{children[0].text}", children[1], None))
+
+    def w_literal(self, span: Span, children: Children) -> Clause:
+        return one("window", span, self._bare("duration", children[0]))
+
+    def w_name(self, span: Span, children: Children) -> Clause:
+        return one("window_name", span, children[0])
+
+    def w_calendar(self, span: Span, children: Children) -> Clause:
+        period, *zone = children
+        return one("period", span, (tree.Name(self.place(period), period.text), *zone))
+
+    def zone(self, span: Span, children: Children) -> tree.Text:
+        return cast("tree.Text", children[0])
+
     def k_all(self, span: Span, children: Children) -> Clause:
         return one("keys", span, ())
 
@@ -228,16 +244,15 @@ class TreeBuilder(ExpressionBuilder):
 
     def feature(self, span: Span, children: Children) -> tree.Declaration:
         name, (_, (aggregate, event, operand), _, _), keys, window, *rest = children
+        if window.slot == "period":
+            period, *zone = window.value
+            rest = [window._replace(value=period), *(one("zone", z.span, z) for z in zone), *rest]
+        else:
+            rest = [window, *rest]
         return self.declare(
-            tree.FeatureDeclaration, span, [name, keys, window, *rest], aggregate=aggregate,
-            event=event, operand=operand,
+            tree.FeatureDeclaration, span, [name, keys, *rest], aggregate=aggregate, event=event,
+            operand=operand,
         )  # fmt: skip
-
-    def w_literal(self, span: Span, children: Children) -> Clause:
-        return one("window", span, self._bare("duration", children[0]))
-
-    def w_name(self, span: Span, children: Children) -> Clause:
-        return one("window_name", span, children[0])
 
     def let(self, span: Span, children: Children) -> tree.Declaration:
         return tree.LetDeclaration(span, children[0], children[1])

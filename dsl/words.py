@@ -27,14 +27,16 @@ CLAUSES = (
 
 OPERATORS = (
     "and", "or", "not", "between", "is", "otherwise", "case", "else", "end", "true", "false",
-    "starts", "ends", "contains", "like", "missing", "present", "all", "points", "skip", "one",
+    "starts", "ends", "contains", "like", "matches", "missing", "present", "all", "points",
+    "skip", "one",
 )  # fmt: skip
 
 RESERVED = frozenset(DECLARATIONS + TYPE_WORDS + CLAUSES + OPERATORS)
 FUNCTIONS = frozenset(
     {
         "hour", "minute", "weekday", "day", "month", "date", "days_since", "abs", "min", "max",
-        "round", "floor", "ceiling", "modulo", "length", "before", "after", "lower", "upper",
+        "round", "floor", "ceiling", "modulo", "distance", "length", "before", "after", "lower",
+        "upper",
     }
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ from tidegate.dsl.types import ANY_INT64, INT64_MAX, INT64_MIN, Bounds
 from tidegate.dsl.zones import DAY_US
 from tidegate.engine.arithmetic import divide_half_even
 from tidegate.engine.column_batch import Bits, Flags, Integers, Wide
+from tidegate.engine.great_circle import COLUMNS, FARTHEST, LATITUDE, LONGITUDE, METRE, metres
 
 _SAFE_PRODUCT = 2.0**62
 """Below this, a product in floating point proves the exact one to be inside int64."""
@@ -168,6 +169,29 @@ def modulo(operand: Vector, divisor: Vector) -> Vector:
         valid, by = both(valid, ~zero), np.where(zero, 1, by)
     low, high = min(divisor.low + 1, 0), max(divisor.high - 1, 0)
     return Vector(operand.wide % by, valid, low, high)
+
+
+def distances(
+    latitude: Vector, longitude: Vector, latitude_2: Vector, longitude_2: Vector
+) -> Vector:
+    """Kilometres between places, as numbers; missing where one is no place."""
+    valid: Flags | None = None
+    held: list[Wide] = []
+    for degrees, most in (
+        (latitude, LATITUDE), (longitude, LONGITUDE),
+        (latitude_2, LATITUDE), (longitude_2, LONGITUDE),
+    ):  # fmt: skip
+        valid = both(valid, degrees.valid)
+        values = degrees.wide
+        if degrees.low < -most or degrees.high > most:
+            valid = both(valid, (values >= -most) & (values <= most))
+            values = np.clip(values, -most, most)
+        held.append(values)
+    up, out, up_2, out_2 = held
+    found: Wide = METRE * metres(up, out, up_2, out_2, COLUMNS)
+    if valid is not None:
+        valid = np.broadcast_to(valid, found.shape)
+    return Vector(found, valid, 0, FARTHEST)
 
 
 def extreme(function: Literal["min", "max"], left: Vector, right: Vector) -> Vector:

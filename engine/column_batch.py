@@ -62,6 +62,8 @@ def count_rows(bits: Bits) -> int:
     """How many rows a mask holds."""
     whole = bits.size & -8
     count = int(np.bitwise_count(bits[:whole].view(np.uint64)).sum(dtype=np.int64))
+    if whole == bits.size:
+        return count
     return count + int(np.bitwise_count(bits[whole:]).sum(dtype=np.int64))
 
 

@@ -31,10 +31,10 @@ def read_calendar(function: str, times: Vector, zone_name: str) -> Vector:
 
 
 def _local_us(times: Vector, zone: Zone) -> Wide:
-    return times.wide + _offset_us(times.wide, zone)
+    return times.wide + offset_us(times.wide, zone)
 
 
-def _offset_us(times: Wide, zone: Zone) -> Wide:
+def offset_us(times: Wide, zone: Zone) -> Wide:
     """What each local clock adds; a run of rows rarely spans more than a few changes."""
     starts = np.array(zone.starts_us, np.int64)
     offsets = np.array(zone.offsets_us, np.int64)

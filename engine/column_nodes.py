@@ -145,6 +145,19 @@ class IntegerRest(IntegerNode):
         return exact.modulo(chunk.vector(self.operand), chunk.vector(self.divisor))
 
 
+class IntegerPlaces(IntegerNode):
+    """`distance` between two places, given by latitude, longitude, latitude and longitude."""
+
+    own_cost = 60
+
+    def __init__(self, degrees: tuple[IntegerNode, ...]) -> None:
+        self.degrees = degrees
+
+    def compute(self, chunk: Chunk) -> Vector:
+        """See `IntegerNode`."""
+        return exact.distances(*(chunk.vector(operand) for operand in self.degrees))
+
+
 class IntegerExtreme(IntegerNode):
     """`min` or `max`."""
 

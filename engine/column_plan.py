@@ -154,6 +154,8 @@ class Planner:
             case "round" | "floor" | "ceiling":
                 step = 10 ** max(NUMBER_DIGITS - expression.places, 0)
                 return self._make(nodes.IntegerRounding, function, operands[0], step)
+            case "distance":
+                return self._make(nodes.IntegerPlaces, operands)
             case "modulo":
                 return self._make(nodes.IntegerRest, *operands)
             case "min" | "max":

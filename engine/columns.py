@@ -11,8 +11,8 @@ The rows of a batch never see each other, so any split of a batch gives the same
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, cast
+from functools import cached_property, partial
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,11 @@ class RulePlan:
     when: TruthNode
     exceptions: tuple[TruthNode, ...]
     depends: frozenset[str]
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether its `when` means the same in every evaluation."""
+        return self.when.plain
 
     @property
     def unknown(self) -> Actions:
@@ -231,9 +236,11 @@ def _share_of_integers(plan: EventPlan, rollout: Rollout, chunk: Chunk) -> Flags
 # --- one evaluation of one chunk ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class RuleRows:
-    """The rows where one rule is true, unknown, silenced by an exception."""
+class RuleRows(NamedTuple):
+    """The rows where one rule is true, unknown, silenced by an exception.
+
+    A named tuple, for one is made for every rule and chunk.
+    """
 
     fired: Bits
     unknown: Bits
@@ -308,7 +315,7 @@ class ChunkEvaluation:
         return RuleRows(sure & acting, unknown & acting, possible & excepted)
 
     def _when(self, index: int, plan: RulePlan) -> Truth:
-        if plan.when.plain:
+        if plan.is_plain:
             return self.chunk.truth(plan.when)
         clamp = self.plan.clamp_of(plan.rule, self.clamped)
         if not plan.when.points:
@@ -484,15 +491,14 @@ class ColumnEvaluator:
 
     def count(self, batch: Batch, chunk_rows: int = CHUNK_ROWS) -> RuleCounts:
         """How often each rule is true, unknown and silenced; no row's answer is kept."""
-        counts = np.zeros((3, len(self.plan.rules)), np.int64)
+        fired, unknown, silenced = counts = [[0] * len(self.plan.rules) for _ in range(3)]
         for chunk in Binding(batch).chunks(chunk_rows):
             evaluation = ChunkEvaluation(self.plan, chunk, standing_rows(self.plan, chunk))
+            none = chunk.none
             for index in range(len(self.plan.rules)):
-                found = evaluation.rule(index)
-                for row, bits in enumerate((found.fired, found.unknown, found.silenced)):
-                    if bits is not chunk.none:
-                        counts[row, index] += count_rows(bits)
-        fired, unknown, silenced = counts.tolist()
+                for count, bits in zip(counts, evaluation.rule(index), strict=True):
+                    if bits is not none:
+                        count[index] += count_rows(bits)
         return RuleCounts(tuple(fired), tuple(unknown), tuple(silenced))
 
 

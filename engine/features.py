@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from tidegate.dsl.lists import Lists
+from tidegate.dsl.periods import period_end_us
 from tidegate.dsl.program import EventType, Feature, Program
 from tidegate.dsl.types import Kind, Value
+from tidegate.engine.functions import zone_named
 from tidegate.engine.interpreter import Reader, truth, value_of
 from tidegate.engine.windows import (
     INT64_MAX,
@@ -172,13 +174,20 @@ def contributions_of(feature: Feature, counted: Counted, lists: Lists) -> Iterat
     """
     delayed_us = counted.at_us + feature.delay_us
     enter_us = max(min(delayed_us, INT64_MAX), counted.received_us)
-    leave_us = min(delayed_us + feature.window_us, INT64_MAX)
+    leave_us = min(_last_us(feature, counted.at_us) + feature.delay_us, INT64_MAX)
     for known in label_combinations(feature.labels):
         turns = {name: counted.reported_us.get(name, INT64_MAX) for name in feature.labels}
         enter = max([enter_us, *(turns[name] for name in known)])
         leave = min([leave_us, *(turn for name, turn in turns.items() if name not in known)])
         if enter < leave and (share := _share(feature, counted, known, lists)):
             yield Contribution(enter, leave, share[0], counted.key)
+
+
+def _last_us(feature: Feature, at_us: int) -> int:
+    """The last decision, were it not delayed, whose window holds an event of this time."""
+    if feature.period is None:
+        return at_us + feature.window_us
+    return period_end_us(at_us, feature.period, zone_named(feature.zone)) - 1
 
 
 def label_combinations(labels: Iterable[str]) -> Iterator[frozenset[str]]:

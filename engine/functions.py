@@ -11,11 +11,13 @@ from datetime import date
 from functools import lru_cache
 from typing import cast
 
+from tidegate.dsl.patterns import matches
 from tidegate.dsl.program import Function
 from tidegate.dsl.shapes import lower, upper
 from tidegate.dsl.types import INT64_MAX, TIME_MIN_US, Value
 from tidegate.dsl.zones import DAY_US, SECOND_US, Zone, load_zone
 from tidegate.engine.arithmetic import divide_half_even, fit_int64
+from tidegate.engine.great_circle import distance
 
 MINUTE_US = 60 * SECOND_US
 HOUR_US = 60 * MINUTE_US
@@ -28,6 +30,7 @@ MISSING_REASONS: dict[Function, str] = {
     "floor": "overflow",
     "ceiling": "overflow",
     "modulo": "division_by_zero",
+    "distance": "out_of_range",
     "before": "not_found",
     "after": "not_found",
 }
@@ -167,6 +170,7 @@ TEXT_TESTS: dict[str, Callable[[str, str], bool]] = {
     "ends with": str.endswith,
     "contains": str.__contains__,
     "like": like,
+    "matches": matches,
 }
 """The tests of a text against a literal, by their spelling."""
 
@@ -193,6 +197,7 @@ _PLAIN: dict[str, Callable[..., Value | None]] = {
     "min": min,
     "max": max,
     "modulo": modulo,
+    "distance": distance,
     "length": len,
     "before": before,
     "after": after,

@@ -27,7 +27,7 @@ from tidegate.engine.formulas import NO_FACTS, negate, render, simplify, some_of
 from tidegate.engine.interpreter import NOBODY, asks_exempt
 from tidegate.engine.lowering import Context, Lowering, container
 from tidegate.engine.normal_form import conjunctions
-from tidegate.engine.plain import PlainSettler, plain_settler
+from tidegate.engine.plain import Answers, Bind, PlainSettler
 from tidegate.engine.predicate_index import (
     MAX_CONJUNCTIONS,
     IndexedRule,
@@ -106,9 +106,8 @@ class CompiledEvent:
         The generated function itself answers where the same was found before and nothing else
         matters; `decide` does the rest.
         """
-        if self.authority.roster.fixed is None:
-            return self._decide_at_length
-        return _decider(self)
+        standing = self.authority.roster.fixed
+        return self._decide_at_length if standing is None else _decider(self, standing)
 
     def _decide_at_length(
         self, values: Values, lists: Lists, statuses: Mapping[str, ScoreStatus]
@@ -195,11 +194,11 @@ def _use_function(compiled: CompiledEvent) -> _Generated:
     return body.function(["values", "lists"], ["return o"])
 
 
-def _decider(compiled: CompiledEvent) -> Decide:
+def _decider(compiled: CompiledEvent, standing: Standing) -> Decide:
     """The function behind `decide_values`, for an event whose rules always stand alike."""
-    body = _Body(compiled, masking=False, fixed=compiled.authority.roster.fixed)
+    body = _Body(compiled, masking=False, fixed=standing)
     bind = body.lowering.names.bind
-    memory = _Memory(compiled, plain_settler(compiled.authority))
+    memory = _Memory(compiled)
     settle = bind(memory.settle)
     if compiled.event.models:
         all_ok = bind(compiled.authority.all_ok)
@@ -210,19 +209,40 @@ def _decider(compiled: CompiledEvent) -> Decide:
         # Before anything else: the score of a model that is not used here may be missing.
         body.use.append(f"if o: return {settle}(values, lists, statuses)")
     body.write_rules()
-    # Points follow from the masks: every model answered, and every rule stands as it always does.
-    # Few masks differ in more than what fired, so that is the inner key.
-    fired, unknown, silenced, *_ = body.answers
-    outer = ", ".join(name for name in (unknown, silenced) if name != "0") or "0"
-    after = [
-        f"try: return {bind(memory.settled)}[{outer}][{fired}]",
-        f"except {bind(KeyError)}: pass",
-        f"return {settle}(values, lists, statuses, ({outer}), {', '.join(body.answers)})",
-    ]
-    return body.function(_DECIDER, after, wants_containers=True).run
+    plain = PlainSettler(compiled.authority, standing)
+    after = _settling(Answers(*body.answers), plain, memory, bind, remembers=not body.has_index)
+    return body.function(_DECIDER, list(after), wants_containers=True).run
 
 
 _DECIDER = ["values", "lists", "statuses"]
+
+
+def _settling(
+    answers: Answers, plain: PlainSettler, memory: _Memory, bind: Bind, remembers: bool
+) -> Iterator[str]:
+    """From what the rules found to the decision.
+
+    Of few rules the same are found again and again, and what was decided then is remembered. Many
+    rules find something new at every second event, and to look it up costs as much as to settle it.
+    """
+    heard = [name for name in (answers.fired, answers.unknown, answers.silenced) if name != "0"]
+    # Points follow from the masks: every model answered, and every rule stands as it always does.
+    # Few masks differ in more than what fired, so that is the inner key.
+    outer = ", ".join(name for name in (answers.unknown, answers.silenced) if name != "0") or "0"
+    key = f"({outer}), {answers.fired}"
+    if remembers:
+        yield f"try: return {bind(memory.settled)}[{outer}][{answers.fired}]"
+        yield f"except {bind(KeyError)}: pass"
+    quiet = bind(plain.authority.quiet)
+    if remembers:
+        quiet = f"{bind(memory.remember)}({key}, {quiet})"
+    yield f"if not ({' or '.join(heard) or '0'}): return {quiet}"
+    at_length = plain.needs_a_closer_look(bind, answers)
+    if at_length:
+        call = f"{bind(memory.settle)}(values, lists, statuses, {key})"
+        yield f"if {at_length}: return {call}"
+    yield from plain.lines(bind, answers)
+    yield f"return {bind(memory.remember)}({key}, y)" if remembers else "return y"
 
 
 @dataclass(slots=True)
@@ -230,7 +250,6 @@ class _Memory:
     """Decisions that follow from what the rules found alone, by what they found."""
 
     compiled: CompiledEvent
-    plain: PlainSettler | None
     settled: dict[object, dict[int, Settled]] = field(default_factory=dict)
     count: int = 0
 
@@ -240,37 +259,33 @@ class _Memory:
         lists: Lists,
         statuses: Mapping[str, ScoreStatus],
         outer: object = None,
-        *found: int,
+        fired: int | None = None,
     ) -> Settled:
-        """The decision, remembered where nothing but what was `found` matters.
+        """The decision, remembered where nothing but what was found matters.
 
-        Where something was found, every model is used and answered. `found` begins with the inner
-        key, the fired rules; `outer` is the rest of the key.
+        Where `fired` is given, every model is used and answered; it is the inner key, and `outer`
+        the rest of the key.
         """
-        settled = None
-        if found and self.plain is not None:
-            settled = self.plain.settle(Evaluation(*found))
-        if settled is not None:
-            self._remember(outer, found[0], settled)
-            return settled
+        if fired is not None and outer in self.settled and fired in self.settled[outer]:
+            return self.settled[outer][fired]
         compiled = self.compiled
         settled = compiled.decide(Situation(compiled.event, values, lists, statuses))
-        if found and self._follows(settled):
-            self._remember(outer, found[0], settled)
+        if fired is not None and self._follows(settled):
+            self.remember(outer, fired, settled)
         return settled
 
-    def _remember(self, outer: object, fired: int, settled: Settled) -> None:
+    def remember(self, outer: object, fired: int, settled: Settled) -> Settled:
+        """The decision itself, to be found again."""
         if self.count >= MAX_REMEMBERED:
             self.settled.clear()
             self.count = 0
         self.settled.setdefault(outer, {})[fired] = settled
         self.count += 1
+        return settled
 
     def _follows(self, settled: Settled) -> bool:
         """Whether the authority gives the same decision wherever the same was found."""
         authority = self.compiled.authority
-        if settled is authority.quiet:
-            return True
         found, stand = settled.evaluation, settled.standing
         key = (
             found.fired, found.unknown, found.silenced, found.points, found.all_points,
@@ -293,6 +308,7 @@ class _Body:
         self.before: list[str] = []
         self.use: list[str] = []
         self.answers = ["0", "0", "0", "0", "0"]
+        self.has_index = False
 
     # --- rules ---
 
@@ -319,7 +335,7 @@ class _Body:
     def _answer(self) -> None:
         text = "\n".join(self.branches.lines)
         for index, name in enumerate("mus"):
-            if f"{name} |= " in text:
+            if f"{name} |= " in text or f"{name} = " in text:
                 self.answers[index] = name
         if self.masking or "p += " in text or "q += " in text:
             self.answers[3:] = ["p", "p + q"] if "q += " in text else ["p", "p"]
@@ -374,9 +390,14 @@ class _Body:
     def _write_index(self, indexed: Mapping[int, IndexedRule]) -> None:
         if not indexed:
             return
+        self.has_index = True
         index = PredicateIndex(list(indexed.values()), len(self.event.rules), self.event.models)
+        alone = not self.branches.lines
         self.branches.lines += index.lines(self.lowering.names.bind, self.masking)
-        self.branches.lines += ["m |= n", "u |= i ^ n"]
+        # An operation less on long integers where nothing else has fired, or nothing is missing.
+        self.branches.lines += (
+            ["m = n", "if n is not i: u |= i ^ n"] if alone else ["m |= n", "u |= i ^ n"]
+        )
 
     def _write_points(self, indexed: Mapping[int, IndexedRule]) -> None:
         """What indexed rules add; the others' code adds by itself."""

@@ -9,6 +9,7 @@ others are made from the nearest one before them when they are asked for.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from tidegate.engine.formulas import Among, AtLeast
 
 MAX_BYTES = 4 << 20
 """What the rows of one subject may take at most; what was turned stands beside them."""
+
+MAX_SMALL = 256
+"""Below it an integer is looked up by itself, not by the interval it lies in."""
 
 
 class Demand(NamedTuple):
@@ -43,6 +47,13 @@ class IntegerRows:
 
     bounds: tuple[int, ...]
     rows: Sequence[int]
+
+    def small(self) -> tuple[int, ...]:
+        """The rows of the values from 0 up to the last bound, where these are few: counts are."""
+        last = self.bounds[-1] if self.bounds else MAX_SMALL
+        if last >= MAX_SMALL or isinstance(self.rows, SparseRows):
+            return ()
+        return tuple(self.rows[bisect_right(self.bounds, value)] for value in range(last + 1))
 
 
 def integer_rows(demands: Iterable[Demand], full: int, max_bytes: int = MAX_BYTES) -> IntegerRows:

@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import Literal as Word
 
 from tidegate.dsl.lists import ListContent, Lists, of_ranges
+from tidegate.dsl.patterns import matcher
 from tidegate.dsl.program import (
     And,
     Arithmetic,
@@ -72,6 +73,7 @@ from tidegate.engine.formulas import (
     size,
     some_of,
 )
+from tidegate.engine.great_circle import distance
 from tidegate.engine.subexpressions import Keys, children, is_calendar, look_through
 
 Context = Word["a", "b", "e"]
@@ -468,6 +470,8 @@ class Lowering:
                 return Code(self._helper(change, texts), presence, cost + 4)
             case "modulo" if not expression.can_fail:
                 return Code(f"({texts[0]} % {texts[1]})", presence, cost + 2)
+            case "distance" if not expression.can_fail:
+                return Code(self._helper(distance, texts), presence, cost + 40)
         text = self._helper(*_nullable_helper(expression, texts))
         return self._nullable(text, expression, cost + 4, presence)
 
@@ -645,6 +649,11 @@ class Lowering:
         code = self.value(atom.operand)
         text = code.text
         op, pattern = _plain_test(atom.pattern) if atom.op == "like" else (atom.op, atom.pattern)
+        if op == "matches":
+            yes = f"{self.names.bind(matcher(pattern))}({text})"
+            return code.presence, self._test(
+                yes, f"not {yes}", code.cost + 8, atom, needs=code.presence, share=0.1
+            )
         mark = self.names.bind(pattern)
         yes = {
             "=": f"{text} == {mark}",
@@ -902,6 +911,8 @@ def _nullable_helper(call: Call, arguments: list[str]) -> tuple[Callable[..., ob
             return functions.ROUNDINGS[call.function], [*arguments, str(call.places)]
         case "modulo":
             return functions.modulo, arguments
+        case "distance":
+            return distance, arguments
         case "before":
             return functions.before, arguments
         case "after":

@@ -76,10 +76,15 @@ def _step_up(asks: tuple[Ask, ...], ranks: Mapping[str, int]) -> str:
     return min(names, key=lambda name: (-ranks.get(name, 0), name), default="")
 
 
-def _reasons(levels: Levels, asks: Mapping[Ladder, tuple[Ask, ...]]) -> tuple[str, ...]:
-    order: tuple[Ladder, ...] = LADDERS
+def ladders_heard(levels: Levels) -> tuple[Ladder, ...]:
+    """The ladders whose reasons count, in the order of reasons."""
     if levels.raised is not levels.disposition:
         # The review holds the payment, so its reasons are the disposition's.
-        order = ("review", "authentication")
+        return "review", "authentication"
+    return LADDERS
+
+
+def _reasons(levels: Levels, asks: Mapping[Ladder, tuple[Ask, ...]]) -> tuple[str, ...]:
+    order = ladders_heard(levels)
     reasons = (ask.reason for ladder in order for ask in asks.get(ladder, ()) if ask.reason)
     return tuple(dict.fromkeys(reasons))

@@ -151,12 +151,13 @@ class PredicateIndex:
         """Lines that leave the rules that are not false in `i`, of these the true ones in `n`."""
         yield f"i = {self._start(bind, masking)}"
         unknown = any(step.presence for step in self._steps.values())
+        whole = bind(self._full)
         if unknown:
-            yield "n = -1"
+            yield f"n = {whole}"
         scored = _union(self._dead.values()) if masking else 0
         for step in sorted(self._steps.values(), key=lambda step: (step.cost > CHEAP, step.cost)):
             yield from self._asked(step, bind, step.cost > CHEAP or bool(step.bits & scored))
-        yield "n = i & n" if unknown else "n = i"
+        yield f"n = i if n is {whole} else i & n" if unknown else "n = i"
         if self._further:
             yield f"if i > {bind((1 << self._count) - 1)}:"
             yield f" i, n, x = {bind(self._folder())}(i, n)"
@@ -222,7 +223,11 @@ class PredicateIndex:
             return f"i &= {bind(named.get)}({subject}, {bind(named.other)})"
         table = integer_rows(demands, self._full)
         place = f"{bind(bisect_right)}({bind(table.bounds)}, {subject})"
-        return f"i &= {bind(table.rows)}[{place}]"
+        row = f"{bind(table.rows)}[{place}]"
+        small = table.small()
+        if not small:
+            return f"i &= {row}"
+        return f"i &= {bind(small)}[{subject}] if -1 < {subject} < {len(small)} else {row}"
 
     def _folder(self) -> Callable[[int, int], tuple[int, int, int]]:
         """What further conjunctions and exceptions mean for the rules they belong to."""

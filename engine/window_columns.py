@@ -8,10 +8,11 @@ found by merging sorted arrays, and then no aggregate looks at times again:
 - count, sum: add at ``start``, take away at ``stop``, and accumulate. int64 wraps modulo 2**64, so
   the result is right whenever it fits; where it might not, the operands are summed in two halves of
   32 bits, which cannot overflow below 2**31 contributions;
+- deviation: the same for the squares (`window_deviation`);
 - distinct: cut each run at the start of the next one with the same key and operand, so that a value
   covers a decision at most once, and count;
-- minimum, maximum (and first at, last at, whose operand is the event's own time): a run is two
-  overlapping pieces of 2**k decisions; pieces are pushed down level by level.
+- minimum, maximum (and first at, last at, since first, since last, whose operand is the event's own
+  time): a run is two overlapping pieces of 2**k decisions; pieces are pushed down level by level.
 
 So nothing is assumed of the lengths of windows. Decisions that would see their own event (copies,
 decisions repeated later) are rare; they are found in columns and answered by `windows.aggregate_of`
@@ -36,6 +37,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tidegate.engine.window_deviation import deviations
 from tidegate.engine.window_runs import (
     NEVER_US,
     Flags,
@@ -50,9 +52,17 @@ from tidegate.engine.window_runs import (
     split_by_label,
     stable_order,
     times,
+    total,
     window,
 )
-from tidegate.engine.windows import INT64_MAX, INT64_MIN, Aggregate, aggregate_of, half_even
+from tidegate.engine.windows import (
+    INT64_MAX,
+    INT64_MIN,
+    SINCE,
+    Aggregate,
+    aggregate_of,
+    half_even,
+)
 
 __all__ = [
     "NEVER_US",
@@ -73,17 +83,17 @@ __all__ = [
 
 Int8s: TypeAlias = npt.NDArray[np.int8]
 
-REASONS: Final = (None, "empty_window", "missing_key", "overflow")
+REASONS: Final = (None, "empty_window", "missing_key", "overflow", "one_event")
 """What a reason code stands for."""
-_EMPTY_WINDOW, _MISSING_KEY, _OVERFLOW = 1, 2, 3
+_EMPTY_WINDOW, _MISSING_KEY, _OVERFLOW, _ONE_EVENT = 1, 2, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
 class Operands:
     """What contributions bring, in the order of their rows; `valid` None means all of them do.
 
-    Text, for ``distinct``, is given as dictionary codes. For ``first at`` and ``last at`` the
-    operand is the event's ``at``. Values where `valid` is false are never read.
+    Text, for ``distinct``, is given as dictionary codes. For ``first at``, ``last at`` and what is
+    since them the operand is the event's ``at``. Values where `valid` is false are never read.
     """
 
     values: Int64s
@@ -142,8 +152,21 @@ def _measure(aggregate: Aggregate, seen: Window, brought: Operands) -> tuple[Int
     counts = _count(starts, stops, seen.size)
     if aggregate in (Aggregate.SUM, Aggregate.AVERAGE):
         return _sum(aggregate, counts, values, starts, stops)
-    least = aggregate in (Aggregate.MINIMUM, Aggregate.FIRST_AT)
-    return _extreme(np.minimum if least else np.maximum, counts, values, starts, stops)
+    if aggregate is Aggregate.DEVIATION:
+        return deviations(counts, values, starts, stops)
+    least = aggregate in (Aggregate.MINIMUM, Aggregate.FIRST_AT, Aggregate.SINCE_FIRST)
+    best, reason = _extreme(np.minimum if least else np.maximum, counts, values, starts, stops)
+    if aggregate in SINCE:
+        return _since(seen.join.queries.time_us, best, reason)
+    return best, reason
+
+
+def _since(time_us: Int64s, edge_us: Int64s, reason: Int8s) -> tuple[Int64s, Int8s]:
+    """How long before each decision the edge lies; what int64 cannot hold is missing."""
+    since = time_us - edge_us
+    over = (((time_us ^ edge_us) & (time_us ^ since)) < 0) & (reason == 0)
+    reason[over] = _OVERFLOW
+    return np.where(reason == 0, since, 0), reason
 
 
 def _count(starts: Int64s, stops: Int64s, size: int) -> Int64s:
@@ -180,7 +203,7 @@ def _pairs(key: Int64s, values: Int64s) -> Int64s:
 def _sum(
     aggregate: Aggregate, counts: Int64s, values: Int64s, starts: Int64s, stops: Int64s
 ) -> tuple[Int64s, Int8s]:
-    sums = _total(starts, stops, values, len(counts))
+    sums = total(starts, stops, values, len(counts))
     reason = np.zeros(len(counts), dtype=np.int8)
     average = aggregate is Aggregate.AVERAGE
     if average:
@@ -188,8 +211,8 @@ def _sum(
     value = _half_even(sums, np.maximum(counts, 1)) if average else sums
     most = max(abs(int(values.max(initial=0))), abs(int(values.min(initial=0))))
     if int(counts.max(initial=0)) * most > INT64_MAX:
-        low = _total(starts, stops, values & 0xFFFFFFFF, len(counts))
-        high = _total(starts, stops, values >> 32, len(counts)) + (low >> 32)
+        low = total(starts, stops, values & 0xFFFFFFFF, len(counts))
+        high = total(starts, stops, values >> 32, len(counts)) + (low >> 32)
         over = np.flatnonzero((high < -(2**31)) | (high >= 2**31))
         if not average:
             value[over], reason[over] = 0, _OVERFLOW
@@ -197,13 +220,6 @@ def _sum(
             exact = (int(high[row]) << 32) + (int(low[row]) & 0xFFFFFFFF)
             value[row] = half_even(exact, int(counts[row]))
     return value, reason
-
-
-def _total(starts: Int64s, stops: Int64s, values: Int64s, size: int) -> Int64s:
-    steps = np.zeros(size + 1, dtype=np.int64)
-    np.add.at(steps, starts, values)
-    np.subtract.at(steps, stops, values)
-    return np.cumsum(steps[:size])
 
 
 def _half_even(sums: Int64s, counts: Int64s) -> Int64s:
@@ -253,7 +269,8 @@ def _measure_own(
         sees &= entry_ids[low:high] != query_ids[row]
         present = sees if brought.valid is None else sees & brought.valid[low:high]
         missing = [None] * int(sees.sum() - present.sum())
-        answer = aggregate_of(aggregate, brought.values[low:high][present].tolist() + missing)
+        operands = brought.values[low:high][present].tolist() + missing
+        answer = aggregate_of(aggregate, operands, int(seen.join.queries.time_us[row]))
         value[row], reason[row] = answer.value or 0, REASONS.index(answer.reason)
 
 

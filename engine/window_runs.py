@@ -252,6 +252,14 @@ def _runs_begin(bounds: Int64s, asked: Int64s) -> Int64s:
     return places
 
 
+def total(starts: Int64s, stops: Int64s, values: Int64s, size: int) -> Int64s:
+    """What the runs that cover each decision sum to, modulo 2**64."""
+    steps = np.zeros(size + 1, dtype=np.int64)
+    np.add.at(steps, starts, values)
+    np.subtract.at(steps, stops, values)
+    return np.cumsum(steps[:size])
+
+
 def _dense_ids(entry_ids: Int64s, query_ids: Int64s) -> tuple[Int64s, Int64s]:
     """The same ids as codes that an array can be indexed with; ids without an entry are -1."""
     largest = int(entry_ids.max())

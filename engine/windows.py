@@ -25,6 +25,7 @@ from collections.abc import Collection, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from itertools import pairwise
+from math import isqrt
 from operator import itemgetter
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
@@ -32,7 +33,7 @@ INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
 Operand: TypeAlias = int | str
-MissingReason: TypeAlias = Literal["empty_window", "missing_key", "overflow"]
+MissingReason: TypeAlias = Literal["empty_window", "missing_key", "overflow", "one_event"]
 Key: TypeAlias = tuple[int | str | None, ...]
 """The values of a feature's ``by`` columns; ``()`` for ``by all``; None where one is missing."""
 
@@ -43,11 +44,14 @@ class Aggregate(StrEnum):
     COUNT = "count"
     SUM = "sum"
     AVERAGE = "average"
+    DEVIATION = "deviation"
     MINIMUM = "minimum"
     MAXIMUM = "maximum"
     DISTINCT = "distinct"
     FIRST_AT = "first at"
     LAST_AT = "last at"
+    SINCE_FIRST = "since first"
+    SINCE_LAST = "since last"
 
 
 class NotCounted(Enum):
@@ -69,6 +73,12 @@ class WindowValue(NamedTuple):
 MISSING_KEY: Final = WindowValue(None, "missing_key")
 _EMPTY_WINDOW: Final = WindowValue(None, "empty_window")
 _OVERFLOW: Final = WindowValue(None, "overflow")
+_ONE_EVENT: Final = WindowValue(None, "one_event")
+SINCE: Final = {
+    Aggregate.SINCE_FIRST: Aggregate.FIRST_AT,
+    Aggregate.SINCE_LAST: Aggregate.LAST_AT,
+}
+"""Of which event's time they tell the distance from the decision."""
 
 
 class Contribution(NamedTuple):
@@ -193,7 +203,7 @@ def value(
 
     `deciding_id` is the deciding event's id if it is of the counted type, else None.
     """
-    return aggregate_of(aggregate, visible(bucket or Bucket(), t_us, deciding_id))
+    return aggregate_of(aggregate, visible(bucket or Bucket(), t_us, deciding_id), t_us)
 
 
 def visible(bucket: Bucket, t_us: int, deciding_id: str | None) -> list[Operand | None]:
@@ -208,8 +218,10 @@ def visible(bucket: Bucket, t_us: int, deciding_id: str | None) -> list[Operand 
     ]
 
 
-def aggregate_of(aggregate: Aggregate, operands: Collection[Operand | None]) -> WindowValue:
-    """One aggregate over the visible operands; the meaning that every evaluator must meet.
+def aggregate_of(
+    aggregate: Aggregate, operands: Collection[Operand | None], t_us: int
+) -> WindowValue:
+    """One aggregate over what a decision at `t_us` sees: the meaning that evaluators must meet.
 
     Operands of all but ``distinct`` and ``count`` are integers (the checker proves it).
     """
@@ -218,17 +230,28 @@ def aggregate_of(aggregate: Aggregate, operands: Collection[Operand | None]) -> 
     present = [operand for operand in operands if operand is not None]
     if aggregate is Aggregate.DISTINCT:
         return WindowValue(len(set(present)), None)
-    return _aggregate_numbers(aggregate, cast("list[int]", present))
+    numbers = cast("list[int]", present)
+    if aggregate in SINCE and numbers:
+        edge = min(numbers) if aggregate is Aggregate.SINCE_FIRST else max(numbers)
+        return _fitting(t_us - edge)
+    return _aggregate_numbers(aggregate, numbers)
+
+
+def _fitting(number: int) -> WindowValue:
+    return WindowValue(number, None) if INT64_MIN <= number <= INT64_MAX else _OVERFLOW
 
 
 def _aggregate_numbers(aggregate: Aggregate, numbers: list[int]) -> WindowValue:
     if aggregate is Aggregate.SUM:
-        total = sum(numbers)
-        return WindowValue(total, None) if INT64_MIN <= total <= INT64_MAX else _OVERFLOW
+        return _fitting(sum(numbers))
     if not numbers:
         return _EMPTY_WINDOW
     if aggregate is Aggregate.AVERAGE:
         return WindowValue(half_even(sum(numbers), len(numbers)), None)
+    if aggregate is Aggregate.DEVIATION:
+        if len(numbers) == 1:
+            return _ONE_EVENT
+        return _fitting(deviation(len(numbers), sum(numbers), sum(n * n for n in numbers)))
     least = aggregate in (Aggregate.MINIMUM, Aggregate.FIRST_AT)
     return WindowValue(min(numbers) if least else max(numbers), None)
 
@@ -238,6 +261,19 @@ def half_even(total: int, count: int) -> int:
     quotient, remainder = divmod(total, count)
     excess = 2 * remainder - count
     return quotient + (excess > 0 or (excess == 0 and quotient % 2 == 1))
+
+
+def deviation(count: int, total: int, squares: int) -> int:
+    """The standard deviation of a sample from its sums, rounded once, half to even.
+
+    `count` is above one; `squares` is the sum of the squares. The variance is a quotient of
+    integers, ``(count * squares - total**2) / (count * (count - 1))``, and whether its root lies
+    above a half is asked of the integers, so nothing drifts however large they are.
+    """
+    spread, divisor = count * squares - total * total, count * (count - 1)
+    root = isqrt(spread // divisor)
+    above = 4 * spread - (2 * root + 1) ** 2 * divisor
+    return root + (above > 0 or (above == 0 and root % 2 == 1))
 
 
 # --- the windows of all features --------------------------------------------------------------

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tidegate.dsl import tree
 from tidegate.dsl.checker import check
@@ -24,6 +25,7 @@ from tidegate.rules.reference_tables import read_table
 from tidegate.rules.tables import LIST_KINDS, read_list, read_rates
 
 HASH_FORMAT = b"tidegate-policy-1\n"
+NOTHING_UNSAVED: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,22 @@ def load_policy(folder: str | Path, *, today_us: int | None = None) -> Policy:
     return loaded.policy
 
 
-def read(folder: str | Path, *, today_us: int | None = None) -> Loaded:
-    """Read the policy in `folder`; whatever is wrong with it is a diagnostic, not an exception."""
+def read(
+    folder: str | Path,
+    *,
+    today_us: int | None = None,
+    unsaved: Mapping[str, str] = NOTHING_UNSAVED,
+) -> Loaded:
+    """Read the policy in `folder`; whatever is wrong with it is a diagnostic, not an exception.
+
+    `unsaved` are texts, by path below the folder, that stand for those of rule files: what an
+    editor holds and has not written yet.
+    """
     root = Path(folder)
     if not root.is_dir():
         missing = Diagnostic("TG183", f"`{folder}` is no folder", Span("", 0, 0))
         return Loaded(None, (missing,), {})
-    sources, unread = _sources(root)
+    sources, unread = _sources(root, unsaved)
     if not sources:
         return Loaded(None, in_order(unread or [no_rules(folder)]), {})
     parsed = [parse(source) for source in sources.values()]
@@ -108,12 +119,15 @@ def _is_sure(diagnostic: Diagnostic) -> bool:
     return diagnostic.code != "TG202" or bool(diagnostic.related)
 
 
-def _sources(root: Path) -> tuple[dict[str, Source], list[Diagnostic]]:
+def _sources(root: Path, unsaved: Mapping[str, str]) -> tuple[dict[str, Source], list[Diagnostic]]:
     sources: dict[str, Source] = {}
     files = rule_files(root)
     problems = list(files.problems)
-    for path in files.paths:
-        found = read_source(path, root)
+    new = (name for name in unsaved if not (root / name).exists())
+    paths = sorted({*files.paths, *(root / name for name in new)}, key=lambda p: relative(p, root))
+    for path in paths:
+        text = unsaved.get(relative(path, root))
+        found = read_source(path, root) if text is None else Source(relative(path, root), text)
         if isinstance(found, Source):
             sources[relative(path, root)] = found
         else:

@@ -51,11 +51,11 @@ class _Past:
 
     def of(self, rule: Rule) -> Meanings:
         """The versions that the rule had, with what this one meant when it was last there."""
-        pattern = f"rule[ \t]+{rule.name}[ \t]+version[ \t]+([0-9]+)"
-        numbered = re.compile(rf"^[+-]\s*{pattern}\b", re.MULTILINE)
+        pattern = f"(rule|as)[ \t]+{rule.name}[ \t]+version[ \t]+([0-9]+)"
+        numbered = re.compile(rf"^[+-].*\b{pattern}\b", re.MULTILINE)
         found: dict[int, str] = {}
         for commit, lines in self.repository.changes_of(pattern, self.commit):
-            versions = {int(number) for number in numbered.findall(lines)}
+            versions = {int(groups[-1]) for groups in numbered.findall(lines)}
             found |= dict.fromkeys(versions - found.keys(), NOT_LOOKED_AT)
             if rule.version in versions and found[rule.version] == NOT_LOOKED_AT:
                 found[rule.version] = self._meaning(rule, commit)

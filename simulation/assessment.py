@@ -68,7 +68,7 @@ class Assessment:
         start_us = facts.warm_up.until_us
         return Decided(
             outcomes=outcomes,
-            classes=self._classes(facts, rows),
+            classes=self.classes(rows),
             money=self.money(rows),
             past=rows.past,
             at_us=rows.at_us,
@@ -109,8 +109,9 @@ class Assessment:
             inputs=tuple(item.name for item in event.inputs if item.source != "field"),
         )
 
-    def _classes(self, facts: EventFacts, rows: Rows) -> Small:
-        end_us = self.told.span.end_us
+    def classes(self, rows: Rows) -> Small:
+        """What is known about each row."""
+        facts, end_us = self.facts[rows.event.name], self.told.span.end_us
         if facts.label is None:
             classes = np.full(rows.count, UNLABELLED, np.int8)
         else:

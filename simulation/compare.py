@@ -171,7 +171,8 @@ class _Pair:
             run.count_missing(tally, rows, run.facts[self.name].inputs)
         self.pairs.add(old, new, lambda places: after.keys[places].to_list())
         for segments in self.segments:
-            segments.add(after.columns[segments.by.field], old, new)
+            words = old.outcomes.word, new.outcomes.word
+            segments.add(after.columns[segments.by.field], words, new.classes, new.money)
         if self.hybrids is not None:
             both = {**before.columns, **after.columns}
             self.hybrids.add(replace(after, columns=both), old, new)

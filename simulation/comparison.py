@@ -232,6 +232,7 @@ class EventComparison:
     one). `only_before` and `only_after` are rows that only one door takes in: nothing else counts
     them. `warm_up_until_before` and `_after` (microseconds) are where each would begin alone.
     `marginals` are empty, and `no_marginals` says why, where changes cannot be told apart.
+    `segments` are by the fields that were asked for.
     """
 
     event: str

@@ -29,6 +29,7 @@ from tidegate.simulation.comparison import (
     Marginal,
     OutcomeShift,
     RateChange,
+    Segment,
     Side,
     Timing,
     as_json,
@@ -50,6 +51,7 @@ SAME = "No change of meaning: what differs is formatting or comments."
 IDENTICAL = "Nothing differs."
 _SHOWN_COMMIT = 10
 _SHOWN_DIFFERENCES = 200
+_SHOWN_SEGMENTS = 12
 _INDENT = 4
 _GROUPS = {
     "authority": "Authority and permissions",
@@ -215,6 +217,8 @@ def _event(event: EventComparison) -> Iterator[RenderableType]:
         yield stacked(_folded(f" Single changes are not told apart: {event.no_marginals}.", 0))
     if event.flips:
         yield titled("Payments that flip, the largest first", _flips(event))
+    if event.segments:
+        yield titled("By segment, in percentage points", _segments(event.segments))
     if rows := list(_unknowns(event)):
         table = table_of(("unknown or missing", "before", "after", "difference"), rows)
         yield titled("Unknown", table)
@@ -376,7 +380,22 @@ def _fired(flip: Flip) -> str:
         f"now: {', '.join(come)}" if come else "",
     ]
     parts.append(f"in both: {', '.join(both)}" if both else "")
+    if not gone and not come and flip.reason_before != flip.reason_after:
+        reasons = (reason or "none" for reason in (flip.reason_before, flip.reason_after))
+        parts.append(f"reason: {' -> '.join(reasons)}")
     return "; ".join(filter(None, parts)) or "no rule fires in either"
+
+
+def _segments(segments: Sequence[Segment]) -> RenderableType:
+    """The largest segments of each field, with what their outcomes gain and lose."""
+    rows = []
+    for name, some in groupby(segments, key=lambda segment: segment.field):
+        for segment in list(some)[:_SHOWN_SEGMENTS]:
+            rates = {rate.name: rate for rate in segment.rates}
+            points = (_points(rates[word].difference_millionths) for word in WORDS)
+            rows.append([f"{name}: {segment.value}", grouped(segment.all.count), *points])
+    columns = ("", "payments", *(word.replace("_", "-") for word in WORDS))
+    return table_of(columns, rows)
 
 
 def _unknowns(event: EventComparison) -> Iterator[list[str]]:

@@ -24,7 +24,6 @@ from tidegate.simulation.speed import measure
 KEY_BYTES = 16
 """How long a key for pseudonyms is at least."""
 Lines = tuple[str, ...]
-_NO_SEGMENTS_THERE = "snapshot: it tells no segments apart, and the history was read instead"
 NOTHING_BEFORE = "there is no policy before that could decide the history"
 
 
@@ -88,13 +87,10 @@ class _Asked:
         """Both policies over the history, with what became of the snapshot."""
         if snapshot is None:
             return self._plain(old, new), ()
-        if any(self.by.values()):
-            # Which row belongs to which segment is in the history alone.
-            return self._plain(old, new), (_NO_SEGMENTS_THERE,)
         try:
             found = compare_with_snapshot(
                 old, new, self.mapping, snapshot,
-                key=self.key, shown=self.shown, progress=self.progress,
+                key=self.key, shown=self.shown, by=self.by, progress=self.progress,
             )  # fmt: skip
         except StaleError as stale:
             said = f"snapshot: it cannot serve both, and the history was read twice: {stale}"

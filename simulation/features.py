@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tidegate.dsl.lists import Lists
-from tidegate.dsl.program import EventType, Expression, Feature, Input, LetRef, Program
+from tidegate.dsl.program import EventType, Expression, Feature, Input, LetRef, Period, Program
 from tidegate.dsl.types import Value
 from tidegate.engine.column_batch import (
     ABSENT,
@@ -28,6 +28,7 @@ from tidegate.engine.column_batch import (
     IntegerColumn,
     narrow,
 )
+from tidegate.engine.column_periods import period_ends_us
 from tidegate.engine.columns import evaluate_condition, evaluate_expression
 from tidegate.engine.features import aggregate_named, label_combinations
 from tidegate.engine.window_columns import (
@@ -35,6 +36,7 @@ from tidegate.engine.window_columns import (
     REASONS,
     KeyOrder,
     Operands,
+    Window,
     WindowColumn,
     join,
     measure,
@@ -119,6 +121,14 @@ def _as_column(column: WindowColumn) -> IntegerColumn:
     return IntegerColumn(narrow(column.value), column.valid, reasons, _REASON_NAMES)
 
 
+_Span = tuple[int, Period | None, str]
+
+
+def _span(feature: Feature) -> _Span:
+    """What decides when contributions leave the feature's window."""
+    return feature.window_us, feature.period, feature.zone
+
+
 # --- one set of contributions ------------------------------------------------------------------
 
 
@@ -187,23 +197,27 @@ class _Group:
         """Every feature of the group for these decisions."""
         held = self._held
         joined = join(sort_by_key(held.key, held.enter_us), asked)
-        windows = {}
+        windows: dict[_Span, Window] = {}
         for feature in self.features:
-            if feature.window_us not in windows:
-                windows[feature.window_us] = window(joined, self._leave_us(feature.window_us))
+            span = _span(feature)
+            if span not in windows:
+                windows[span] = window(joined, self._leave_us(*span))
             operands = held.operands.get(feature.name)
             aggregate = aggregate_named(feature)
             if operands is None and aggregate is not Aggregate.COUNT:
                 operands = Operands(np.empty(0, np.int64))
-            yield feature.name, measure(aggregate, windows[feature.window_us], operands)
+            yield feature.name, measure(aggregate, windows[span], operands)
 
     def forget(self, next_us: int) -> None:
         """Let go of what no decision at or after `next_us` can see."""
         longest_us = max(feature.window_us for feature in self.features)
         self._held = self._held.filter(self._leave_us(longest_us) >= next_us)
 
-    def _leave_us(self, window_us: int) -> Int64s:
-        _, leave_us = times(self._held.at_us, None, window_us, self.delay_us)
+    def _leave_us(self, window_us: int, period: Period | None = None, zone: str = "") -> Int64s:
+        at_us = self._held.at_us
+        if period is not None:
+            at_us, window_us = period_ends_us(at_us, period, zone) - 1, 0
+        _, leave_us = times(at_us, None, window_us, self.delay_us)
         return np.minimum(leave_us, self._held.until_us)
 
 

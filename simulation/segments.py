@@ -20,7 +20,7 @@ from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import (
     NOTHING,
     Classed,
-    Decided,
+    Small,
     added,
     classed,
     detection,
@@ -44,14 +44,16 @@ class SegmentTally:
     currency: str
     cells: dict[str, Cells] = field(default_factory=dict)
 
-    def add(self, column: Column, before: Decided, after: Decided) -> None:
-        """The same rows decided by both, with the field's column."""
+    def add(
+        self, column: Column, words: tuple[Small, Small], classes: Small, money: Int64s
+    ) -> None:
+        """Rows by the field's column, their outcomes before and after, their classes and money."""
         places, names = self._places(column)
-        pair = before.outcomes.word.astype(np.int64) * _WORDS + after.outcomes.word
+        pair = words[0].astype(np.int64) * _WORDS + words[1]
         size = _WORDS * _WORDS
         used = np.unique(places)
         codes = np.searchsorted(used, places) * size + pair
-        found = classed(codes, len(used) * size, after.classes, after.money)
+        found = classed(codes, len(used) * size, classes, money)
         for number, place in enumerate(used.tolist()):
             cells = self.cells.setdefault(names[place], {})
             for code, volumes in enumerate(found[number * size : (number + 1) * size]):

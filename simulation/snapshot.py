@@ -20,6 +20,7 @@ from tidegate.engine.decision import Policy
 from tidegate.simulation import told_plain
 from tidegate.simulation.backtest import DryRun, Progress, nothing_decided
 from tidegate.simulation.checked_mapping import CheckedMapping
+from tidegate.simulation.history import NOTHING_ELSE
 from tidegate.simulation.mapping import MappingError
 from tidegate.simulation.rows import Rows
 from tidegate.simulation.snapshot_parts import Parts, fields_kept, why_stale
@@ -107,13 +108,15 @@ def build_snapshot(
     parts: Parts,
     *,
     chunk_rows: int,
+    also: Mapping[str, frozenset[str]] = NOTHING_ELSE,
     progress: Progress | None = None,
 ) -> Snapshot:
     """Read the whole history once and put its encoded inputs where `folder` is.
 
-    `parts` were hashed before: what changes while it is read makes the snapshot stale.
+    `parts` were hashed before: what changes while it is read makes the snapshot stale. `also` are
+    fields, by event, that are kept though no decision reads them.
     """
-    run = DryRun(policy, mapping_path, chunk_rows=chunk_rows)
+    run = DryRun(policy, mapping_path, also=also, chunk_rows=chunk_rows)
     building = folder.with_name(f".{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
@@ -123,7 +126,7 @@ def build_snapshot(
     }
     for part in run.slices():
         for rows in part:
-            kept = _columns_kept(policy, rows)
+            kept = _columns_kept(policy, rows) | also.get(rows.event.name, frozenset())
             writers[rows.event.name].write(rows, kept, run.ties_of(rows.event.name))
         if progress is not None:
             progress(sum(i.rows for i in run.history.intakes.values()), run.history.span.rows)

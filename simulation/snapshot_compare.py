@@ -7,6 +7,7 @@ is none, and the history is read twice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -18,11 +19,13 @@ from tidegate.engine.column_chunk import Known
 from tidegate.engine.column_edit import Edit
 from tidegate.engine.column_meaning import ListHashes, atoms_of, hashes_of
 from tidegate.engine.column_outcome import ColumnSettler
+from tidegate.rules.gate import Segments
 from tidegate.rules.policy import Policy
 from tidegate.simulation.backtest import Progress
 from tidegate.simulation.baseline import NAME, RuleTexts, load_baseline, save_baseline
 from tidegate.simulation.checked_mapping import CheckedMapping, load_mapping
 from tidegate.simulation.compare import (
+    NO_SEGMENTS,
     Compared,
     compared,
     events_of_both,
@@ -35,11 +38,13 @@ from tidegate.simulation.effects import EventPair
 from tidegate.simulation.history import CHUNK_ROWS
 from tidegate.simulation.hybrids import Hybrids
 from tidegate.simulation.joined_rows import join_rows
+from tidegate.simulation.kept_words import KeptWords
 from tidegate.simulation.mapping import MappingError, Problem
-from tidegate.simulation.measures import Classed, Decided, Tally, Volume, measured, tally_up
+from tidegate.simulation.measures import Classed, Decided, Small, Tally, Volume, measured, tally_up
 from tidegate.simulation.pairs import FLIPS_SHOWN, Keys, PairTally
 from tidegate.simulation.predicates import PickedTruths, Places, Predicates, SliceTruths
 from tidegate.simulation.rows import Rows
+from tidegate.simulation.segments import SegmentTally
 from tidegate.simulation.snapshot import (
     Snapshot,
     StaleError,
@@ -82,6 +87,7 @@ def compare_with_snapshot(
     *,
     key: bytes,
     shown: int = FLIPS_SHOWN,
+    by: Mapping[str, Sequence[Segments]] = NO_SEGMENTS,
     progress: Progress | None = None,
     chunk_rows: int = CHUNK_ROWS,
 ) -> SnapshotComparison:
@@ -95,20 +101,23 @@ def compare_with_snapshot(
     began, built = perf_counter(), ""
     mapping = load_mapping(mapping_path, after.program)
     mappings = _mapping_before(mapping_path, before), mapping
-    needed = _needed_by_both((before, after), mappings)
+    also = {event: frozenset(one.field for one in found) for event, found in by.items()}
+    asked = {f"{event}.{name}": "" for event, names in also.items() for name in names}
+    needed = {**_needed_by_both((before, after), mappings), **asked}
     try:
         snapshot = open_snapshot(folder, needed)
     except StaleError as stale:
         built = str(stale)
         both = _of_both(before, after)
-        parts = parts_of(both, load_mapping(mapping_path, both.program))
+        parts = parts_of(both, load_mapping(mapping_path, both.program)) | asked
         if lacks := why_stale(needed, parts):
             raise StaleError(lacks) from None
         snapshot = build_snapshot(
-            folder, both, mapping_path, parts, chunk_rows=chunk_rows, progress=progress
-        )
+            folder, both, mapping_path, parts,
+            chunk_rows=chunk_rows, also=also, progress=progress,
+        )  # fmt: skip
     opened = perf_counter()
-    found = _Comparing(before, after, mappings, snapshot, folder, key=key, shown=shown)
+    found = _Comparing(before, after, mappings, snapshot, folder, key=key, shown=shown, by=by)
     result = found.run()
     return SnapshotComparison(
         compared=result,
@@ -186,8 +195,10 @@ class _Comparing:
         *,
         key: bytes,
         shown: int,
+        by: Mapping[str, Sequence[Segments]],
     ) -> None:
         self.folder = folder
+        self.by = by
         self.key, self.shown = key, shown
         self.texts = RuleTexts(before.program)
         baseline = load_baseline(folder, self.texts, COMPARED)
@@ -229,6 +240,7 @@ class _Comparing:
             hybrids=hybrids,
             no_hybrids=no_hybrids,
             sample=self._sample(pair.stored),
+            segments=tuple(s for tally in pair.segments for s in tally.segments()),
         )
 
     def _sample(self, stored: StoredRows) -> Sample | None:
@@ -255,6 +267,10 @@ class _Pair:
         self.predicates = self.new.predicates[name]
         self.before_side, _ = self.old.deciding(self.was)
         self.after_side, _ = self.new.deciding(self.now)
+        currency = self.new.policy.program.currency
+        self.segments = tuple(SegmentTally(one, currency) for one in comparing.by.get(name, ()))
+        self.words = KeptWords(comparing.folder, self.old.policy, self.was)
+        self.changed: dict[int, list[tuple[Int64s, Small]]] = {}
         self.decided = 0
 
     def run(self) -> Tally:
@@ -273,7 +289,9 @@ class _Pair:
             tally_up(gone, before)
             tally_up(come, after)
             self._add(rows, before, after, _PickedKeys(self.stored, some), some)
+            self._note(some, after.outcomes.word)
         self._add_alike(gone)
+        self._add_segments()
         kept = places_before(self.was, self.now)
         return exchange(reordered(self.before, kept), reordered(gone, kept), come)
 
@@ -303,6 +321,7 @@ class _Pair:
             tally_up(tally, after)
             every = ((run, np.arange(rows.count)),)
             self._add(rows, before, after, _PickedKeys(self.stored, every), every)
+            self._segment(rows, (before.outcomes.word, after.outcomes.word))
         tally.missing, tally.without_money = self.before.missing, self.before.without_money
         return tally
 
@@ -324,6 +343,44 @@ class _Pair:
         looked = sum(self.before.review_days.values()) - sum(gone.review_days.values())
         rows = sum(measured(classed).count for classed in words)
         self.pairs.add_alike(words, looked, rows)
+
+    # segments need the outcome of every row
+
+    def _note(self, places: Places, words: Small) -> None:
+        """What the revision after says of picked rows."""
+        start = 0
+        for run, rows in places:
+            self.changed.setdefault(run, []).append((rows, words[start : start + len(rows)]))
+            start += len(rows)
+
+    def _add_segments(self) -> None:
+        """Every row, by the outcome before and the one that was found instead of it."""
+        if not self.segments:
+            return
+        words = self.words.read(self.stored.count)
+        if words is None:
+            words = self._words_before()
+            self.words.keep(words)
+        for run, start in enumerate(np.cumsum([0, *self.stored.rows[:-1]]).tolist()):
+            rows = self.stored.slice(run)
+            was = words[start : start + rows.count]
+            now = was.copy()
+            for places, found in self.changed.get(run, ()):
+                now[places] = found
+            self._segment(rows, (was, now))
+
+    def _segment(self, rows: Rows, words: tuple[Small, Small]) -> None:
+        for tally in self.segments:
+            column = rows.columns[tally.by.field]
+            tally.add(column, words, self.new.classes(rows), self.new.money(rows))
+
+    def _words_before(self) -> Small:
+        """The outcome of each row by the revision before."""
+        found = [np.empty(0, np.int8)]
+        for run in range(len(self.stored.rows)):
+            known = SliceTruths(self.predicates, self.before_side.atoms, run)
+            found.append(self.before_side.decided(self.stored.slice(run), known).outcomes.word)
+        return np.concatenate(found)
 
     def prune(self) -> None:
         """Delete the conditions that neither reads."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tidegate import __version__
 from tidegate.dsl.program import EventType
+from tidegate.dsl.zones import ZONE_DATA_VERSION
 from tidegate.engine.decision import Policy
 from tidegate.simulation.checked_mapping import CheckedMapping
 from tidegate.simulation.lookups import lookups_of
@@ -43,6 +44,7 @@ def parts_of(policy: Policy, mapping: CheckedMapping) -> dict[str, str]:
         "the version of Tidegate": f"{__version__} {FORMAT}",
         "the mapping": mapping.hash,
         "currency or zone": f"{program.currency} {program.minor_digits} {program.zone}",
+        "the data of time zones": ZONE_DATA_VERSION,
         "the rates": policy.rates.hash if policy.rates is not None else "",
         "a label": fingerprint(program.labels, lists),
     }

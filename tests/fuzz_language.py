@@ -379,7 +379,8 @@ def expected() -> frozenset[str]:
     labels |= {f"operator inset {kind}" for kind in (*integers, "text", "country", "one of")}
     labels |= {f"operator inlist {kind}" for kind in ("text", "token", "country", "ip", "one of")}
     labels |= {
-        f"operator texttest {op} text" for op in ("starts with", "ends with", "contains", "like")
+        f"operator texttest {op} text"
+        for op in ("starts with", "ends with", "contains", "like", "matches")
     }
     labels |= {f"operator input {source}" for source in ("field", "feature", "lookup", "score")}
     labels |= {"templates applied", "decision tables"}
@@ -391,7 +392,7 @@ _SINGLE = (
     "and flag", "or flag", "not flag", "innetworks ip", "pointsatleast flag", "call round number",
     "call round money", *(f"call {f} {of}" for f in ("floor", "ceiling") for of in ("number", "money")),
     *(f"call modulo {of}" for of in ("count", "number", "money", "duration")), "call upper text",
-    "call days_since count", "call length count", "call lower text",
+    "call days_since count", "call distance number", "call length count", "call lower text",
     "call before text", "call after text", "constant count",
 )  # fmt: skip
 

@@ -49,6 +49,9 @@ CURRENCIES = {"EUR": 2, "JPY": 0, "BHD": 3}
 ZONES = ("UTC", "Europe/Paris", "America/New_York", "Asia/Kathmandu")
 TEXTS = ("", "a", "ab", "a@b", "a@b@c", "Ärger", "ecom", "4571", "x y", '\\"', "\\\\", "*", "{0}")
 PATTERNS = ("", "a", "a*", "*b", "*@*", "a*b*", "**", "*a*@*", "Ä*r", "e*m", '\\"*', "a*b")
+REGEXES = ("^a", "b$", "^a.*b$", "a|Ä", "^[a-z]*$", "@.*@", "(?i)ä", "^\\\\w+@", "^$", "\\\"", "^.{2}$", "[^a]b", "(a|b)+$",
+               "\\\\*", "\\\\pL\\\\pL", "x{2}")  # fmt: skip
+DEGREES = ("0", "90", "-90", "48.8566", "2.352219", "-74.006", "89.999999")
 MARKS = ("@", "a", "@b", '\\"')
 COUNTRIES = ("FR", "DE", "US")
 NETWORKS = ("10.0.0.0/8", "0.0.0.0/0", "192.0.2.0/24", "::/0", "2001:db8::/32", "::ffff:0:0/96")
@@ -327,6 +330,8 @@ class Writer:
             calls += [lambda: self._absolute(of, depth), lambda: self._modulo(of, depth)]
         if of in (NUMBER, MONEY):
             calls += [lambda: self._rounded(of, rng.choice(ROUNDINGS), depth)] * 3
+        if of == NUMBER:
+            calls += [lambda: self._distance(of, depth)] * 2
         if of == COUNT:
             calls += [lambda: self._calendar(of, rng.choice(CALENDAR), depth)] * 3
             calls += [lambda: self._days_since(of, depth), lambda: self._length(of, depth)]
@@ -418,6 +423,7 @@ class Writer:
         forms += [form(of, self._extreme, f, depth) for of in INTEGERS for f in ("min", "max")] * 2
         forms += [form(COUNT, self._calendar, unit, depth) for unit in CALENDAR] * 2
         forms += [form(TIME, self._integer_call, depth)]
+        forms += [form(NUMBER, self._distance, depth)]
         forms += [form(of, self._modulo, depth) for of in INTEGERS if of != TIME]
         forms += [form(of, self._rounded, f, depth) for of in (NUMBER, MONEY) for f in ROUNDINGS]
         forms += [form(COUNT, self._days_since, depth), *[form(COUNT, self._length, depth)] * 2]
@@ -439,6 +445,13 @@ class Writer:
 
     def _modulo(self, of: Type, depth: int) -> str:
         return f"modulo({self.value(of, depth)}, {self.value(of, 0)})"
+
+    def _distance(self, of: Type, depth: int) -> str:
+        degrees = [
+            self.rng.choice(DEGREES) if self.chance(0.5) else self.value(of, depth)
+            for _ in range(4)
+        ]
+        return f"distance({', '.join(degrees)})"
 
     def _extreme(self, of: Type, function: str, depth: int) -> str:
         return f"{function}({self.value(of, depth)}, {self.leaf(of)}, {self.leaf(of)})"
@@ -518,9 +531,10 @@ class Writer:
         return f"{operand} {self.rng.choice(('in', 'not in'))} ({', '.join(items)})"
 
     def _text_test(self, depth: int) -> str:
-        op = self.rng.choice(("starts with", "ends with", "contains", "like"))
+        op = self.rng.choice(("starts with", "ends with", "contains", "like", "matches"))
         words = f"not {op}" if self.chance(0.25) else op
-        return f'{self.value(TEXT, depth)} {words} "{self.rng.choice(PATTERNS)}"'
+        pattern = self.rng.choice(REGEXES if op == "matches" else PATTERNS)
+        return f'{self.value(TEXT, depth)} {words} "{pattern}"'
 
     def _presence(self, depth: int) -> str:
         of = self.rng.choice((COUNT, NUMBER, MONEY, TIME, DURATION, TEXT, TOKEN, COUNTRY, IP, FLAG,
@@ -599,6 +613,8 @@ def _fields(rng: Random, unit: str) -> list[tuple[str, Type, str]]:
         ("opened", TIME, "?" + f" {lenient}"),
         ("closed", TIME, optional(0.2) + maybe("max 2030-01-01", 0.3)),
         ("gap", DURATION, optional() + maybe("max 30d")),
+        ("latitude", NUMBER, maybe("min -90 max 90", 0.6)),
+        ("longitude", NUMBER, optional() + maybe("max 180", 0.6)),
         ("wait", DURATION, maybe("min 0s max 2w")),
         ("memo", TEXT, "?" + maybe("folded")),
         ("merchant", TEXT, ""),
@@ -885,6 +901,22 @@ class Maker:
                 "count of payment by merchant over 28d delayed 7d where fraud",
             ),
             ("returned", COUNT, False, "count of chargeback by card = card over 30d"),
+            ("idle", DURATION, True, "since last payment by card over 30d"),
+            ("older", DURATION, True, "since first payment by customer over 7d delayed 1h"),
+            ("spread", MONEY, True, "deviation of amount of payment by card over 30d"),
+            ("uneven", NUMBER, True, "deviation of rate of payment by merchant over calendar week"),
+            (
+                "this_day",
+                COUNT,
+                False,
+                'count of payment by card over calendar day in "America/New_York"',
+            ),
+            (
+                "this_month",
+                MONEY,
+                True,
+                "sum of amount of payment by card over calendar month delayed 1d",
+            ),
         ]
         wanted = self.rng.randint(1, 2) if self.shape.vouching else self.rng.randint(3, 7)
         for name, of, optional, rest in self.rng.sample(options, wanted):

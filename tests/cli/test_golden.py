@@ -242,7 +242,7 @@ def test_what_cannot_be_compared(run: Run, shop: Path, golden: Golden) -> None:
         screen(run, "diff", "HEAD", "shop", "--key-file", "key", code=3),
         screen(run, "diff", "HEAD", "shop", "--snapshot", "kept", code=2),
         screen(run, "diff", "HEAD", code=2),
-        screen(run, "check", "shop", "--fix", code=2),
+        screen(run, "check", "shop", "--dry-run", code=2),
         screen(run, "check", "shop", "--against", "nonsense", code=3),
         screen(run, "check", "shop", "--against", "broken", code=3),
     ]

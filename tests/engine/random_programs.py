@@ -89,6 +89,7 @@ TEXTS = (
     '"\\\n{0}',
     "*",
 )
+REGEXES = ("^a", "b$", "a|Ä", "^[a-z]*$", "(?i)ä", "^$", "\\*", "^.{2}$", "[^a]b")
 PATTERNS = ("", "a", "a*", "*b", "*@*", "a*b*", "**", "*a*@*", "Ä*r", "'*#", "\\*", "a*b")
 COUNTRIES = ("FR", "DE", "US")
 TOKENS = ("t0", "t1", "t2", "t3")
@@ -351,9 +352,10 @@ class Writer:
         return nodes.in_networks(self.value(IP, depth), [(low, low + 255) for low in lows])
 
     def _text_test(self, depth: int) -> Expression:
-        op = self.rng.choice(("starts with", "ends with", "contains", "like"))
+        op = self.rng.choice(("starts with", "ends with", "contains", "like", "matches"))
         of = self.rng.choice((TEXT, TEXT, TOKEN))
-        return nodes.text_test(op, self.value(of, depth), self.rng.choice(PATTERNS))
+        patterns = REGEXES if op == "matches" else PATTERNS
+        return nodes.text_test(op, self.value(of, depth), self.rng.choice(patterns))
 
     def _is_missing(self, depth: int) -> Expression:
         of = self.rng.choice((COUNT, NUMBER, MONEY, TIME, DURATION, TEXT, TOKEN, COUNTRY, IP, FLAG))

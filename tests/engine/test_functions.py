@@ -103,6 +103,10 @@ def test_days_since_counts_whole_days(passed_us: int, days: int) -> None:
         ("modulo", (12, -5), 0, -3),
         ("modulo", (INT64_MIN, -1), 0, 0),
         ("modulo", (5, 0), 0, None),
+        ("distance", (0, 0, 0, 1_000_000), 0, 111_195_000),
+        ("distance", (0, 180_000_000, 0, -180_000_000), 0, 0),
+        ("distance", (90_000_001, 0, 0, 0), 0, None),
+        ("distance", (0, 0, 0, -180_000_001), 0, None),
         ("length", ("Ärger",), 0, 5),
         ("before", ("a@b@c", "@"), 0, "a"),
         ("after", ("a@b@c", "@"), 0, "b@c"),
@@ -159,6 +163,7 @@ def test_every_function_that_can_miss_says_why() -> None:
         ("floor", (INT64_MIN,)),
         ("ceiling", (INT64_MAX,)),
         ("modulo", (1, 0)),
+        ("distance", (0, 0, 0, INT64_MIN)),
         ("before", ("a", "@")),
         ("after", ("a", "@")),
     ]

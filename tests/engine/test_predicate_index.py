@@ -97,6 +97,8 @@ def test_an_integers_row_is_what_its_tests_leave(demands: list[Demand], max_byte
     for value in VALUES:
         row = table.rows[bisect_right(table.bounds, value)]
         assert row == standing(demands, value), value
+    for value, row in enumerate(table.small()):
+        assert row == standing(demands, value), value
 
 
 @given(name_demands, st.sampled_from([1, 1 << 20]))
@@ -186,6 +188,16 @@ def test_the_index_means_what_the_interpreter_means(seed: int) -> None:
         situation = random_situation(rng, program, event, lists)
         agree(compiled, situation, random_clamp(rng, event))
         agree(compiled, situation, frozenset())
+
+
+def test_small_integers_are_looked_up_by_themselves() -> None:
+    """A count just below nought, or at the last bound, would get the row of another."""
+    (count,) = inputs = fields(1)
+    program = program_of([above(count, n) for n in (0, 2, 5)], inputs)
+    compiled = compile_event(program, program.events[0], {}, index_from=1)
+    assert " if -1 < " in compiled._generated(False, compiled.authority.roster.fixed).source
+    for value in range(-8, 9):
+        agree(compiled, Situation(program.events[0], (value,), {}, {}), frozenset())
 
 
 def test_few_rules_are_branching_code_and_many_an_index() -> None:

@@ -33,6 +33,8 @@ def decided(text: str, **fields: object) -> Decision:
     'id ends with "é"',
     'id contains "fé"',
     'id like "c*é"',
+    'id matches "^caf.$"',
+    'id matches "é$"',
     "id = word",
     'before(id, "é") = "caf"',
     'channel = "café"',
@@ -76,6 +78,8 @@ let somebody = "Ann"
     'mail ends with "NN"',
     'mail contains "N"',
     'mail like "*N"',
+    'mail matches "^A.N$"',
+    'lower(id) matches "^A[N]{2}$"',
     'named = "Ann"',
     '(mail otherwise "Nobody") = "Ann"',
     'case when id = "" then "Nobody" else mail end = "Ann"',
@@ -113,6 +117,10 @@ def test_a_literal_that_stands_for_a_missing_text_is_found_again() -> None:
 
 def test_a_text_that_is_not_folded_is_compared_as_written() -> None:
     """A literal would match what it does not say."""
+    assert not holds('id matches "^Ann$"', id="ann")
+    assert holds('id matches "(?i)^Ann$"', id="ann")
+    assert holds('id matches "n{2}.*"', id="Anna")
+    assert not holds('id matches "^nn"', id="Anna")
     assert holds('id = "Ann"', id="Ann")
     assert not holds('id = "Ann"', id="ann")
     assert not holds('(mail otherwise id) = "Ann"', id="ann")

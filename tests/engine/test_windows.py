@@ -221,6 +221,28 @@ def test_an_empty_window(aggregate: Aggregate, empty: int | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("operands", "spread"),
+    [
+        ([0, 0, 0, 1], 0),  # exactly 1/2, to even
+        ([0, 0, 0, 3], 2),  # exactly 3/2, to even
+        ([0, 0, 0, -5], 2),  # exactly 5/2, to even
+        ([5, 5, 5], 0),
+        ([1, None, 2], 1),
+        ([0, 2**62], 3_260_954_456_333_195_553),
+        ([INT64_MAX, INT64_MAX - 1, INT64_MAX - 2], 1),
+        ([4, None], "one_event"),
+        ([INT64_MIN, INT64_MAX], "overflow"),
+    ],
+)
+def test_deviations_are_exact(operands: list[Operand | None], spread: int | str) -> None:
+    """Sums of squares far beyond int64, rounded once, half to even; one event has no spread."""
+    bucket = bucket_of([Contribution(0, 9, o, str(i)) for i, o in enumerate(operands)])
+    answer = value(Aggregate.DEVIATION, bucket, 5, None)
+
+    assert (answer.value if answer.reason is None else answer.reason) == spread
+
+
+@pytest.mark.parametrize(
     ("operands", "total", "average"),
     [
         ([INT64_MAX, 0], WindowValue(INT64_MAX, None), 2**62),  # 2**62 - 1/2, to even

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 
 from tidegate.engine.windows import (
@@ -76,7 +77,7 @@ def expected(history: History, aggregate: Aggregate, decision: Decision) -> Wind
         share = event.when_true if labelled else event.when_false
         if not isinstance(share, NotCounted):
             operands.append(share)
-    return summary(aggregate, operands)
+    return summary(aggregate, operands, decision.t_us)
 
 
 def first_copies(events: Sequence[Event]) -> list[Event]:
@@ -87,7 +88,7 @@ def first_copies(events: Sequence[Event]) -> list[Event]:
     return list(first.values())
 
 
-def summary(aggregate: Aggregate, operands: list[Operand | None]) -> WindowValue:
+def summary(aggregate: Aggregate, operands: list[Operand | None], t_us: int) -> WindowValue:
     """The aggregates of the contract; averages as fractions, which round half to even."""
     present = [operand for operand in operands if operand is not None]
     numbers = [operand for operand in present if isinstance(operand, int)]
@@ -99,15 +100,32 @@ def summary(aggregate: Aggregate, operands: list[Operand | None]) -> WindowValue
             answer = len({(type(operand), operand) for operand in present})
         case Aggregate.SUM:
             answer = sum(numbers)
-            if answer not in range(-(2**63), 2**63):
-                return WindowValue(None, "overflow")
         case Aggregate.AVERAGE:
             answer = round(Fraction(sum(numbers), len(numbers))) if numbers else None
+        case Aggregate.DEVIATION:
+            if len(numbers) == 1:
+                return WindowValue(None, "one_event")
+            answer = spread(numbers) if numbers else None
+        case Aggregate.SINCE_FIRST:
+            answer = t_us - min(numbers) if numbers else None
+        case Aggregate.SINCE_LAST:
+            answer = t_us - max(numbers) if numbers else None
         case Aggregate.MINIMUM | Aggregate.FIRST_AT:
             answer = min(numbers, default=None)
         case Aggregate.MAXIMUM | Aggregate.LAST_AT:
             answer = max(numbers, default=None)
+    if answer is not None and answer not in range(-(2**63), 2**63):
+        return WindowValue(None, "overflow")
     return WindowValue(answer, "empty_window" if answer is None else None)
+
+
+def spread(numbers: list[int]) -> int:
+    """The standard deviation of a sample, by its definition and with a hundred digits."""
+    mean = Fraction(sum(numbers), len(numbers))
+    variance = Fraction(sum((number - mean) ** 2 for number in numbers)) / (len(numbers) - 1)
+    with localcontext(prec=100):
+        exact = (Decimal(variance.numerator) / Decimal(variance.denominator)).sqrt()
+        return int(exact.to_integral_value(ROUND_HALF_EVEN))
 
 
 def shares(history: History, event: Event, reported_us: int | None) -> tuple[Contribution, ...]:

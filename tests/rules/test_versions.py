@@ -10,8 +10,9 @@ from tests.engine.small_policy import policy_of
 from tests.rules.repositories import commit, repository
 from tidegate.dsl.checker import check
 from tidegate.dsl.parser import parse
-from tidegate.dsl.program import Program
-from tidegate.dsl.source import Source
+from tidegate.dsl.program import Program, Rule
+from tidegate.dsl.source import Source, Span
+from tidegate.rules import version_fixes
 from tidegate.rules.libraries import shipped
 from tidegate.rules.past import past_meanings
 from tidegate.rules.revisions import read_folder, read_revision
@@ -244,6 +245,21 @@ def test_a_use_of_a_shipped_library_is_raised() -> None:
     assert checked.program is not None
     (changed,) = raised_texts({source.path: source}, checked.program, {"fast@3": 4}).values()
     assert changed == source.text.replace("version 3", "version 4")
+
+
+def test_a_text_that_would_mean_something_else_is_not_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slip in the search for the number would change a threshold."""
+    ordinary = version_fixes._raised
+
+    def slips(text: str, place: Span, rule: Rule, version: int) -> str:
+        return ordinary(text, place, rule, version).replace("> 5 EUR", "> 50 EUR")
+
+    monkeypatch.setattr(version_fixes, "_raised", slips)
+    source = Source("policy.tide", HEAD + RULE)
+    with pytest.raises(CannotRaiseError, match="would not mean the same"):
+        raised_texts({source.path: source}, program(RULE), {"large@3": 4})
 
 
 # --- the past ----------------------------------------------------------------------------------

@@ -68,6 +68,7 @@ OTHERS: dict[str, tuple[tuple[str, str], ...]] = {
         (RISKY + "step_up confirm because strange",
          "rule risky version 1\n  when risk >= 0.7 or amount > 20 EUR\n  then add 200 points"),),
     "points by more": (("amount > 20 EUR", "amount > 500 EUR"),),
+    "exception gone": (("  except when note = \"friend\"\n", ""),),
     "rule reads list": (("over 1d where card in watched", "over 1d"),
                         ("amount < 40 EUR", "amount < 40 EUR or card in watched")),
 }  # fmt: skip

@@ -78,6 +78,18 @@ feature lost       = sum of amount of payment by card over 6d delayed 2d where f
 feature watching   = count of payment by channel over 1d where card in watched
 feature heavy      = maximum of weight of payment by card over 2d where (items otherwise 1) > 1
 
+feature idle       = since last payment by customer over 2d
+feature known_for  = since first payment by card over 4d delayed 1h where channel = "ecom"
+feature spread     = deviation of amount of payment by card over 3d
+feature uneven     = deviation of weight of payment by channel over calendar day
+  where (items otherwise 1) > 1
+feature this_day   = count of payment by card over calendar day
+feature that_day   = sum of amount of payment by channel
+  over calendar day in "Pacific/Auckland" delayed 1h
+feature bad_day    = count of payment by channel
+  over calendar day in "America/New_York" delayed 2d where fraud
+feature day_lands  = distinct origin of payment by card over calendar day
+
 let ratio = amount / usual
 
 model judge version 1
@@ -141,6 +153,15 @@ rule quiet version 1
   when at - last_seen > 3h and verified
   then review because strange
   if unknown then skip
+
+rule unsteady version 1
+  when idle < 30m or known_for > 2d or amount > usual + spread * 2 or uneven > 0.5
+  then add 15 points
+  if unknown then add 5 points
+
+rule a_day version 1
+  when this_day >= 2 or that_day > 300 EUR or bad_day >= 2 or day_lands >= 2
+  then add 10 points
 
 rule part version 1
   rollout 50% by customer as wave1

@@ -11,19 +11,23 @@ import pytest
 
 from tests.simulation.edits import INPUTS, RULES, edited, write_list
 from tests.simulation.histories import SmallHistory, small_history
+from tests.simulation.test_point_in_time import value_at
+from tidegate.rules.gate import Segments
 from tidegate.rules.loading import load_policy
 from tidegate.rules.policy import Policy
 from tidegate.simulation import result
 from tidegate.simulation.backtest import DryRun
 from tidegate.simulation.compare import Compared, compare_runs
 from tidegate.simulation.comparison import EventComparison
-from tidegate.simulation.measures import FRAUD, GOOD
+from tidegate.simulation.measures import FRAUD, GOOD, Volume
 from tidegate.simulation.pairs import pseudonym
 from tidegate.simulation.snapshot import StaleError
 from tidegate.simulation.snapshot_compare import SnapshotComparison, compare_with_snapshot
 
 CHUNK = 40
 KEY = b"0123456789abcdef"
+FIELDS = ("channel", "origin", "verified")
+BY = {"payment": (*map(Segments, FIELDS), Segments("amount", (5_000, 50_000)))}
 
 
 @pytest.fixture
@@ -43,13 +47,14 @@ def policy_with(history: SmallHistory, names: list[str]) -> Policy:
 
 def plain(history: SmallHistory, old: Policy, new: Policy) -> Compared:
     """The comparison that reads the history twice."""
-    return compare_runs(old, new, history.mapping, key=KEY, chunk_rows=CHUNK)
+    return compare_runs(old, new, history.mapping, key=KEY, by=BY, chunk_rows=CHUNK)
 
 
 def quick(history: SmallHistory, old: Policy, new: Policy) -> SnapshotComparison:
     """The comparison over the snapshot beside the history."""
     folder = history.mapping.parent / "kept"
-    return compare_with_snapshot(old, new, history.mapping, folder, key=KEY, chunk_rows=CHUNK)
+    mapping = history.mapping
+    return compare_with_snapshot(old, new, mapping, folder, key=KEY, by=BY, chunk_rows=CHUNK)
 
 
 def said(found: Compared) -> object:
@@ -102,6 +107,28 @@ def test_a_feature_that_one_revision_reads_alone(history: SmallHistory) -> None:
     assert not quick(history, new, old).built
 
 
+def test_a_field_that_one_revision_reads_alone(history: SmallHistory) -> None:
+    """Its texts would not be kept, and a rule would find nothing in them."""
+    old, new = policy_with(history, []), policy_with(history, ["exception gone"])
+    assert said(quick(history, old, new).compared) == said(plain(history, old, new))
+
+
+def test_segments_by_a_field_that_nobody_reads(history: SmallHistory) -> None:
+    """Its values would not be kept, and all payments be of one segment."""
+    edits = ["fewer inputs"], ["fewer inputs", "action"]
+    old, new = (policy_with(history, names) for names in edits)
+    read = {item.name for item in new.program.event("payment").inputs}
+    assert "networks" not in read
+    folder, by = history.mapping.parent / "kept", {"payment": (Segments("address"),)}
+    for wanted in ({}, by):
+        assert compare_with_snapshot(old, new, history.mapping, folder, key=KEY, by=wanted).built
+    found = compare_with_snapshot(old, new, history.mapping, folder, key=KEY, by=by)
+    assert not found.built
+    plainly = compare_runs(old, new, history.mapping, key=KEY, by=by)
+    assert len(plainly.effects.events[0].segments) > 2
+    assert said(found.compared) == said(plainly)
+
+
 def test_a_list_that_differs_is_read_by_each_as_it_has_it(
     history: SmallHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,8 +140,11 @@ def test_a_list_that_differs_is_read_by_each_as_it_has_it(
     new = policy_with(history, ["rule reads list", "removed"])
     found = plain(history, old, new)
     (event,) = found.effects.events
-    assert [marginal.rule for marginal in event.marginals] == ["burst", "marked"]
-    assert event.flipped.count
+    marginals = {marginal.rule: marginal for marginal in event.marginals}
+    assert marginals.keys() == {"burst", "marked"}
+    (alone,) = plain(history, old, policy_with(history, ["rule reads list"])).effects.events
+    assert marginals["burst"].flipped_alone == alone.flipped
+    assert alone.flipped.count
     assert said(quick(history, old, new).compared) == said(found)
     assert_is_right(history, old, new)
 
@@ -157,10 +187,15 @@ def test_both_measure_from_the_later_warm_up_on(history: SmallHistory) -> None:
     old, new = policy_with(history, []), policy_with(history, ["removed"])
     assert old.program.feature("lost").window_us > new.program.feature("first_seen").window_us
     (event,) = plain(history, old, new).effects.events
-    assert event.before.warm_up_until_us == event.after.warm_up_until_us
+    (turned,) = plain(history, new, old).effects.events
     own = event.warm_up_until_before_us, event.warm_up_until_after_us
-    assert event.after.warm_up_until_us == max(own)
     assert own[0] > own[1]
+    for one in (event, turned):
+        assert one.before.warm_up_until_us == one.after.warm_up_until_us == max(own)
+        assert one.before.measured == one.after.measured
+        assert one.before.missing != ()
+    assert turned.before.missing == event.after.missing
+    assert turned.after.missing == event.before.missing
 
 
 def test_pseudonyms_hang_on_the_key_and_name_nobody(history: SmallHistory) -> None:
@@ -192,6 +227,7 @@ class Decision:
     looked: bool
     minor: int
     fraud: bool | None
+    channel: str
     fired: frozenset[str]
 
 
@@ -215,6 +251,7 @@ def decisions(
                     outcome.review != "none" or outcome.word == "review",
                     int(decided.money[row]),
                     {FRAUD: True, GOOD: False}.get(int(decided.classes[row])),
+                    str(value_at(batch.columns["channel"], row)),
                     frozenset(rule.id for i, rule in enumerate(rules) if live >> i & 1),
                 )
     return found
@@ -256,12 +293,30 @@ def assert_is_right(history: SmallHistory, old: Policy, new: Policy) -> None:
         for flip, k in zip(sample.shown, first, strict=True):
             assert frozenset(flip.fired_before) == before[k].fired
             assert frozenset(flip.fired_after) == after[k].fired
-    assert_marginals_are_right(history, old, new, event)
+    assert_segments_are_right(event, [(before[key], after[key]) for key in both])
+    assert_marginals_are_right(old, new, event)
 
 
-def assert_marginals_are_right(
-    history: SmallHistory, old: Policy, new: Policy, event: EventComparison
+def assert_segments_are_right(
+    event: EventComparison, decided: list[tuple[Decision, Decision]]
 ) -> None:
+    """Count one field by its values, and all of each field together."""
+    for value in ("ecom", "pos"):
+        (segment,) = [s for s in event.segments if (s.field, s.value) == ("channel", value)]
+        mine = [(was, now) for was, now in decided if now.channel == value]
+        assert segment.all == Volume(len(mine), sum(now.minor for _, now in mine))
+        (declined,) = [rate for rate in segment.rates if rate.name == "decline"]
+        assert declined.before.hits == sum(was.word == "decline" for was, _ in mine)
+        assert declined.after.hits == sum(now.word == "decline" for _, now in mine)
+        caught = [now for _, now in mine if now.word == "decline" and now.fraud]
+        assert segment.levels[0].after.fraud.count == len(caught)
+    assert {segment.field for segment in event.segments} == {*FIELDS, "amount"}
+    for name in (*FIELDS, "amount"):
+        counts = [s.all.count for s in event.segments if s.field == name]
+        assert sum(counts) == len(decided)
+
+
+def assert_marginals_are_right(old: Policy, new: Policy, event: EventComparison) -> None:
     """The only change alone is the whole change, from both ends."""
     if len(event.marginals) == 1 and old.program.event("payment").default is (
         new.program.event("payment").default
@@ -271,7 +326,6 @@ def assert_marginals_are_right(
         for shift in marginal.alone:
             rate = event.rate(shift.word)
             assert shift.count == rate.after.hits - rate.before.hits
-    del history
 
 
 def test_a_change_alone_and_a_change_taken_out(history: SmallHistory) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.simulation.histories import SmallHistory, small_history
 from tests.simulation.online import Replay
 from tidegate.engine.column_batch import CodedColumn, Column
+from tidegate.rules.loading import load_policy
 from tidegate.simulation.backtest import DryRun, run_backtest
 
 CHUNKS = (40, 1 << 18)
@@ -57,11 +58,8 @@ def answers_of(history: SmallHistory, chunk_rows: int) -> dict[str, tuple[object
     return found
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_columns_equal_the_service(seed: int, tmp_path: Path) -> None:
-    """Windows in columns, or the door in columns, see something that a live service would not."""
-    rng = Random(seed)
-    history = small_history(rng, tmp_path, rows=160, received=seed % 2 == 1, parquet=seed % 4 > 1)
+def same_as_the_service(history: SmallHistory) -> None:
+    """Every decision of a dry run is the one that the service would have taken."""
     replay = Replay(history)
     online = {
         key: (
@@ -81,3 +79,22 @@ def test_columns_equal_the_service(seed: int, tmp_path: Path) -> None:
         assert columns.keys() == online.keys()
         for key, answer in online.items():
             assert columns[key] == answer, key
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_columns_equal_the_service(seed: int, tmp_path: Path) -> None:
+    """Windows in columns, or the door in columns, see something that a live service would not."""
+    rng = Random(seed)
+    history = small_history(rng, tmp_path, rows=160, received=seed % 2 == 1, parquet=seed % 4 > 1)
+    same_as_the_service(history)
+
+
+@pytest.mark.parametrize("period", ["week", "month", "year"])
+def test_longer_periods_equal_the_service(period: str, tmp_path: Path) -> None:
+    """A week or a month would begin elsewhere in a dry run."""
+    history = small_history(Random(period), tmp_path, rows=160, received=True, parquet=True)
+    file = tmp_path / "policy" / "policy.tide"
+    file.write_text(file.read_text().replace("calendar day", f"calendar {period}"))
+    history.policy = load_policy(tmp_path / "policy")
+    assert {f.period for f in history.policy.program.features} == {None, period}
+    same_as_the_service(history)

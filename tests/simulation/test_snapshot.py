@@ -84,6 +84,16 @@ def test_what_changes_inputs_makes_it_stale(name: str, history: SmallHistory) ->
     assert said(found) == ordinary(history)
 
 
+def test_other_data_of_time_zones_make_it_stale(
+    history: SmallHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day would end where the clocks of an older table say."""
+    run(history)
+    monkeypatch.setattr("tidegate.simulation.snapshot_parts.ZONE_DATA_VERSION", "2031z")
+
+    assert run(history).built == "the data of time zones changed"
+
+
 def test_a_feature_that_nobody_read_before_is_read_from_the_history(history: SmallHistory) -> None:
     """A rule would read a column that is not there."""
     write(history, ["fewer inputs"])
