@@ -157,4 +157,6 @@ def _at(span: Span, policy: Policy) -> dict[str, Any]:
 
 
 def _place(span: Span, policy: Policy, folder: Path) -> str:
-    return f"{from_here(folder / span.path)}:{_at(span, policy)['line']}"
+    """File and line; of a shipped library, whose text is not the folder's, the file alone."""
+    file, line = from_here(folder / span.path), _at(span, policy)["line"]
+    return f"{file}:{line}" if line else file

@@ -239,7 +239,7 @@ class Search:
 
     def found(self) -> Iterator[Found]:
         """The smallest sets that lead to the outcome: of each set of inputs the nearest one."""
-        base = self._decided(())
+        base = self.decided(())
         assert base is not None
         if base.settled.outcome.word == self.to:
             return
@@ -275,23 +275,24 @@ class Search:
             for change in changes:
                 if change.subject in taken or change.name in self.keep:
                     continue
-                found = self._decided((*one.changes, change))
-                if found is not None and self._is_whole(found):
+                found = self.decided((*one.changes, change))
+                if found is not None and self.is_whole(found):
                     yield found
 
-    def _is_whole(self, found: Found) -> bool:
+    def is_whole(self, found: Found) -> bool:
         """Whether no part of the changes does it already."""
         if found.settled.outcome.word != self.to:
             return True
         parts = (part for size in range(1, len(found.changes))
                  for part in combinations(found.changes, size))  # fmt: skip
-        decided = [self._decided(part) for part in parts]
+        decided = [self.decided(part) for part in parts]
         # A part that was not decided for want of trials might do it.
         return self.complete and all(
             one is None or one.settled.outcome.word != self.to for one in decided
         )
 
-    def _decided(self, changes: Iterable[Change]) -> Found | None:
+    def decided(self, changes: Iterable[Change]) -> Found | None:
+        """The event with these changes; None where one cannot be made, or trials are used up."""
         ordered = tuple(sorted(changes, key=lambda c: (c.name, c.sort, str(c.value))))
         key = frozenset(ordered)
         if key not in self._known:

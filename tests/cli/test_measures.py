@@ -174,3 +174,11 @@ def test_a_record_of_another_policy_has_none(run: Run, record: Path) -> None:
     replaced(record / "rules.tide", "amount > 300 EUR", "amount > 400 EUR")
     result = run("explain", *RECORD, "--counterfactual", code=3)
     assert "the record is of policy" in result.stderr
+
+
+def test_a_shipped_library_is_named_without_a_line(run: Run) -> None:
+    """Its text is no file of the folder, so there is no line to open."""
+    folder = Path(__file__).parents[2] / "examples" / "library"
+    printed = run("test", str(folder), "--mutate").stdout
+    assert "velocity.tide: " in printed
+    assert ":0:" not in printed
