@@ -18,7 +18,18 @@ from tidegate.dsl.types import ANY_INT64, INT64_MAX, INT64_MIN, Bounds
 from tidegate.dsl.zones import DAY_US
 from tidegate.engine.arithmetic import divide_half_even
 from tidegate.engine.column_batch import Bits, Flags, Integers, Wide
-from tidegate.engine.great_circle import COLUMNS, FARTHEST, LATITUDE, LONGITUDE, METRE, metres
+from tidegate.engine.great_circle import (
+    ARC_TANGENTS,
+    COSINES,
+    FARTHEST,
+    LATITUDE,
+    LONGITUDE,
+    METRE,
+    SINES,
+    Kit,
+    metres,
+)
+from tidegate.engine.whole_roots import whole_root
 
 _SAFE_PRODUCT = 2.0**62
 """Below this, a product in floating point proves the exact one to be inside int64."""
@@ -49,6 +60,13 @@ LIMITS: dict[np.dtype[Any], tuple[int, int]] = {
     for of in (np.int8, np.int16, np.int32, np.int64)
 }
 """The least and the greatest integer of each type that columns are held in."""
+_GREAT_CIRCLE = Kit(
+    np.array(SINES, np.int64),
+    np.array(COSINES, np.int64),
+    np.array(ARC_TANGENTS, np.int64),
+    whole_root,
+    np.where,
+)
 
 
 def constant(value: int) -> Vector:
@@ -188,7 +206,7 @@ def distances(
             values = np.clip(values, -most, most)
         held.append(values)
     up, out, up_2, out_2 = held
-    found: Wide = METRE * metres(up, out, up_2, out_2, COLUMNS)
+    found: Wide = METRE * metres(up, out, up_2, out_2, _GREAT_CIRCLE)
     if valid is not None:
         valid = np.broadcast_to(valid, found.shape)
     return Vector(found, valid, 0, FARTHEST)

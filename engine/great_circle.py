@@ -14,10 +14,6 @@ from collections.abc import Callable
 from math import isqrt
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
-from tidegate.engine.whole_roots import whole_root
-
 LATITUDE: Final = 90_000_000
 """The greatest latitude, in millionths of a degree."""
 LONGITUDE: Final = 180_000_000
@@ -84,12 +80,12 @@ def _arc_tangents() -> list[int]:
     return table
 
 
-_SINES: Final = _sines()
-_COSINES: Final = [_SINES[abs(90 - abs(degree)) + 180] for degree in range(-180, 181)]
+SINES: Final = _sines()
+COSINES: Final = [SINES[abs(90 - abs(degree)) + 180] for degree in range(-180, 181)]
 for _degree in range(-180, 181):
     if abs(_degree) > 90:
-        _COSINES[_degree + 180] = -_COSINES[_degree + 180]
-_ARC_TANGENTS: Final = _arc_tangents()
+        COSINES[_degree + 180] = -COSINES[_degree + 180]
+ARC_TANGENTS: Final = _arc_tangents()
 _RADIANS: Final = (_PI * (1 << 60) // 180_000_000 + _EXACT // 2) // _EXACT
 """A millionth of a degree in units of 2**-60."""
 _RIGHT_ANGLE: Final = _rounded(_PI // 2)
@@ -153,9 +149,9 @@ def _half_angle(near: Any, far: Any, kit: Kit) -> Any:
 
 
 _SCALARS: Final = Kit(
-    tuple(_SINES),
-    tuple(_COSINES),
-    tuple(_ARC_TANGENTS),
+    tuple(SINES),
+    tuple(COSINES),
+    tuple(ARC_TANGENTS),
     isqrt,
     lambda first, left, right: left if first else right,
 )
@@ -168,16 +164,3 @@ def distance(latitude: int, longitude: int, latitude_2: int, longitude_2: int) -
     if abs(longitude) > LONGITUDE or abs(longitude_2) > LONGITUDE:
         return None
     return METRE * int(metres(latitude, longitude, latitude_2, longitude_2, _SCALARS))
-
-
-# --- columns ------------------------------------------------------------------------------------
-
-
-COLUMNS: Final = Kit(
-    np.array(_SINES, np.int64),
-    np.array(_COSINES, np.int64),
-    np.array(_ARC_TANGENTS, np.int64),
-    whole_root,
-    np.where,
-)
-"""For arrays of int64."""
