@@ -12,7 +12,6 @@ from decimal import Decimal
 
 from tests.conformance.vectors import Tree, Vector, nodes
 from tidegate.dsl.types import Kind, Value
-from tidegate.dsl.words import OPERATORS
 from tidegate.engine.values import NotHeldError, format_duration, parse_decimal, parse_time
 
 FOREIGN_KINDS = {
@@ -368,14 +367,22 @@ class _Writer:
         return f"{_PARTS[name]}({', '.join(texts)})"
 
     def _text_test(self, name: str, arguments: list[Tree]) -> str:
-        if name == "matches" and name not in OPERATORS:
-            raise NotExpressibleError("regular expressions")
+        flags = ""
+        if name == "matches" and len(arguments) == 3:
+            flags = self._flags(arguments.pop())
         if len(arguments) != 2:
-            if name == "matches" and len(arguments) == 3:
-                raise NotExpressibleError("flags of a regular expression")
             raise NotExpressibleError(f"`{name}` of {len(arguments)} arguments")
         pattern = self._plain(arguments[1])
+        if flags:
+            pattern = f'"(?{flags}){pattern[1:]}'
         return f"({self.write(arguments[0], Kind.TEXT)} {name} {pattern})"
+
+    def _flags(self, tree: Tree) -> str:
+        """The flags of a pattern, which are written into it."""
+        match tree:
+            case ["lit", "string", str(text)] if set(text) <= set("ism"):
+                return text
+        raise NotExpressibleError("a flag of a regular expression beside i, s and m")
 
     def _plain(self, tree: Tree) -> str:
         """What stands in a rule as a literal, in lifted vectors too."""
