@@ -75,6 +75,42 @@ def test_check_of_a_policy_that_is_fine(run: Run, golden: Golden) -> None:
     golden("cli/check_fine.txt", "\n".join(shown))
 
 
+IDLE_RULES = """
+rule huge_payment version 1
+  when amount > 40000 EUR
+  then review because large
+
+rule any_payment version 1
+  when amount >= 0.01 EUR
+  then tag "seen"
+
+rule burst_again version 1
+  when tries_10m >= 5
+  then hold because country_gap
+"""
+WRONG_LEVELS = """\
+levels:
+  never-fire: error
+ignore:
+  - {lint: unused}
+"""
+
+
+def test_what_a_history_and_the_levels_say(run: Run, shop: Path, golden: Golden) -> None:
+    """Idle rules are told apart, and what is wrong with the levels is said in full."""
+    with (shop / "rules.tide").open("a") as file:
+        file.write(IDLE_RULES)
+    command = ("check", "shop", "--today", "2026-11-23", "--history", "shop/mapping.yaml")
+    shown = [screen(run, *command)]
+    (shop / "lint.yaml").write_text(
+        "ignore:\n  - {lint: never-fires, name: burst, because: it fires}\n"
+    )
+    shown.append(screen(run, *command))
+    (shop / "lint.yaml").write_text(WRONG_LEVELS)
+    shown.append(screen(run, *command, code=1))
+    golden("cli/check_history.txt", "\n".join(shown))
+
+
 def test_check_of_a_policy_with_errors(run: Run, shop: Path, golden: Golden) -> None:
     """All errors of all files in one run, each with its place and a way out."""
     (shop / "rules.tide").write_text(WRONG_RULES)
