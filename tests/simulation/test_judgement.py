@@ -106,6 +106,19 @@ def test_surely_asks_for_the_far_end_of_the_interval() -> None:
     assert "the change may be" in line.said
 
 
+def test_surely_takes_the_worst_ends_where_the_payments_differ() -> None:
+    """Two wide intervals would cancel each other out."""
+    level = next(one for one in event().levels if one.name == "declined_or_stepped_up")
+    was, now = level.before.recall, level.after.recall
+    ends = (was.low_millionths, was.high_millionths, now.low_millionths, now.high_millionths)
+    before_low, before_high, after_low, after_high = (end or 0 for end in ends)
+    fallen, risen = before_high - after_low, after_high - before_low
+    assert result("recall", falls_at_most=fallen, surely=True) == "kept"
+    assert result("recall", falls_at_most=fallen - 1, surely=True) == "broken"
+    assert result("recall", rises_at_most=risen, surely=True) == "kept"
+    assert result("recall", rises_at_most=risen - 1, surely=True) == "broken"
+
+
 def test_the_level_is_the_one_that_is_named() -> None:
     """A limit on declines would be held against what is stepped up."""
     declined = next(one for one in event().levels if one.name == "declined").after.missed_fraud

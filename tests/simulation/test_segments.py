@@ -8,11 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.simulation.changed_policies import CARD, comparison
+from tests.simulation.changed_policies import CARD, EVENT, comparison
 from tidegate.engine.column_batch import IntegerColumn
+from tidegate.rules import load_policy
 from tidegate.rules.gate import Segments
+from tidegate.rules.revisions import read_folder
 from tidegate.simulation.comparison import EventComparison, Segment
+from tidegate.simulation.diff import compare
 from tidegate.simulation.measures import Volume, total
+from tidegate.simulation.needs import fields_read
 from tidegate.simulation.segments import SegmentTally
 
 
@@ -55,6 +59,21 @@ def test_a_segment_holds_the_payments_of_its_value() -> None:
     counts = Counter(rows[column].to_list())
     order = [segment.value for segment in of("channel")]
     assert order == [name for name, _ in sorted(counts.items(), key=lambda pair: -pair[1])]
+
+
+def test_a_field_that_no_rule_reads_makes_segments() -> None:
+    """All payments would be one segment, of nothing."""
+    program = load_policy(CARD).program
+    assert "mcc" not in fields_read(program, program.event(EVENT))
+    found = compare(
+        read_folder(CARD), read_folder(CARD), CARD / "mapping.yaml", by={EVENT: [Segments("mcc")]}
+    )
+    effects = found.comparison.effects
+    assert effects is not None
+    values = {segment.value for segment in effects.events[0].segments}
+    rows = pl.read_csv(CARD / "history" / "payments.csv", infer_schema=False)
+    assert values <= set(rows["mcc"].to_list())
+    assert len(values) > 1
 
 
 def test_bands_hold_their_lower_edge() -> None:
