@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tidegate.dsl.parser import parse
+from tidegate.dsl.parser import Parsed, parse
 from tidegate.dsl.source import Source
 from tidegate.dsl.standing import Standing, standings
 from tidegate.rules.files import RULE_SUFFIX, decoded
@@ -74,15 +74,21 @@ def read_edited(path: Path, unsaved: Mapping[Path, str]) -> Edited:
         for p, text in unsaved.items()
         if p.is_relative_to(root) and not _hidden(p.relative_to(root))
     }
-    loaded = read(root, unsaved=inside)
+    loaded = read(root, unsaved=inside, parse_one=_parsed)
     own = [s for s in loaded.sources.values() if (root / s.path).suffix == RULE_SUFFIX]
     return Edited(root, loaded, tuple(n for s in own for n in _names(s)))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
+def _parsed(source: Source) -> Parsed:
+    """The tree of a file; an edit changes one file of many."""
+    return parse(source)
+
+
+@lru_cache(maxsize=256)
 def _names(source: Source) -> tuple[Standing, ...]:
-    """The names of a file; an edit changes one file of many."""
-    return standings(parse(source).file)
+    """The names of a file."""
+    return standings(_parsed(source).file)
 
 
 def _hidden(path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +12,7 @@ from tidegate.dsl import tree
 from tidegate.dsl.checker import check
 from tidegate.dsl.diagnostics import Diagnostic, has_errors, in_order, render
 from tidegate.dsl.lists import ListContent, Lists
-from tidegate.dsl.parser import parse
+from tidegate.dsl.parser import Parsed, parse
 from tidegate.dsl.program import Table
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.source import Source, Span
@@ -67,11 +67,12 @@ def read(
     *,
     today_us: int | None = None,
     unsaved: Mapping[str, str] = NOTHING_UNSAVED,
+    parse_one: Callable[[Source], Parsed] = parse,
 ) -> Loaded:
     """Read the policy in `folder`; whatever is wrong with it is a diagnostic, not an exception.
 
     `unsaved` are texts, by path below the folder, that stand for those of rule files: what an
-    editor holds and has not written yet.
+    editor holds and has not written yet. An editor gives a `parse_one` that remembers, too.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -80,7 +81,7 @@ def read(
     sources, unread = _sources(root, unsaved)
     if not sources:
         return Loaded(None, in_order(unread or [no_rules(folder)]), {})
-    parsed = [parse(source) for source in sources.values()]
+    parsed = [parse_one(source) for source in sources.values()]
     files = [p.file for p in parsed]
     libraries = _libraries(files)
     checked = check(
