@@ -17,7 +17,7 @@ from tidegate.cli.inputs import AsJson, PolicyFolder, bad_input, load, read_byte
 from tidegate.cli.output import ExitCode, Stop, console_of, counted, say
 
 if TYPE_CHECKING:
-    from tidegate.rules.gate import Gate, Limit
+    from tidegate.rules.gate import Limit
     from tidegate.rules.revisions import Revision
     from tidegate.simulation.comparison import Comparison
     from tidegate.simulation.diff import DiffRun
@@ -101,8 +101,10 @@ def diff(
     from tidegate.simulation.comparison_report import to_json
 
     asked = Asked(revision, policy, mapping, snapshot, key_file, flips)
-    limits = read_limits(policy).limits if html is not None or markdown is not None else ()
-    run = compare_as(asked, limits)
+    before, after = revisions(asked)
+    reported = html is not None or markdown is not None
+    limits = limits_of(asked, before, after) if reported else ()
+    run = compare_as(asked, before, after, limits)
     write_reports(asked, run.comparison, limits, html, markdown)
     if out is not None:
         keep(out, f"{to_json(run.comparison)}\n".encode())
@@ -131,10 +133,19 @@ class Asked:
         return shlex.join([*parts, "--html", "report.html"])
 
 
-def compare_as(asked: Asked, limits: Sequence[Limit] = ()) -> DiffRun:
+def revisions(asked: Asked) -> tuple[Revision, Revision]:
+    """Both revisions; a stop says why one cannot be read."""
+    from tidegate.rules.revisions import read_folder
+
+    load(asked.policy)
+    return read_before(asked.policy, asked.revision), read_folder(asked.policy)
+
+
+def compare_as(
+    asked: Asked, before: Revision, after: Revision, limits: Sequence[Limit] = ()
+) -> DiffRun:
     """Compare; a stop says why that cannot be done. `limits` say which segments they need."""
     from tidegate.rules.gate import segments_of
-    from tidegate.rules.revisions import read_folder
     from tidegate.simulation.diff import compare
     from tidegate.simulation.mapping import MappingError
 
@@ -143,13 +154,19 @@ def compare_as(asked: Asked, limits: Sequence[Limit] = ()) -> DiffRun:
             "a snapshot is of a history: name its MAPPING", param_hint="'--snapshot'"
         )
     key = _key(asked.key_file)
-    events = [event.name for event in load(asked.policy).program.events]
-    after, before = read_folder(asked.policy), read_before(asked.policy, asked.revision)
+    events = load(asked.policy).program.events
+    by = {
+        event.name: tuple(
+            one for one in segments_of(limits, event.name)
+            if one.field in {field.name for field in event.fields}
+        )
+        for event in events
+    }  # fmt: skip
     try:
         with progress_bar() as progress:
             return compare(
                 before, after, asked.mapping, snapshot=asked.snapshot, key=key, shown=asked.flips,
-                by={event: segments_of(limits, event) for event in events}, progress=progress,
+                by=by, progress=progress,
             )  # fmt: skip
     except MappingError as error:
         raise history_refused(error) from None
@@ -159,20 +176,20 @@ def compare_as(asked: Asked, limits: Sequence[Limit] = ()) -> DiffRun:
         raise bad_input(f"`{asked.snapshot}` cannot be written: {error.strerror}") from None
 
 
-def read_limits(folder: Path) -> Gate:
-    """The limits that the folder declares, none where it declares no gate; a stop names errors."""
+def limits_of(asked: Asked, before: Revision, after: Revision) -> tuple[Limit, ...]:
+    """What the change is held to; a stop names what is wrong with its gate."""
     from tidegate.cli.diagnostics import as_json, as_text
-    from tidegate.rules.gate import GATE_FILE, read_gate
+    from tidegate.rules.gate import GATE_FILE, held_limits
 
-    found = read_gate(folder, load(folder).program)
-    if not found.diagnostics:
-        return found
+    wrong = after.gate.diagnostics
+    if not wrong:
+        return held_limits(before.gate, after.gate)
     raise Stop(
         ExitCode.BAD_INPUT,
         "gate_refused",
-        f"`{folder / GATE_FILE}` has {counted(len(found.diagnostics), 'error')}",
-        problems=[as_json(d, {}) for d in found.diagnostics],
-        text=as_text(found.diagnostics, {}),
+        f"`{asked.policy / GATE_FILE}` has {counted(len(wrong), 'error')}",
+        problems=[as_json(d, {}) for d in wrong],
+        text=as_text(wrong, {}),
     )
 
 

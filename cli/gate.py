@@ -15,7 +15,8 @@ from tidegate.cli.diff import (
     Markdown,
     Snapshot,
     compare_as,
-    read_limits,
+    limits_of,
+    revisions,
     say_told,
     write_reports,
 )
@@ -46,8 +47,10 @@ def gate(
     from tidegate.rules.gate import GATE_FILE
     from tidegate.simulation.judgement import needs_history
 
-    declared = read_limits(policy)
-    if not declared.limits:
+    asked = Asked(revision, policy, mapping, snapshot, key_file)
+    before, after = revisions(asked)
+    limits = limits_of(asked, before, after)
+    if not limits:
         raise Stop(
             ExitCode.NOTHING_TESTED,
             "no_limits",
@@ -55,11 +58,10 @@ def gate(
             help_="write the first one: `limits:` and below it `- {figure: approval_rate, "
             "falls_at_most: 0.5%}`",
         )
-    if mapping is None and needs_history(declared.limits):
+    if mapping is None and needs_history(limits):
         raise typer.BadParameter("some limits are of a history: name its MAPPING")
-    asked = Asked(revision, policy, mapping, snapshot, key_file)
-    run = compare_as(asked, declared.limits)
-    judgement = write_reports(asked, run.comparison, declared.limits, html, markdown)
+    run = compare_as(asked, before, after, limits)
+    judgement = write_reports(asked, run.comparison, limits, html, markdown)
     if as_json:
         say_json(_as_json(judgement))
     else:
@@ -79,6 +81,7 @@ def _as_json(judgement: Judgement) -> dict[str, Any]:
                 "event": line.event,
                 "by": line.limit.segments.field if line.limit.segments else "",
                 "segment": line.segment,
+                "before": line.limit.before,
                 "line": line.limit.line,
                 "bound": line.bound,
                 "result": line.result,

@@ -15,6 +15,7 @@ from tidegate.engine.differences import EFFECTS, Detail, Difference, Effect, Kin
 from tidegate.engine.expression_text import show_actions, show_expression
 from tidegate.engine.other_differences import Writer
 from tidegate.engine.param_values import revalued
+from tidegate.engine.read_contents import effect_of_contents, with_readers
 from tidegate.engine.rule_differences import (
     effect_of_whole,
     rule_details,
@@ -252,7 +253,9 @@ class _Comparison:
     def _lists(self) -> Iterator[Difference]:
         was, contents = (self.old.program.lists, self.old.lists) if self.old else ((), {})
         for found, part in self._declared("list", was, self.new.program.lists, others.list_details):
-            more = _contents(contents.get(found.name), self.new.lists.get(found.name))
+            more = _contents(
+                found.name, contents.get(found.name), self.new.lists.get(found.name), self._judged
+            )
             yield from self._with_contents(found, part, tuple(more))
 
     def _tables(self) -> Iterator[Difference]:
@@ -260,7 +263,13 @@ class _Comparison:
         declared = self._declared("table", was, self.new.program.tables, others.table_details)
         for found, part in declared:
             more = _rows(contents.get(found.name), self.new.tables.get(found.name))
-            yield from self._with_contents(found, part, tuple(more))
+            judged = (self._judged(found.name, one, more=True, fewer=True) for one in more)
+            yield from self._with_contents(found, part, tuple(judged))
+
+    def _judged(self, name: str, detail: Detail, *, more: bool, fewer: bool) -> Detail:
+        """The detail with its effect on payments and the rules that read what changed."""
+        effect = effect_of_contents(self.new.program, name, more=more, fewer=fewer)
+        return with_readers(self.new.program, name, replace(detail, effect=effect))
 
     def _declared(
         self, kind: Kind, old: Sequence[Any], new: Sequence[Any], details: Details
@@ -275,9 +284,11 @@ class _Comparison:
         self, found: Difference, part: Any, details: tuple[Detail, ...]
     ) -> Iterator[Difference]:
         if details and not found.details and found.turn == "changed":
-            yield self._at(replace(found, effect="changes", details=details), None, part)
+            effect = gravest(tuple(detail.effect for detail in details))
+            yield self._at(replace(found, effect=effect, details=details), None, part)
         elif found.details or found.turn != "changed":
-            yield replace(found, details=(*found.details, *details))
+            effect = gravest((found.effect, *(detail.effect for detail in details)))
+            yield replace(found, effect=effect, details=(*found.details, *details))
 
     def _lets(self) -> Iterator[Difference]:
         before, after = self.lets
@@ -346,13 +357,16 @@ def _head_details(old: _Head, new: _Head, *_: Writer) -> Iterator[Detail]:
     return others.policy_details(old.program, new.program)
 
 
-def _contents(old: ListContent | None, new: ListContent | None) -> Iterator[Detail]:
+def _contents(
+    name: str, old: ListContent | None, new: ListContent | None, judged: Callable[..., Detail]
+) -> Iterator[Detail]:
     """How many values came and went, and never which."""
     if new is None or old is None or old.hash == new.hash:
         return
     was, now = ({*content.values, *content.ranges} for content in (old, new))
     note = f"{len(now - was):,} added, {len(was - now):,} removed"
-    yield Detail("contents", f"{len(was):,} values", f"{len(now):,} values", "changes", note)
+    detail = Detail("contents", f"{len(was):,} values", f"{len(now):,} values", "changes", note)
+    yield judged(name, detail, more=bool(now - was), fewer=bool(was - now))
 
 
 def _rows(old: TableContent | None, new: TableContent | None) -> Iterator[Detail]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -53,6 +53,11 @@ class Figure:
     levelled: bool = False
     whole: bool = False
 
+    @property
+    def has_interval(self) -> bool:
+        """Whether luck can be told from it: a share of payments has an interval."""
+        return self.unit in ("rate", "ratio")
+
 
 FIGURES: Final[dict[str, Figure]] = {
     "approval_rate": Figure("rate", "payments approved"),
@@ -70,9 +75,13 @@ FIGURES: Final[dict[str, Figure]] = {
     "step_ups_a_day": Figure("count", "step-ups on the busiest day", whole=True),
     "weakened_protections": Figure("count", "protections that may be weaker", whole=True),
     "authority_changes": Figure("count", "changes of authority and permissions", whole=True),
+    "cases_removed": Figure("count", "cases that are gone", whole=True),
+    "measure_changes": Figure("count", "changes of the mapping or the history", whole=True),
 }
 """What can be limited, by its name."""
-OF_THE_TEXT: Final = ("weakened_protections", "authority_changes")
+OF_THE_TEXT: Final = (
+    "weakened_protections", "authority_changes", "cases_removed", "measure_changes",
+)  # fmt: skip
 """Figures that need no history."""
 
 
@@ -90,7 +99,7 @@ class Limit:
 
     `event` is empty where the limit holds for every decided event. `surely`: the far end of the
     figure's interval has to keep the bound. A segment of fewer rows than `rows_at_least` is left
-    undecided.
+    undecided. `before`: the revision before declares it, and the one after does not.
     """
 
     figure: str
@@ -105,6 +114,7 @@ class Limit:
     falls_at_most: int | None = None
     rises_at_most: int | None = None
     because: str = ""
+    before: bool = False
 
     @property
     def of_change(self) -> bool:
@@ -119,6 +129,23 @@ class Gate:
     limits: tuple[Limit, ...]
     diagnostics: tuple[Diagnostic, ...]
     there: bool = True
+
+
+NO_GATE: Final = Gate((), (), there=False)
+
+
+def held_limits(before: Gate, after: Gate) -> tuple[Limit, ...]:
+    """What a change is held to: its own limits, and those before it that it drops or loosens.
+
+    Else a change could open the gate for itself.
+    """
+    own = {_meaning(limit) for limit in after.limits}
+    dropped = (limit for limit in before.limits if _meaning(limit) not in own)
+    return (*after.limits, *(replace(limit, before=True) for limit in dropped))
+
+
+def _meaning(limit: Limit) -> Limit:
+    return replace(limit, line=0, because="")
 
 
 def segments_of(limits: Sequence[Limit], event: str) -> tuple[Segments, ...]:
@@ -159,7 +186,7 @@ def read_gate(folder: Path, program: Program) -> Gate:
     """The limits that `gate.yaml` in the policy folder declares for changes of `program`."""
     path = folder / GATE_FILE
     if not path.exists():
-        return Gate((), (), there=False)
+        return NO_GATE
     read = read_yaml(path, GATE_FILE, CODE)
     if isinstance(read, Diagnostic):
         return Gate((), (read,))
@@ -219,12 +246,24 @@ class _Reader:
             self._say("figure", "a limit has a bound", f"one of {', '.join(BOUNDS)}")
         if written.of is not None and not figure.levelled:
             self._say("of", f"`{written.figure}` is the same at every level")
-        bounds = {bound: self._bound(bound, figure.unit) for bound in BOUNDS}
+        if written.surely and not figure.has_interval:
+            self._say("surely", f"`{written.figure}` has no interval", "leave `surely` out")
         return Limit(
-            written.figure, line, self._event(), written.of or _USUAL_LEVEL, self._segments(figure),
-            100 if written.rows_at_least is None else self._rows(written.rows_at_least),
-            written.surely, **bounds, because=written.because,
-        )  # fmt: skip
+            figure=written.figure,
+            line=line,
+            event=self._event(),
+            of=written.of or _USUAL_LEVEL,
+            segments=self._segments(figure),
+            rows_at_least=100
+            if written.rows_at_least is None
+            else self._rows(written.rows_at_least),
+            surely=written.surely,
+            at_least=self._bound("at_least", figure.unit),
+            at_most=self._bound("at_most", figure.unit),
+            falls_at_most=self._bound("falls_at_most", figure.unit),
+            rises_at_most=self._bound("rises_at_most", figure.unit),
+            because=written.because,
+        )
 
     def _say(self, key: str, message: str, help_text: str = "") -> None:
         line = line_of(self.node, ("limits", self.place, key))

@@ -78,6 +78,16 @@ class Repository:
         parts = found.stdout.decode(errors="replace").split("\0")[1:]
         return tuple((part[: part.index("\n")], part) for part in parts)
 
+    def changed(self, commit: str, paths: Iterable[Path]) -> tuple[str, ...]:
+        """Those of the paths, as Git names them, of which the commit has another content."""
+        found = self._run(
+            "diff", "--name-only", "-z", "--no-ext-diff", "--no-textconv", "--no-renames",
+            "--end-of-options", commit, "--", *(str(path.resolve()) for path in paths),
+        )  # fmt: skip
+        if found.returncode:
+            raise GitError(_said(found) or "the files cannot be compared")
+        return tuple(_text(name) for name in found.stdout.split(b"\0") if name)
+
     def entry(self, commit: str, path: str) -> Entry | None:
         """What stands at a path of the repository in a commit."""
         return next(self._entries("--full-tree", commit, "--", path), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from tidegate.dsl.diagnostics import visible
 from tidegate.rules.cases import CASE_FOLDER, SUFFIXES, Cases, read_cases
 from tidegate.rules.files import MAX_DATA_BYTES, RULE_SUFFIX
+from tidegate.rules.gate import GATE_FILE, NO_GATE, Gate, read_gate
 from tidegate.rules.git import FOLDER, LINK, SUBMODULE, Entry, GitError, Repository
 from tidegate.rules.loading import Loaded, read
 
@@ -36,13 +37,14 @@ class Revision:
     """A policy at one revision. `commit` is the full id, empty for a folder.
 
     `loaded` is None where the revision has no such folder, or no rule file in it. `cases` are
-    those that can be read.
+    those that can be read, `gate` holds the limits of changes that it declares.
     """
 
     name: str
     commit: str
     loaded: Loaded | None
     cases: Cases
+    gate: Gate = NO_GATE
 
 
 NO_CASES = Cases((), ())
@@ -50,7 +52,14 @@ NO_CASES = Cases((), ())
 
 def read_folder(folder: Path, name: str = "") -> Revision:
     """The policy as it stands in a folder."""
-    return Revision(name or str(folder), "", read(folder), read_cases(folder))
+    return _revision(folder, name or str(folder), "")
+
+
+def _revision(root: Path, name: str, commit: str) -> Revision:
+    """The revision whose files stand below `root`."""
+    loaded = read(root)
+    gate = NO_GATE if loaded.policy is None else read_gate(root, loaded.policy.program)
+    return Revision(name, commit, loaded, read_cases(root), gate)
 
 
 def read_revision(folder: Path, name: str) -> Revision:
@@ -66,6 +75,16 @@ def read_revision(folder: Path, name: str) -> Revision:
         return _at_revision(folder, name)
     except GitError as error:
         raise RevisionRefused(str(error), error.help) from None
+
+
+def changed_files(before: Revision, paths: Sequence[Path]) -> tuple[str, ...]:
+    """Those of the paths that had another content at the revision, as far as Git keeps them."""
+    if not before.commit or not paths:
+        return ()
+    try:
+        return Repository(paths[0].parent).changed(before.commit, paths)
+    except GitError:
+        return ()  # they are kept elsewhere, and no commit speaks of them
 
 
 def _is_surely_a_folder(name: str) -> bool:
@@ -128,7 +147,7 @@ def _read(repository: Repository, name: str, commit: str, tree: str | None) -> R
         if _is_a_folder_elsewhere(entry):
             raise _in_the_way(entry, name)
     by_path = {entry.path: entry for entry in files}
-    own = [entry for entry in files if _is_rule_file(entry.path) or _is_case_file(entry.path)]
+    own = [entry for entry in files if _is_own(entry.path)]
     contents = _contents(repository, own, name)
     if not any(map(_is_rule_file, contents)):
         return Revision(name, commit, None, NO_CASES)
@@ -140,7 +159,7 @@ def _read(repository: Repository, name: str, commit: str, tree: str | None) -> R
             target = root / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-        return Revision(name, commit, read(root), read_cases(root))
+        return _revision(root, name, commit)
 
 
 def _contents(repository: Repository, entries: list[Entry], name: str) -> dict[str, bytes]:
@@ -191,6 +210,11 @@ def _is_a_folder_elsewhere(entry: Entry) -> bool:
 
 def _is_hidden(path: str) -> bool:
     return any(part.startswith(".") for part in path.split("/"))
+
+
+def _is_own(path: str) -> bool:
+    """Whether a file belongs to the policy whatever the rules name."""
+    return _is_rule_file(path) or _is_case_file(path) or path == GATE_FILE
 
 
 def _is_rule_file(path: str) -> bool:

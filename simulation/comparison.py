@@ -47,11 +47,14 @@ class Words:
 
     First authority and permissions, then protections that are or may be weaker, then other rules,
     then lists, labels, features, params and cases, last what only people read. `texts_differ` says
-    whether any file differs: with no difference in here, that is formatting or comments.
+    whether any file differs: with no difference in here, that is formatting or comments. `measure`
+    names what both are measured with and what Git knows another content of at the revision before:
+    the mapping, files of the history.
     """
 
     differences: tuple[Difference, ...]
     texts_differ: bool
+    measure: tuple[str, ...] = ()
 
     @property
     def meaning_changed(self) -> bool:
@@ -104,12 +107,17 @@ class RateChange:
 
 @dataclass(frozen=True, slots=True)
 class LevelChange:
-    """How well outcomes from `words` find fraud, before and after."""
+    """How well outcomes from `words` find fraud, before and after.
+
+    `recall` and `insults` are the changes of these shares, of the same payments.
+    """
 
     name: LevelName
     words: tuple[str, ...]
     before: Detection
     after: Detection
+    recall: RateChange
+    insults: RateChange
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,8 @@ def _event(event: EventComparison) -> Iterator[str]:
         yield _folded("What each change does by itself", _marginals(event))
     if event.flips:
         flips = "".join(
-            f"**{sample.before} &rarr; {sample.after}**: {_volume(sample.all, currency)}\n\n"
+            f"**{sample.before} &rarr; {sample.after}**: {len(sample.shown):,} of"
+            f" {_volume(sample.all, currency)}\n\n"
             + _table(_FLIP_COLUMNS, (_flip(flip, currency) for flip in sample.shown), 2)
             + "\n"
             for sample in event.flips

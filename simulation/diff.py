@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -12,10 +12,11 @@ from tidegate.engine.policy_differences import Subject, policy_differences
 from tidegate.rules.cases import Cases
 from tidegate.rules.gate import Segments
 from tidegate.rules.policy import Policy
-from tidegate.rules.revisions import Revision
+from tidegate.rules.revisions import Revision, changed_files
 from tidegate.simulation.backtest import Progress
 from tidegate.simulation.compare import NO_SEGMENTS, Compared, compare_runs
 from tidegate.simulation.comparison import Comparison, Side, Timing, Words
+from tidegate.simulation.mapping import read_mapping
 from tidegate.simulation.pairs import FLIPS_SHOWN
 from tidegate.simulation.snapshot import StaleError
 from tidegate.simulation.snapshot_compare import SnapshotComparison, compare_with_snapshot
@@ -62,6 +63,8 @@ def compare(
         old is None or old.hash != new.hash,
     )
     sides = _side(before, old), _side(after, new)
+    if mapping is not None:
+        words = replace(words, measure=changed_files(before, _measured_with(Path(mapping))))
     if mapping is None or old is None:
         why = NOTHING_BEFORE if mapping is not None else ""
         return DiffRun(Comparison(*sides, words, None, why, None), ())
@@ -71,6 +74,12 @@ def compare(
     took = perf_counter() - began
     timing = Timing(round(1000 * took), tuple(map(measure, found.samples)))
     return DiffRun(Comparison(*sides, words, found.effects, "", timing), told)
+
+
+def _measured_with(mapping: Path) -> list[Path]:
+    """The mapping and the files of its history."""
+    sources = read_mapping(mapping).content.sources
+    return [mapping, *(file for source in sources for file in mapping.parent.glob(source.file))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidegate.simulation.assessment import Assessment
@@ -16,14 +16,15 @@ from tidegate.simulation.comparison import (
     RateChange,
     Segment,
     SourceRows,
+    Transition,
     UnknownChange,
 )
 from tidegate.simulation.hybrids import Hybrids
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import Load, Tally, Volume, total
-from tidegate.simulation.paired import rate_change
+from tidegate.simulation.paired import rate_change, stopped_change
 from tidegate.simulation.pairs import PairTally
-from tidegate.simulation.result import EventResult
+from tidegate.simulation.result import EventResult, LevelResult
 from tidegate.simulation.speed import Sample
 from tidegate.simulation.summary import summarise
 
@@ -119,7 +120,7 @@ def _event(pair: EventPair, before: EventResult, after: EventResult) -> EventCom
         transitions=transitions,
         rates=tuple(_rates(pair, after.measured.count)),
         levels=tuple(
-            LevelChange(now.name, now.words, was.detection, now.detection)
+            _level(was, now, transitions)
             for was, now in zip(before.levels, after.levels, strict=True)
         ),
         loads=(
@@ -133,6 +134,17 @@ def _event(pair: EventPair, before: EventResult, after: EventResult) -> EventCom
         missing=tuple(_missing(before, after)),
         segments=pair.segments,
     )
+
+
+def _level(was: LevelResult, now: LevelResult, transitions: Sequence[Transition]) -> LevelChange:
+    fraud, good = (
+        stopped_change(
+            name, now.words,
+            ((t.before, t.after, getattr(t.known, known).count) for t in transitions),
+        )
+        for name, known in (("recall", "fraud"), ("insults", "good"))
+    )  # fmt: skip
+    return LevelChange(now.name, now.words, was.detection, now.detection, fraud, good)
 
 
 def _rates(pair: EventPair, of: int) -> Iterator[RateChange]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.engine.arithmetic import divide_half_even
@@ -47,6 +47,9 @@ class Measured:
     change: int | None
     change_low: int | None
     change_high: int | None
+
+
+NOTHING: Final = Measured(None, None, None, None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +103,26 @@ def judge(comparison: Comparison, limits: Sequence[Limit]) -> Judgement:
 
 def _judged(comparison: Comparison, limit: Limit) -> Iterator[Judged]:
     if limit.figure in OF_THE_TEXT:
-        effects = _GRAVE[limit.figure]
-        count = sum(d.effect in effects for d in comparison.words.differences)
+        count = _counted(comparison, limit.figure)
         found = Measured(None, count, count, count, None, None, None)
         yield from _held(limit, "", "", found, "")
         return
     if comparison.effects is None:
         why = comparison.no_effects or "no history was given"
-        nothing = Measured(None, None, None, None, None, None, None)
-        yield from (_undecided(limit, "", "", one, why) for one in _bounds(limit, nothing, ""))
+        yield from (_undecided(limit, "", "", one, why) for one in _bounds(limit, NOTHING, ""))
         return
     for event in comparison.effects.events:
         if limit.event in ("", event.event):
             yield from _of_event(limit, event)
+
+
+def _counted(comparison: Comparison, figure: str) -> int:
+    words = comparison.words
+    if figure == "measure_changes":
+        return len(words.measure)
+    if figure == "cases_removed":
+        return sum(d.kind == "case" and d.turn == "removed" for d in words.differences)
+    return sum(d.effect in _GRAVE[figure] for d in words.differences)
 
 
 def _of_event(limit: Limit, event: EventComparison) -> Iterator[Judged]:
@@ -120,9 +130,10 @@ def _of_event(limit: Limit, event: EventComparison) -> Iterator[Judged]:
     if limit.segments is None:
         yield from _held(limit, event.event, "", _whole(limit, event), currency)
         return
-    for segment in event.segments:
-        if segment.field != limit.segments.field:
-            continue
+    segments = [one for one in event.segments if one.field == limit.segments.field]
+    if not segments:
+        yield from _held(limit, event.event, "", NOTHING, currency)
+    for segment in segments:
         found = _from_parts(limit, segment.rates, segment.levels)
         if segment.all.count < limit.rows_at_least:
             rows = f"{segment.all.count:,} rows are too few to say"
@@ -158,13 +169,13 @@ def _from_parts(
     before, after = level.before, level.after
     match limit.figure:
         case "precision":
-            return _of_two(before.precision, after.precision)
+            return _of_two(level, before.precision, after.precision)
         case "recall":
-            return _of_two(before.recall, after.recall)
+            return _of_rate(level.recall)
         case "insult_rate":
-            return _of_two(before.insults, after.insults)
+            return _of_rate(level.insults)
         case "false_positives":
-            return _of_two(before.false_positives, after.false_positives)
+            return _of_two(level, before.false_positives, after.false_positives)
         case "fraud_missed":
             return _plain(before.missed_fraud.minor, after.missed_fraud.minor)
     return _plain(before.good.minor, after.good.minor)
@@ -185,8 +196,12 @@ def _of_one(one: Rate) -> Measured:
     )  # fmt: skip
 
 
-def _of_two(before: Rate | Ratio, after: Rate | Ratio) -> Measured:
+def _of_two(level: LevelChange, before: Rate | Ratio, after: Rate | Ratio) -> Measured:
     """Of shares whose rows differ: the ends of the difference are those of both, the worst way."""
+    moved = (level.recall.lost, level.recall.gained, level.insults.lost, level.insults.gained)
+    if not any(moved) and after.millionths is not None:
+        ends = after.millionths, after.low_millionths, after.high_millionths
+        return Measured(before.millionths, *ends, 0, 0, 0)
     return Measured(
         before.millionths, after.millionths, after.low_millionths, after.high_millionths,
         _less(after.millionths, before.millionths),
@@ -240,23 +255,23 @@ def _bounds(limit: Limit, found: Measured, currency: str) -> Iterator[_Bound]:
     high = found.high if sure else found.after
     fallen = found.change_low if sure else found.change
     risen = found.change_high if sure else found.change
-    surely = "surely " if sure else ""
+    end = ", even at the far end of its interval" if sure else ""
     now = _shown(found.after, unit, currency)
     if limit.at_least is not None:
-        words = f"{surely}at least {_shown(limit.at_least, unit, currency)}"
+        words = f"at least {_shown(limit.at_least, unit, currency)}{end}"
         kept = None if low is None else low >= limit.at_least
         yield _Bound(words, now, kept, _said(now, low, found.after, unit, currency))
     if limit.at_most is not None:
-        words = f"{surely}at most {_shown(limit.at_most, unit, currency)}"
+        words = f"at most {_shown(limit.at_most, unit, currency)}{end}"
         kept = None if high is None else high <= limit.at_most
         yield _Bound(words, now, kept, _said(now, high, found.after, unit, currency))
     change = _shown_change(found, unit, currency)
     if limit.falls_at_most is not None:
-        words = f"{surely}falls by at most {_points(limit.falls_at_most, unit, currency)}"
+        words = f"falls by at most {_points(limit.falls_at_most, unit, currency)}{end}"
         kept = None if fallen is None else -fallen <= limit.falls_at_most
         yield _Bound(words, change, kept, _end(change, fallen, found.change, unit, currency))
     if limit.rises_at_most is not None:
-        words = f"{surely}rises by at most {_points(limit.rises_at_most, unit, currency)}"
+        words = f"rises by at most {_points(limit.rises_at_most, unit, currency)}{end}"
         kept = None if risen is None else risen <= limit.rises_at_most
         yield _Bound(words, change, kept, _end(change, risen, found.change, unit, currency))
 
@@ -264,13 +279,13 @@ def _bounds(limit: Limit, found: Measured, currency: str) -> Iterator[_Bound]:
 def _said(now: str, held: int | None, figure: int | None, unit: Unit, currency: str) -> str:
     if held == figure:
         return now
-    return f"{now}, which may be {_shown(held, unit, currency)}"
+    return f"{now}, at the far end {_shown(held, unit, currency)}"
 
 
 def _end(change: str, held: int | None, figure: int | None, unit: Unit, currency: str) -> str:
     if held == figure:
         return change
-    return f"{change}; the change may be {_signed(held, unit, currency)}"
+    return f"{change}; at the far end {_signed(held, unit, currency)}"
 
 
 def _shown_change(found: Measured, unit: Unit, currency: str) -> str:

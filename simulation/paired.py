@@ -7,6 +7,7 @@ with half a payment added to each cell (Agresti and Min, 2005), which holds for 
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from math import sqrt
 
 from tidegate.simulation.comparison import RateChange
@@ -19,6 +20,20 @@ def paired_interval(lost: int, gained: int, of: int) -> tuple[float, float]:
     middle = (more - fewer) / cells
     half = Z_95 * sqrt(more + fewer - (more - fewer) ** 2 / cells) / cells
     return max(middle - half, -1.0), min(middle + half, 1.0)
+
+
+def stopped_change(
+    name: str, words: Collection[str], pairs: Iterable[tuple[str, str, int]]
+) -> RateChange:
+    """The change of the share whose outcome is one of `words`.
+
+    `pairs` hold how many payments have which outcome before and after.
+    """
+    found = [(was in words, now in words, count) for was, now, count in pairs]
+    before = sum(count for was, _, count in found if was)
+    after = sum(count for _, now, count in found if now)
+    lost = sum(count for was, now, count in found if was and not now)
+    return rate_change(name, before, after, lost, sum(count for *_, count in found))
 
 
 def rate_change(name: str, before: int, after: int, lost: int, of: int) -> RateChange:

@@ -18,6 +18,8 @@ from tidegate.rules.gate import Segments
 from tidegate.simulation.comparison import LevelChange, Segment
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import (
+    FRAUD,
+    GOOD,
     NOTHING,
     Classed,
     Small,
@@ -27,7 +29,7 @@ from tidegate.simulation.measures import (
     measured,
     total,
 )
-from tidegate.simulation.paired import rate_change
+from tidegate.simulation.paired import rate_change, stopped_change
 from tidegate.simulation.summary import LEVELS
 from tidegate.simulation.times import Int64s
 
@@ -102,13 +104,21 @@ def _missing_first(places: Int64s, column: IntegerColumn) -> Int64s:
 
 def _levels(cells: Cells) -> Iterator[LevelChange]:
     everything = _sum(cells.values())
-    for name, words in LEVELS:
+    for name, places in LEVELS:
         caught = (
-            _sum(volumes for pair, volumes in cells.items() if pair[side] in words)
+            _sum(volumes for pair, volumes in cells.items() if pair[side] in places)
             for side in (0, 1)
         )
-        found = (detection(volumes, everything) for volumes in caught)
-        yield LevelChange(name, tuple(WORDS[word] for word in words), *found)
+        before, after = (detection(volumes, everything) for volumes in caught)
+        words = tuple(WORDS[place] for place in places)
+        recall, insults = (
+            stopped_change(
+                share, words,
+                ((WORDS[was], WORDS[now], v[of].count) for (was, now), v in cells.items()),
+            )
+            for share, of in (("recall", FRAUD), ("insults", GOOD))
+        )  # fmt: skip
+        yield LevelChange(name, words, before, after, recall, insults)
 
 
 def _sum(parts: Iterable[Classed]) -> Classed:

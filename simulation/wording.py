@@ -13,7 +13,7 @@ from tidegate.engine.values import format_decimal
 from tidegate.rules.gate import FIGURES, Limit
 from tidegate.simulation.comparison import Comparison, EventComparison, RateChange
 from tidegate.simulation.judgement import Judgement
-from tidegate.simulation.measures import Volume
+from tidegate.simulation.measures import Volume, total
 from tidegate.simulation.report_pieces import counted, percent
 
 GROUPS: Final[Mapping[str, str]] = {
@@ -86,7 +86,18 @@ class Verdict:
 def verdict(comparison: Comparison, judgement: Judgement | None) -> Verdict:
     """The first things to know of a comparison; `judgement` where a gate is declared."""
     tone, headline = _headline(comparison, judgement)
-    return Verdict(tone, headline, tuple(_sentences(comparison)))
+    return Verdict(tone, headline, (*_of_gate(judgement), *_sentences(comparison)))
+
+
+def _of_gate(judgement: Judgement | None) -> Iterator[str]:
+    """That a change touches its own gate."""
+    lines = judgement.lines if judgement is not None else ()
+    dropped = {line.limit for line in lines if line.limit.before}
+    if dropped:
+        yield (
+            f"The change drops or alters {counted(len(dropped), 'limit')} of the gate; it is held "
+            "to them all the same."
+        )
 
 
 def _headline(
@@ -96,6 +107,8 @@ def _headline(
     if judgement is not None and judgement.broken:
         limits = counted(len(judgement.broken), "limit is", "limits are")
         return "bad", f"Not as it stands: {limits} broken, of {len(judgement.lines):,}."
+    if comparison.words.measure and not comparison.words.differences:
+        return "careful", "No rule has changed, but what it is measured with has."
     if not comparison.words.differences:
         return "plain", "Nothing that decides a payment has changed."
     if judgement is not None and judgement.undecided:
@@ -127,6 +140,14 @@ def _sentences(comparison: Comparison) -> Iterator[str]:
 
 def _of_words(comparison: Comparison) -> Iterator[str]:
     found = comparison.words.differences
+    if comparison.words.measure:
+        yield (
+            f"What both are measured with has changed: {', '.join(comparison.words.measure)}. The "
+            "figures of an earlier report are not to be held against these."
+        )
+    removed = sum(d.kind == "case" and d.turn == "removed" for d in found)
+    if removed:
+        yield f"{counted(removed, 'case is', 'cases are')} gone."
     counts = {
         effect: sum(d.effect == effect for d in found)
         for effect in ("authority", "weakens", "may_weaken")
@@ -153,6 +174,7 @@ def _of_event(event: EventComparison) -> Iterator[str]:
         f"{flipped} another outcome, of {measured:,} ({share}{_amount(event.flipped, currency)})."
     )
     if event.flipped.count:
+        yield from _of_flips(event, currency)
         for name in ("approve", "decline", "step_up", "review"):
             change = event.rate(name)
             if change.lost or change.gained:
@@ -164,6 +186,25 @@ def _of_event(event: EventComparison) -> Iterator[str]:
         f"The busiest day has {_arrow(reviews.before.peak, reviews.after.peak)} reviews and "
         f"{_arrow(step_ups.before.peak, step_ups.after.peak)} step-ups."
     )
+
+
+def flips_by_class(event: EventComparison) -> dict[str, Volume]:
+    """What is known of the payments that get another outcome, by names of `KNOWN`."""
+    flips = [t.known for t in event.transitions if t.before != t.after]
+    return {name: total(getattr(known, name) for known in flips) for name in KNOWN}
+
+
+def _of_flips(event: EventComparison, currency: str) -> Iterator[str]:
+    if not event.after.label:
+        return
+    label = event.after.label
+    names = {**KNOWN, "fraud": label}
+    parts = [
+        f"{volume.count:,} {names[name]}{_amount(volume, currency)}"
+        for name, volume in flips_by_class(event).items()
+        if volume.count or name in ("good", "fraud")
+    ]
+    yield f"Of these are {'; '.join(parts)}."
 
 
 def _of_rate(change: RateChange) -> str:
@@ -212,4 +253,5 @@ def limit_words(limit: Limit) -> str:
     """What a limit is about."""
     figure = FIGURES[limit.figure]
     level = f" ({LEVELS[limit.of]})" if figure.levelled else ""
-    return f"{figure.words}{level}"
+    before = ", as limited before the change" if limit.before else ""
+    return f"{figure.words}{level}{before}"

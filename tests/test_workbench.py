@@ -86,7 +86,9 @@ def test_what_the_page_says_of_the_report_is_there(walked: Path) -> None:
     html = (walked / "report.html").read_text(encoding="utf-8")
     assert "29 payments get another outcome" in html
     assert "1 protection is weaker." in html
-    assert "All 8 limits of the gate are kept" in html
+    assert "All 10 limits of the gate are kept" in html
+    assert "24 good, 4,785" in html
+    assert "5 not yet known, 1,074" in html
     assert "two people work on weekends" in html
 
 

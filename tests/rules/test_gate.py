@@ -8,7 +8,15 @@ import pytest
 
 from tests.conftest import ROOT
 from tidegate.rules import load_policy
-from tidegate.rules.gate import FIGURES, Gate, Limit, Segments, read_gate, segments_of
+from tidegate.rules.gate import (
+    FIGURES,
+    Gate,
+    Limit,
+    Segments,
+    held_limits,
+    read_gate,
+    segments_of,
+)
 
 PROGRAM = load_policy(ROOT / "examples" / "card").program
 
@@ -109,6 +117,8 @@ def test_no_file_and_an_empty_one_are_told_apart_from_limits(tmp_path: Path) -> 
          "add `by: FIELD`"),
         ("figure: recall, at_most: 3%, by: channel, rows_at_least: 0",
          "a segment has at least one row", ""),
+        ("figure: fraud_missed, at_most: 3 EUR, surely: true", "`fraud_missed` has no interval",
+         "leave `surely` out"),
         ("figure: reviews_a_day, at_most: 3, by: channel", "`reviews_a_day` has no segments", ""),
     ],
 )  # fmt: skip
@@ -131,6 +141,23 @@ def test_all_mistakes_come_in_one_run(tmp_path: Path) -> None:
     """A person would mend one error to meet the next."""
     found = said(tmp_path, "limits:\n  - {figure: a, at_most: 1}\n  - {figure: recall}\n")
     assert [line for line, _, _ in found] == [2, 3]
+
+
+def test_a_change_is_held_to_the_limits_before_it_as_well(tmp_path: Path) -> None:
+    """A change would open the gate for itself."""
+    before, after = (tmp_path / name for name in ("before", "after"))
+    for folder, bound in ((before, "2%"), (after, "50%")):
+        folder.mkdir()
+        text = f"limits:\n  - {{figure: recall, falls_at_most: {bound}}}\n"
+        (folder / "gate.yaml").write_text(
+            text + "  - {figure: decline_rate, at_most: 3%, because: kept}\n", encoding="utf-8"
+        )
+    old, new = read_gate(before, PROGRAM), read_gate(after, PROGRAM)
+    found = held_limits(old, new)
+    assert [(one.figure, one.falls_at_most, one.before) for one in found] == [
+        ("recall", 500_000, False), ("decline_rate", None, False), ("recall", 20_000, True),
+    ]  # fmt: skip
+    assert held_limits(old, old) == old.limits
 
 
 def test_segments_are_asked_for_once(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from tests.simulation.changed_policies import EVENT, SEGMENTS, comparison
-from tidegate.rules.gate import FIGURES, Limit
-from tidegate.simulation.comparison import Effects, EventComparison
+from tidegate.engine.differences import Difference
+from tidegate.rules.gate import Limit, Segments
+from tidegate.simulation.comparison import Effects, EventComparison, RateChange
 from tidegate.simulation.judgement import Judged, judge, needs_history
+from tidegate.simulation.paired import rate_change
 
 
 def event() -> EventComparison:
@@ -55,6 +57,16 @@ def figures() -> dict[str, tuple[int, int]]:
     return pairs
 
 
+def exact_changes() -> dict[str, RateChange]:
+    """The changes of shares of the same payments, rounded once."""
+    found = event()
+    level = next(one for one in found.levels if one.name == "declined_or_stepped_up")
+    names = {"approval_rate": "approve", "review_rate": "review", "step_up_rate": "step_up",
+             "decline_rate": "decline"}  # fmt: skip
+    changes = {figure: found.rate(name) for figure, name in names.items()}
+    return {**changes, "recall": level.recall, "insult_rate": level.insults}
+
+
 def test_the_edits_move_the_figures() -> None:
     """Limits of a change would be held against no change."""
     assert sum(before != after for before, after in figures().values()) >= 6
@@ -70,12 +82,10 @@ def test_each_bound_holds_to_the_last_unit(figure: str) -> None:
     if after:
         assert result(figure, at_most=after - 1) == "broken"
     change = after - before
-    if FIGURES[figure].unit == "rate" and figure.endswith("_rate") and figure != "insult_rate":
-        name = {"approval_rate": "approve", "review_rate": "review", "step_up_rate": "step_up",
-                "decline_rate": "decline"}[figure]  # fmt: skip
-        exact = event().rate(name).difference_millionths
-        assert exact is not None
-        change = exact
+    exact = exact_changes().get(figure)
+    if exact is not None:
+        assert exact.difference_millionths is not None
+        change = exact.difference_millionths
     assert result(figure, rises_at_most=max(change, 0)) == "kept"
     assert result(figure, falls_at_most=max(-change, 0)) == "kept"
     if change > 0:
@@ -103,20 +113,50 @@ def test_surely_asks_for_the_far_end_of_the_interval() -> None:
     if high > 0:
         assert result("approval_rate", rises_at_most=high - 1, surely=True) == "broken"
     (line,) = lines("approval_rate", falls_at_most=-low - 1, surely=True)
-    assert "the change may be" in line.said
+    assert "at the far end" in line.said
 
 
 def test_surely_takes_the_worst_ends_where_the_payments_differ() -> None:
     """Two wide intervals would cancel each other out."""
     level = next(one for one in event().levels if one.name == "declined_or_stepped_up")
-    was, now = level.before.recall, level.after.recall
+    was, now = level.before.precision, level.after.precision
     ends = (was.low_millionths, was.high_millionths, now.low_millionths, now.high_millionths)
     before_low, before_high, after_low, after_high = (end or 0 for end in ends)
     fallen, risen = before_high - after_low, after_high - before_low
-    assert result("recall", falls_at_most=fallen, surely=True) == "kept"
-    assert result("recall", falls_at_most=fallen - 1, surely=True) == "broken"
-    assert result("recall", rises_at_most=risen, surely=True) == "kept"
-    assert result("recall", rises_at_most=risen - 1, surely=True) == "broken"
+    assert result("precision", falls_at_most=fallen, surely=True) == "kept"
+    assert result("precision", falls_at_most=fallen - 1, surely=True) == "broken"
+    assert result("precision", rises_at_most=risen, surely=True) == "kept"
+    assert result("precision", rises_at_most=risen - 1, surely=True) == "broken"
+
+
+@pytest.mark.parametrize("figure", ["recall", "insult_rate"])
+def test_shares_of_the_same_payments_have_paired_ends(figure: str) -> None:
+    """Two revisions that say the same would be held apart by luck."""
+    level = next(one for one in event().levels if one.name == "declined_or_stepped_up")
+    change = level.recall if figure == "recall" else level.insults
+    known = level.before.recall if figure == "recall" else level.before.insults
+    assert change.before == known
+    low, high = change.low_millionths or 0, change.high_millionths or 0
+    assert high - low < (known.high_millionths or 0) - (known.low_millionths or 0)
+    assert result(figure, falls_at_most=-low, surely=True) == "kept"
+    assert result(figure, falls_at_most=-low - 1, surely=True) == "broken"
+
+
+def test_nothing_that_moved_is_surely_nothing() -> None:
+    """A gate would refuse a change of a comment."""
+    found = event()
+    levels = tuple(
+        replace(one, after=one.before, recall=replace(one.recall, lost=0, gained=0),
+                insults=replace(one.insults, lost=0, gained=0))
+        for one in found.levels
+    )  # fmt: skip
+    effects = comparison().effects
+    assert isinstance(effects, Effects)
+    still = replace(comparison(), effects=replace(effects, events=(replace(found, levels=levels),)))
+    for bounds in ({"falls_at_most": 0}, {"rises_at_most": 0}):
+        for figure in ("precision", "false_positives"):
+            (line,) = judge(still, [Limit(figure, 1, surely=True, **bounds)]).lines  # type: ignore[arg-type]
+            assert line.result == "kept"
 
 
 def test_the_level_is_the_one_that_is_named() -> None:
@@ -172,8 +212,7 @@ def test_a_figure_of_nothing_breaks_its_limit() -> None:
     """A label that stopped coming would open the gate."""
     found = event()
     levels = tuple(
-        replace(one, after=replace(one.after, recall=replace(one.after.recall, of=0, hits=0,
-                millionths=None, low_millionths=None, high_millionths=None)))
+        replace(one, recall=rate_change("recall", 0, 0, 0, 0))
         for one in found.levels
     )  # fmt: skip
     effects = comparison().effects
@@ -203,6 +242,27 @@ def test_each_segment_is_judged_by_its_own_rows() -> None:
         "approval_rate", at_least=1_000_000, segments=SEGMENTS[0], rows_at_least=small.all.count
     )
     assert "undecided" not in {line.result for line in enough}
+
+
+def test_a_field_that_is_gone_breaks_its_limit() -> None:
+    """A limit by country would hold no more once the change drops the country."""
+    (line,) = lines("approval_rate", at_least=0, segments=Segments("gone"))
+    assert (line.result, line.said) == ("broken", "nothing was measured")
+
+
+@pytest.mark.parametrize(
+    ("figure", "words"),
+    [
+        ("cases_removed", {"differences": (Difference("case", "a", "removed", "none", ()),)}),
+        ("measure_changes", {"measure": ("card/mapping.yaml",)}),
+    ],
+)
+def test_what_is_taken_away_from_a_change_is_counted(figure: str, words: dict[str, Any]) -> None:
+    """A change would bring its own measure, or drop the cases that it fails."""
+    changed = replace(comparison(), words=replace(comparison().words, **words))
+    assert judge(changed, [Limit(figure, 1, at_most=1)]).lines[0].result == "kept"
+    assert judge(changed, [Limit(figure, 1, at_most=0)]).lines[0].result == "broken"
+    assert judge(comparison(), [Limit(figure, 1, at_most=0)]).lines[0].result == "kept"
 
 
 def test_another_event_is_not_held_to_it() -> None:
