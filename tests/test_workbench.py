@@ -120,6 +120,32 @@ def test_the_workflow_runs_what_exists(copied: Path) -> None:
         assert code == 0, f"$ {command}\n{printed}"
 
 
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        ("sed -i 's/falls_at_most: 2%/falls_at_most: 50%/' card/gate.yaml",
+         "as limited before the change: falls by at most 2.00 points"),
+        ("rm card/gate.yaml", "as limited before the change: falls by at most 2.00 points"),
+        ("sed -i 's/^warm_up:.*/warm_up: 50d/' card/mapping.yaml",
+         "changes of the mapping or the history, as limited before the change: at most 0: 1"),
+        ("sed -i '20,60d' card/history/chargebacks.csv",
+         "changes of the mapping or the history, as limited before the change: at most 0: 1"),
+    ],
+)  # fmt: skip
+def test_a_change_cannot_open_its_own_gate(copied: Path, edit: str, said: str) -> None:
+    """A change would bring the limits and the measure that let it through."""
+    run("sed -i 's/points >= 50/points >= 70/' card/rules.tide", copied)
+    run("sed -i '/measure_changes/,$d' card/gate.yaml", copied)
+    code, printed = run(edit, copied)
+    assert code == 0, printed
+    code, printed = run("tidegate gate main card card/mapping.yaml", copied)
+    assert code == 1, printed
+    assert (
+        f"fail: {'fraud that is stopped (declined or stepped up), ' * ('falls' in said)}{said}"
+        in printed
+    )
+
+
 def test_no_workflow_pastes_what_a_stranger_wrote_into_a_shell() -> None:
     """A branch name would run as a command, with the rights of the workflow."""
     for file in sorted(CI.glob("*.yml")):
