@@ -210,6 +210,8 @@ class _Comparison:
         effect = effect_of_whole(rule, added=added)
         if not alone and effect in ("weakens", "strengthens"):
             effect = "may_weaken"
+        if not alone and rule.replaces is not None and not rule.shadow:
+            effect = "may_weaken"  # whatever it does, it does instead of another
         writer = self.after if added else self.before
         status = "shadow" if rule.shadow else show_rollout(rule.rollout, rule.replaces)
         texts = (

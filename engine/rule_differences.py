@@ -36,6 +36,8 @@ _LEAST: dict[Ladder, int] = {
 }
 """From which rung on an ask is more than nobody asks for."""
 _ACTIONS = ("then", "if unknown")
+_REACH = ("status", "rollout", "from", "until", "on")
+"""For whom and when a rule acts; one that replaces another takes that one away there."""
 _TURNED: Final[Mapping[Effect, Effect]] = {"weakens": "strengthens", "strengthens": "weakens"}
 
 
@@ -73,6 +75,8 @@ def _seen_from(old: Rule, new: Rule, detail: Detail) -> Effect:
     What it asks for is not turned: fewer points are fewer points.
     """
     effect = detail.effect
+    if detail.what in _REACH and (old.replaces, new.replaces) != (None, None):
+        return "changes" if old.shadow and new.shadow else "may_weaken"
     if effect not in ("weakens", "strengthens", "may_weaken"):
         return effect
     if old.relaxes and new.relaxes:
@@ -205,10 +209,11 @@ def actions_effect(old: Actions, new: Actions) -> Effect:
         steps.append(_sign(now - was))
     if min(steps) < 0:
         return "weakens" if max(steps) <= 0 else "may_weaken"
-    if max(steps) > 0:
-        return "strengthens"
-    kept = [{(a.step_up, a.exemption) for a in actions.asks} for actions in (old, new)]
-    return "changes" if kept[0] == kept[1] else "may_weaken"
+    ways = [{a.step_up for a in actions.asks} for actions in (old, new)]
+    spared = [{a.exemption for a in actions.asks} - {""} for actions in (old, new)]
+    if ways[0] - {""} - ways[1] or spared[0] != spared[1]:
+        return "may_weaken"
+    return "strengthens" if max(steps) > 0 else "changes"
 
 
 def _highest(actions: Actions, ladder: Ladder) -> int:
@@ -232,8 +237,10 @@ def _of_unknown(old: Rule, new: Rule, currency: tuple[str, str]) -> Iterator[Det
         yield Detail("if unknown", was, now, actions_effect(old.unknown, new.unknown))
         return
     if old.unknown is None or new.unknown is None:
-        # Where the rule was never unknown, or is no more, the clause says nothing by itself.
-        yield Detail("if unknown", was, now, "may_weaken" if now == "skip" else "changes")
+        # Where the rule was never unknown, or is no more, it does there what it does else.
+        clauses = (r.then if r.unknown is None else r.unknown for r in (old, new))
+        less = actions_effect(*clauses) in ("weakens", "may_weaken")
+        yield Detail("if unknown", was, now, "may_weaken" if less else "changes")
     else:
         yield Detail("if unknown", was, now, actions_effect(old.unknown, new.unknown))
 

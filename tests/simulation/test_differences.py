@@ -167,6 +167,72 @@ def test_everything_in_words(found: Found, golden: Callable[[str, str], None]) -
     golden("diff/words.txt", printed)
 
 
+NEWER = "rule dear version 2\n  replaces version 1\n  rollout 40% by card as dear2\n"
+TAGS = f"""{NEWER}  when spent > 90 EUR
+  then tag "seen"
+
+"""
+LIGHT = """step_up light rank 0
+  try app
+  within 10m
+  if failed then review because strange
+  if abandoned then review because strange
+  if unavailable then review because strange
+
+"""
+EASED = """rule eased version 1
+  when amount > 5 EUR and note = "foe"
+  then add 10 points
+  if unknown then decline because strange
+
+"""
+WEAKER: dict[str, tuple[str, str, tuple[tuple[str, str], ...]]] = {
+    "a newer version for more": ("dear", TAGS, (("rollout 40% by card", "rollout 90% by card"),)),
+    "a newer version goes live": (
+        "dear",
+        TAGS.replace("version 2\n", "version 2\n  shadow\n"),
+        (("rule dear version 2\n  shadow\n", "rule dear version 2\n"),),
+    ),
+    "a newer version only tags": (
+        "dear",
+        "",
+        (("rule sum_up", TAGS + "rule sum_up"),),
+    ),
+    "an easier step_up with a point": (
+        "risky",
+        LIGHT,
+        (
+            (
+                "then step_up confirm because strange\n\nrule odd",
+                "then step_up light because strange, add 1 points\n\nrule odd",
+            ),
+        ),
+    ),
+    "nothing is unknown any more": (
+        "eased",
+        EASED,
+        (
+            (' and note = "foe"', ""),
+            ("points\n  if unknown then decline because strange\n\nrule sum", "points\n\nrule sum"),
+        ),
+    ),
+}
+"""What may weaken the named rule: what stands besides before, and the edits."""
+
+
+@pytest.mark.parametrize("name", sorted(WEAKER))
+def test_what_may_be_weaker_is_never_called_stronger(name: str, found: Found) -> None:
+    """A weaker protection would be merged as a stronger one."""
+    part, more, changes = WEAKER[name]
+    text = sub(POLICY, "rule sum_up", more + "rule sum_up")
+    changed = text
+    for old, new in changes:
+        changed = sub(changed, old, new)
+    differences, _ = found(text, changed)
+    effects = {d.name: d.effect for d in differences}
+    assert effects.get(part) in ("weakens", "may_weaken"), effects
+
+
 def below_heading(name: str, printed: str) -> str:
     """What stands below the names of the two revisions."""
     return "\n".join([f"=== {name} ===", *printed.splitlines()[4:], ""])
