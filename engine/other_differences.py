@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from tidegate.dsl.program import (
+    LADDERS,
     RUNGS,
     Actions,
     Column,
@@ -16,6 +18,7 @@ from tidegate.dsl.program import (
     Grant,
     Guarantee,
     Label,
+    Ladder,
     ListDeclaration,
     Model,
     Param,
@@ -120,16 +123,13 @@ def differing(*rows: tuple[str, str, str, Effect]) -> Iterator[Detail]:
 def model_details(old: Model, new: Model, before: Writer, after: Writer) -> Iterator[Detail]:
     """What differs between two models, all of it a matter of authority."""
     yield from _granted("may", old.may, new.may)
-    for ladder, rungs in RUNGS.items():
-        was, now = (
-            "nothing" if model.ceiling(ladder) < 0 else rungs(model.ceiling(ladder)).name.lower()
-            for model in (old, new)
-        )
+    for ladder in LADDERS:
+        was, now = (ceiling(model, ladder) for model in (old, new))
         if was != now:
             yield Detail(f"ceiling on {ladder}", was, now, "authority")
     yield from differing(
-        ("use", _use(old, before), _use(new, after), "authority"),
-        ("until", _date(old.until_us), _date(new.until_us), "authority"),
+        ("use", use(old, before), use(new, after), "authority"),
+        ("until", date(old.until_us), date(new.until_us), "authority"),
     )
     if old.unavailable != new.unavailable:
         texts = before.actions(old.unavailable), after.actions(new.unavailable)
@@ -159,12 +159,20 @@ def _direction(effect: Effect) -> str:
     return {"weakens": "asks for less", "strengthens": "asks for more"}.get(effect, "")
 
 
-def _use(model: Model, writer: Writer) -> str:
+def ceiling(model: Model, ladder: Ladder) -> str:
+    """The highest rung of a ladder that a model may ask for."""
+    rung = model.ceiling(ladder)
+    return "nothing" if rung < 0 else RUNGS[ladder](rung).name.lower()
+
+
+def use(model: Model, writer: Writer) -> str:
+    """The events on which a model is used."""
     when = f" when {writer.condition(model.use_when)}" if model.use_when is not None else ""
     return f"{model.use_event}{when}"
 
 
-def _date(at_us: int | None) -> str:
+def date(at_us: int | None) -> str:
+    """A date; nothing where there is none."""
     return "" if at_us is None else format_time(at_us)
 
 
@@ -176,11 +184,12 @@ def grant_details(old: Grant, new: Grant, before: Writer, after: Writer) -> Iter
     """What differs between two grants."""
     yield from _granted("may", old.may, new.may)
     yield from _granted("never", old.never, new.never)
-    yield from differing(("on", _scopes(old, before), _scopes(new, after), "authority"))
+    yield from differing(("on", scopes(old, before), scopes(new, after), "authority"))
     yield from _granted("sees", old.sees, new.sees)
 
 
-def _scopes(grant: Grant, writer: Writer) -> str:
+def scopes(grant: Grant, writer: Writer) -> str:
+    """The events that a grant is about."""
     return "; ".join(
         f"{scope.event} when {writer.condition(scope.when)}" if scope.when else scope.event
         for scope in grant.on
@@ -211,9 +220,9 @@ def guarantee_details(
 def policy_details(old: Program, new: Program) -> Iterator[Detail]:
     """What differs between the heads of two policies."""
     yield from differing(
-        ("currency", old.currency, new.currency, "changes"),
-        ("timezone", old.zone, new.zone, "changes"),
-        ("rates", old.rates, new.rates, "changes"),
+        ("currency", old.currency, new.currency, "may_weaken"),
+        ("timezone", old.zone, new.zone, "may_weaken"),
+        ("rates", old.rates, new.rates, "may_weaken"),
         ("language", str(old.language), str(new.language), "changes"),
         ("name", old.name, new.name, "none"),
         ("text", old.text, new.text, "none"),
@@ -241,16 +250,29 @@ def event_details(
             for writer, of in zip((before, after), fields, strict=True)
         ]
         if texts[0] != texts[1]:
-            lenient = [name in of and of[name].lenient for of in fields]
-            loose = lenient[1] and not lenient[0]
+            one, other = (of.get(name) for of in fields)
+            loose = bool(other and other.lenient and not (one and one.lenient))
             note = "a bad value passes as missing" if loose else ""
-            effect = "may_weaken" if loose else "changes"
+            effect = "changes" if _is_wider(one, other) else "may_weaken"
             yield Detail(f"field {name}", texts[0], texts[1], effect, note)
     yield from differing(
-        ("key", old.key, new.key, "changes"),
-        ("time", old.at, new.at, "changes"),
+        ("key", old.key, new.key, "may_weaken"),
+        ("time", old.at, new.at, "may_weaken"),
         ("text", old.text, new.text, "none"),
     )
+
+
+def _is_wider(old: Field | None, new: Field | None) -> bool:
+    """Whether all that came in still does, and as it did: an event that is refused meets no rule.
+
+    A field that may be missing now, or pass as missing, is none: rules may be unknown then.
+    """
+    if old is None or new is None:
+        return new is not None and new.optional and not new.lenient
+    alike = replace(old, minimum=new.minimum, maximum=new.maximum) == new
+    low = new.minimum is None or (old.minimum is not None and new.minimum <= old.minimum)
+    high = new.maximum is None or (old.maximum is not None and new.maximum >= old.maximum)
+    return alike and low and high
 
 
 def _rank(word: str) -> int:
@@ -262,12 +284,12 @@ def step_up_details(old: StepUp, new: StepUp, before: Writer, after: Writer) -> 
     for result in ("failed", "abandoned", "unavailable"):
         was, now = getattr(old, result), getattr(new, result)
         if was != now:
-            effect = actions_effect(was or Actions(), now or Actions())
+            effect = actions_effect(was, now) if was and now else "may_weaken"
             yield Detail(f"if {result}", before.actions(was), after.actions(now), effect)
     yield from differing(
         ("try", ", ".join(old.methods), ", ".join(new.methods), "may_weaken"),
         ("rank", str(old.rank), str(new.rank), "may_weaken"),
-        ("within", format_duration(old.within_us), format_duration(new.within_us), "changes"),
+        ("within", format_duration(old.within_us), format_duration(new.within_us), "may_weaken"),
         ("text", old.text, new.text, "none"),
     )
 
@@ -283,9 +305,11 @@ def reason_details(old: Reason, new: Reason, *_: Writer) -> Iterator[Detail]:
 
 def list_details(old: ListDeclaration, new: ListDeclaration, *_: Writer) -> Iterator[Detail]:
     """What differs between the declarations of two lists; of their contents see the policy."""
+    # What a managed list holds is not known here.
+    held: Effect = "changes" if old.path and new.path else "may_weaken"
     yield from differing(
         ("of", str(old.type), str(new.type), "changes"),
-        ("from", old.path or "managed", new.path or "managed", "changes"),
+        ("from", old.path or "managed", new.path or "managed", held),
     )
 
 
@@ -307,7 +331,7 @@ def table_details(old: Table, new: Table, before: Writer, after: Writer) -> Iter
 
 def label_details(old: Label, new: Label, before: Writer, after: Writer) -> Iterator[Detail]:
     """What differs between two labels."""
-    yield from differing(("definition", before.label(old), after.label(new), "changes"))
+    yield from differing(("definition", before.label(old), after.label(new), "may_weaken"))
 
 
 def feature_details(old: Feature, new: Feature, before: Writer, after: Writer) -> Iterator[Detail]:

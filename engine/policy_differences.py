@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidegate.dsl.lists import ListContent, Lists
-from tidegate.dsl.program import LetRef, Program, Rule
+from tidegate.dsl.program import LADDERS, Expression, LetRef, Program, Rule
+from tidegate.dsl.rates import Rates
 from tidegate.dsl.source import NOWHERE, Source, Span
 from tidegate.dsl.tables import TableContent, Tables
 from tidegate.engine import other_differences as others
@@ -17,7 +18,9 @@ from tidegate.engine.other_differences import Writer
 from tidegate.engine.param_values import revalued
 from tidegate.engine.read_contents import effect_of_contents, with_readers
 from tidegate.engine.rule_differences import (
+    changed_note,
     effect_of_whole,
+    names_below,
     rule_details,
     show_rollout,
 )
@@ -42,6 +45,7 @@ class Subject:
     tables: Tables = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
     cases: Mapping[str, object] = field(default_factory=dict)
+    rates: Rates | None = None
 
 
 def policy_differences(old: Subject | None, new: Subject) -> tuple[Difference, ...]:
@@ -74,12 +78,14 @@ class _Comparison:
         self.after = Writer(new.program)
         self.lets = _lets(old), _lets(new)
         self.params = {p.name: p.value for p in old.program.params} if old else {}
+        self.changed = dict(self._changed_inputs())
 
     def all(self) -> Iterator[Difference]:
         was = self.old.program if self.old else None
         now = self.new.program
-        if was is not None:
-            yield from self._of("policy", [_Head(was)], [_Head(now)], _head_details)
+        if self.old is not None:
+            heads = [_Head(self.old)], [_Head(self.new)]
+            yield from self._of("policy", *heads, _head_details)
         pairs: tuple[tuple[Kind, str, Details, Effect, Effect], ...] = (
             ("event", "events", others.event_details, "changes", "may_weaken"),
             ("model", "models", others.model_details, "authority", "authority"),
@@ -116,9 +122,19 @@ class _Comparison:
                 effect = come_and_gone[was is not None]
                 whole = tuple(self._whole(kind, now if was is None else was, effect, was is None))
                 yield self._at(Difference(kind, name, turn, effect, whole), was, now)
-            elif found := tuple(details(was, now, self.before, self.after)):
+                continue
+            found = *details(was, now, self.before, self.after), *self._through(kind, now)
+            if found:
                 effect = gravest(tuple(detail.effect for detail in found))
                 yield self._at(Difference(kind, name, "changed", effect, found), was, now)
+
+    def _through(self, kind: Kind, part: Any) -> Iterator[Detail]:
+        """Conditions, rules' apart, that read a feature or a label which changed."""
+        for what, condition, effect in _conditions(kind, part):
+            read = names_below(condition) & {n for n, of in self.changed.items() if of != "let"}
+            if read:
+                text = self.after.condition(condition)
+                yield Detail(what, text, text, effect, changed_note(read, self.changed))
 
     def _at(self, difference: Difference, was: Any, now: Any) -> Difference:
         """The difference with its place: where it stands now, else where it stood."""
@@ -139,10 +155,16 @@ class _Comparison:
         match kind:
             case "model":
                 yield from of("may", others.listed(part.may))
-                yield from of("use", part.use_event)
+                for ladder in LADDERS:
+                    yield from of(f"ceiling on {ladder}", others.ceiling(part, ladder))
+                yield from of("use", others.use(part, writer))
+                yield from of("until", others.date(part.until_us))
+                yield from of("if unavailable", writer.actions(part.unavailable) or "skip")
             case "grant":
                 yield from of("may", others.listed(part.may))
                 yield from of("never", others.listed(part.never))
+                yield from of("on", others.scopes(part, writer))
+                yield from of("sees", others.listed(part.sees))
             case "guarantee":
                 yield from of("when", writer.condition(part.when))
                 yield from of("always at least", " or ".join(part.at_least))
@@ -158,7 +180,7 @@ class _Comparison:
 
     def _rules(self) -> Iterator[Difference]:
         before, after = _by_name(self.old), _by_name(self.new)
-        changed, renamed = dict(self._changed_inputs()), _renamed(before, after)
+        changed, renamed = self.changed, _renamed(before, after)
         for name in sorted({*before, *after} - set(renamed.values())):
             was, now = before.get(renamed.get(name, name), ()), after.get(name, ())
             details = tuple(self._rule_details(was, now, changed))
@@ -198,7 +220,7 @@ class _Comparison:
 
     def _between(self, old: Rule, new: Rule, changed: Mapping[str, str]) -> Iterator[Detail]:
         currency = self.before.currency, self.after.currency
-        yield from rule_details(self._with_new_values(old), new, currency, changed)
+        yield from rule_details(self._with_new_values(old, new), new, currency, changed)
         versions = str(old.version), str(new.version)
         if old.version != new.version:
             yield Detail("version", *versions, "none")
@@ -226,22 +248,31 @@ class _Comparison:
             if text:
                 yield Detail(what, *(("", text) if added else (text, "")), effect)
 
-    def _with_new_values(self, rule: Rule) -> Rule:
-        """The rule with params as they are now: what a param's value does is said of the param."""
-        values = {p.name: p.value for p in self.new.program.params}
-        if all(self.params.get(name) == value for name, value in values.items()):
-            return rule
-        return revalued(rule, values)
+    def _with_new_values(self, old: Rule, new: Rule) -> Rule:
+        """The old rule with params as they are now, where the new one still reads them.
+
+        What the value of those does is said of the param; of others it is a change of the rule.
+        """
+        values = {
+            p.name: p.value
+            for p in self.new.program.params
+            if self.params.get(p.name, p.value) != p.value
+            and revalued(new, {p.name: self.params[p.name]}) != new
+        }
+        return revalued(old, values) if values else old
 
     def _changed_inputs(self) -> Iterator[tuple[str, str]]:
         """Features, labels and lets of one name that mean something else now."""
         if self.old is None:
             return
-        for kind, parts in (("feature", "features"), ("label", "labels")):
-            was = {p.name: p for p in getattr(self.old.program, parts)}
-            for part in getattr(self.new.program, parts):
-                if part.name in was and was[part.name] != part:
-                    yield part.name, kind
+        labels = {label.name: label for label in self.old.program.labels}
+        changed = {p.name for p in self.new.program.labels if p != labels.get(p.name, p)}
+        yield from ((name, "label") for name in changed)
+        was = {feature.name: feature for feature in self.old.program.features}
+        for feature in self.new.program.features:
+            is_other = feature != was.get(feature.name, feature)
+            if is_other or not changed.isdisjoint(feature.labels):
+                yield feature.name, "feature"
         for name, let in self.lets[1].items():
             if name in self.lets[0] and self._is_other(self.lets[0][name], let):
                 yield name, "let"
@@ -351,12 +382,32 @@ class _Comparison:
 class _Head:
     """The head of a policy, which has one whatever it is called."""
 
-    program: Program
+    subject: Subject
     name: str = "policy"
 
 
 def _head_details(old: _Head, new: _Head, *_: Writer) -> Iterator[Detail]:
-    return others.policy_details(old.program, new.program)
+    yield from others.policy_details(old.subject.program, new.subject.program)
+    was, now = old.subject.rates, new.subject.rates
+    if was is not None and now is not None and was.hash != now.hash:
+        yield Detail("rates", _days(was), _days(now), "may_weaken", "their contents changed")
+
+
+def _days(rates: Rates) -> str:
+    return f"{len(rates.quotes):,} days"
+
+
+def _conditions(kind: Kind, part: Any) -> Iterator[tuple[str, Expression, Effect]]:
+    """The conditions of what is no rule: the clause, the condition, what a change of it means."""
+    match kind:
+        case "guarantee":
+            yield "when", part.when, "may_weaken"
+        case "grant":
+            yield from (("on", one.when, "authority") for one in part.on if one.when is not None)
+        case "model":
+            yield from (("reads", one, "authority") for one in part.reads)
+            if part.use_when is not None:
+                yield "use", part.use_when, "authority"
 
 
 def _contents(

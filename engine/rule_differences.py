@@ -8,7 +8,7 @@ be a change that may weaken.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Final
 
@@ -63,7 +63,8 @@ def rule_details(
     """What differs between two versions of a rule; nothing where only their numbers do.
 
     `currency` is the policy's before and after. `changed` says of features, lets and labels that
-    differ what they are, by name: `feature`, `let`.
+    differ what they are, by name: `feature`, `let`. What a feature counts now may be more or less,
+    and an amount of another currency, too: the text does not say.
     """
     for detail in _details(old, new, currency, changed):
         yield replace(detail, effect=_seen_from(old, new, detail))
@@ -96,7 +97,7 @@ def _details(
 ) -> Iterator[Detail]:
     yield from _of_condition(old, new, currency, changed)
     yield from _of_actions("then", old.then, new.then, currency)
-    yield from _of_exceptions(old, new, currency)
+    yield from _of_exceptions(old, new, currency, changed)
     yield from _of_unknown(old, new, currency)
     if old.mandatory != new.mandatory:
         words = ("mandatory", "") if old.mandatory else ("", "mandatory")
@@ -118,21 +119,33 @@ def _details(
 def _of_condition(
     old: Rule, new: Rule, currency: tuple[str, str], changed: Mapping[str, str]
 ) -> Iterator[Detail]:
-    effect: Effect
     was, now = (show_expression(r.when, c) for r, c in zip((old, new), currency, strict=True))
-    read = [f"{changed[name]} `{name}`" for name in sorted(names_below(new.when) & changed.keys())]
+    read = names_below(new.when) & changed.keys()
     if old.when == new.when and not read:
         return
+    effect = _narrowed(old.when, new.when)
+    if old.when == new.when or not _is_told(read, currency, changed):
+        effect = "may_weaken"
+    note = changed_note(read, changed)
     if was == now:
-        # What a feature counts now may be more or less: its text does not say.
-        effect = "may_weaken" if old.when == new.when else _narrowed(old.when, new.when)
-        yield Detail("when", was, now, effect, f"{', '.join(read) or 'what it reads'} changed")
+        yield Detail("when", was, now, effect, note or "what it reads changed")
     elif moved := _moved(old.when, new.when):
         gone, come = moved
         texts = show_expression(gone, currency[0]), show_expression(come, currency[1])
-        yield Detail("when", *texts, _narrowed(old.when, new.when))
+        yield Detail("when", *texts, effect, note)
     else:
-        yield Detail("when", was, now, _narrowed(old.when, new.when))
+        yield Detail("when", was, now, effect, note)
+
+
+def _is_told(read: Set[str], currency: tuple[str, str], changed: Mapping[str, str]) -> bool:
+    """Whether the texts of two conditions say which way a change goes; they hold those of lets."""
+    return currency[0] == currency[1] and all(changed[name] == "let" for name in read)
+
+
+def changed_note(read: Set[str], changed: Mapping[str, str]) -> str:
+    """That inputs which a condition reads changed; empty where none did."""
+    names = ", ".join(f"{changed[name]} `{name}`" for name in sorted(read))
+    return f"{names} changed" if names else ""
 
 
 def _moved(old: Expression, new: Expression) -> tuple[Expression, Expression] | None:
@@ -160,16 +173,23 @@ def names_below(condition: Expression) -> frozenset[str]:
     return frozenset(found - {""})
 
 
-def _of_exceptions(old: Rule, new: Rule, currency: tuple[str, str]) -> Iterator[Detail]:
+def _of_exceptions(
+    old: Rule, new: Rule, currency: tuple[str, str], changed: Mapping[str, str]
+) -> Iterator[Detail]:
     gone = [e for e in old.exceptions if e not in new.exceptions]
     come = [e for e in new.exceptions if e not in old.exceptions]
+    read = frozenset[str]().union(*map(names_below, new.exceptions)) & changed.keys()
+    told = _is_told(read, currency, changed)
     if not gone and not come:
-        return
+        if told:
+            return
+        gone, come = list(old.exceptions), list(new.exceptions)
     texts = [
         " or ".join(show_expression(e, of) for e in some)
         for some, of in zip((gone, come), currency, strict=True)
     ]
-    yield Detail("except when", texts[0], texts[1], _excepted(old.exceptions, new.exceptions))
+    effect = _excepted(old.exceptions, new.exceptions) if told else "may_weaken"
+    yield Detail("except when", texts[0], texts[1], effect, changed_note(read, changed))
 
 
 def _excepted(old: Sequence[Expression], new: Sequence[Expression]) -> Effect:

@@ -127,7 +127,14 @@ def _policy(revision: Revision) -> Policy | None:
 
 
 def _subject(policy: Policy, cases: Cases) -> Subject:
-    return Subject(policy.program, policy.lists, policy.tables, policy.sources, _by_name(cases))
+    return Subject(
+        policy.program,
+        policy.lists,
+        policy.tables,
+        policy.sources,
+        _by_name(cases),
+        policy.rates,
+    )
 
 
 def _by_name(cases: Cases) -> Mapping[str, object]:
