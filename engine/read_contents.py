@@ -27,24 +27,45 @@ from tidegate.engine.rule_differences import protects
 
 
 def readers(program: Program, name: str) -> tuple[Rule, ...]:
-    """The rules that read the list or the table `name`, straight or through lets."""
+    """The rules that read the list or the table `name`, straight or through lets and features."""
+    counted = _features(program, name)
     return tuple(
         rule
         for event in program.events
         for rule in event.rules
-        if any(_reads(node, name) for part in _parts(rule) for node in walk(part))
+        if any(
+            _reads(node, name) or (isinstance(node, Input) and node.name in counted)
+            for part in _parts(rule)
+            for node in walk(part)
+        )
     )
 
 
-def in_features(program: Program, name: str) -> bool:
-    """Whether a feature counts by the list `name`."""
-    wheres = (feature.where for feature in program.features if feature.where is not None)
-    return any(_reads(node, name) for where in wheres for node in walk(where))
+def is_read_elsewhere(program: Program, name: str) -> bool:
+    """Whether a feature, a guarantee, a grant or the use of a model reads the list or the table."""
+    conditions = (
+        *(guarantee.when for guarantee in program.guarantees),
+        *(scope.when for grant in program.grants for scope in grant.on),
+        *(model.use_when for model in program.models),
+        *(one for model in program.models for one in model.reads),
+    )
+    found = (node for one in conditions if one is not None for node in walk(one))
+    return bool(_features(program, name)) or any(_reads(node, name) for node in found)
+
+
+def _features(program: Program, name: str) -> frozenset[str]:
+    """The features that count by the list or the table `name`."""
+    return frozenset(
+        feature.name
+        for feature in program.features
+        for part in (feature.where, feature.operand)
+        if part is not None and any(_reads(node, name) for node in walk(part))
+    )
 
 
 def effect_of_contents(program: Program, name: str, *, more: bool, fewer: bool) -> Effect:
     """The gravest effect of values that came (`more`) or went (`fewer`)."""
-    found: list[Effect] = ["may_weaken"] if in_features(program, name) else []
+    found: list[Effect] = ["may_weaken"] if is_read_elsewhere(program, name) else []
     for rule in readers(program, name):
         for side in _sides(rule, name):
             found += _effects(rule, side, more=more, fewer=fewer)

@@ -65,10 +65,23 @@ def test_the_gravest_of_several_readers_counts() -> None:
     assert effect(rule("card in cards"), more=True, fewer=True) == "weakens"
 
 
+GUARANTEE = "guarantee kept on payment\n  when card in cards\n  always at least review\n"
+FEATURE = "feature seen = count of payment by card over 1h where card in cards\n"
+
+
+@pytest.mark.parametrize("text", [GUARANTEE, FEATURE])
+def test_what_is_no_rule_reads_lists_too(text: str) -> None:
+    """A card that is taken off the list of a guarantee would be called no change."""
+    assert effect(text, more=False, fewer=True) == "may_weaken"
+
+
 def test_the_readers_are_named() -> None:
     """A reviewer would have to look for the rules that a list is about."""
     detail = Detail("contents", "1 values", "2 values", "changes", "1 added, 0 removed")
     program = policy_of(HEAD + rule("listed")).program
+    assert with_readers(program, "cards", detail).note == "1 added, 0 removed; read by first_one"
+    counting = FEATURE + rule("seen > 3", more="")
+    program = policy_of(HEAD + counting).program
     assert with_readers(program, "cards", detail).note == "1 added, 0 removed; read by first_one"
     program = policy_of(HEAD).program
     assert with_readers(program, "cards", detail).note == "1 added, 0 removed; read by no rule"
