@@ -203,12 +203,15 @@ def guarantee_details(
     if old.when != new.when:
         effect: Effect = "weakens" if implies(new.when, old.when) else "may_weaken"
         effect = "strengthens" if implies(old.when, new.when) else effect
+        effect = effect if before.currency == after.currency else "may_weaken"
         yield Detail("when", before.condition(old.when), after.condition(new.when), effect)
     words = [" or ".join(sorted(g.at_least, key=_GUARANTEED.index)) for g in (old, new)]
     low = [min(map(_GUARANTEED.index, g.at_least), default=0) for g in (old, new)]
     promise: Effect = "weakens" if low[1] < low[0] else "may_weaken"
+    # What is declined keeps every promise; a review and a step_up keep each its own.
+    promise = "strengthens" if new.at_least == ("decline",) else promise
     yield from differing(
-        ("always at least", words[0], words[1], "strengthens" if low[1] > low[0] else promise),
+        ("always at least", words[0], words[1], promise),
         ("on", old.event, new.event, "may_weaken"),
         ("text", old.text, new.text, "none"),
     )

@@ -298,6 +298,11 @@ WEAKER: dict[str, tuple[str, str, tuple[tuple[str, str], ...]]] = {
         COUNTED,
         (("count = 2 from", "count = 6 from"), ("items >= few", "items >= 6")),
     ),
+    "a step_up that is promised for a review": (
+        "kept",
+        KEPT,
+        (("at least review or decline", "at least step_up"),),
+    ),
     "a list that is managed": (
         "watched",
         "",
@@ -322,10 +327,11 @@ def test_what_may_be_weaker_is_never_called_stronger(name: str, found: Found) ->
 
 def test_amounts_of_two_currencies_are_not_compared(found: Found) -> None:
     """A bound of 400 yen would be called stricter than one of 40 euro."""
-    changed = sub(POLICY, "amount < 40 EUR", "amount < 400 EUR").replace("EUR", "USD")
-    differences, _ = found(POLICY, changed)
+    text = POLICY + KEPT.replace("kept", "dear_ones").replace("tries >= 9", "amount > 90 EUR")
+    changed = sub(text, "amount < 40 EUR", "amount < 400 EUR").replace("EUR", "USD")
+    differences, _ = found(text, sub(changed, "amount > 90 USD", "amount > 80 USD"))
     effects = {d.name: d.effect for d in differences}
-    assert effects["policy"] == effects["burst"] == "may_weaken"
+    assert {effects[name] for name in ("policy", "burst", "dear_ones")} == {"may_weaken"}
 
 
 def test_a_door_that_is_wider_is_no_weaker_rule(found: Found) -> None:
