@@ -305,7 +305,9 @@ class _Reader:
             self._say("by", f"`{event.name}` has no field `{by}`", nearest(by, fields))
             return
         kind = fields[by].type.kind
-        if kind is Kind.MONEY and not self.written.bands:
+        if by == event.key:
+            self._say("by", f"`{by}` is the key of `{event.name}`: each payment has its own")
+        elif kind is Kind.MONEY and not self.written.bands:
             self._say("by", "amounts make segments by bands", "add `bands: [50 EUR, 500 EUR]`")
         elif kind is Kind.MONEY:
             return
