@@ -73,6 +73,7 @@ FIGURES: Final[dict[str, Figure]] = {
     "good_stopped": Figure("money", "good payments that are stopped, in money", levelled=True),
     "reviews_a_day": Figure("count", "reviews on the busiest day", whole=True),
     "step_ups_a_day": Figure("count", "step-ups on the busiest day", whole=True),
+    "taken_in_by_one": Figure("count", "payments that one revision alone takes in", whole=True),
     "weakened_protections": Figure("count", "protections that may be weaker", whole=True),
     "authority_changes": Figure("count", "changes of authority and permissions", whole=True),
     "cases_removed": Figure("count", "cases that are gone", whole=True),

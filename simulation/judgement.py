@@ -163,6 +163,9 @@ def _too_few(limit: Limit, event: str, segment: str, rows: int, currency: str) -
 
 
 def _whole(limit: Limit, event: EventComparison) -> Measured:
+    if limit.figure == "taken_in_by_one":
+        alone = event.only_before.count + event.only_after.count
+        return Measured(None, alone, alone, alone, None, None, None)
     if not event.after.measured.count:
         return NOTHING
     if limit.figure in ("reviews_a_day", "step_ups_a_day"):

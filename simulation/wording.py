@@ -167,6 +167,13 @@ def _of_words(comparison: Comparison) -> Iterator[str]:
 
 def _of_event(event: EventComparison) -> Iterator[str]:
     measured = event.after.measured.count
+    for volume, which in ((event.only_before, "before"), (event.only_after, "after")):
+        if volume.count:
+            taken = counted(volume.count, "payment is", "payments are")
+            yield (
+                f"{taken} taken in by the revision {which} alone"
+                f"{_amount(volume, event.after.currency)}, and in no other figure."
+            )
     if not measured:
         yield "nothing is left to measure."
         return

@@ -14,6 +14,7 @@ from tidegate.simulation.comparison import Effects, EventComparison, RateChange
 from tidegate.simulation.judgement import Judged, judge, needs_history
 from tidegate.simulation.measures import Volume
 from tidegate.simulation.paired import rate_change
+from tidegate.simulation.wording import verdict
 
 
 def event() -> EventComparison:
@@ -291,6 +292,19 @@ def test_money_of_nothing_known_breaks_its_limit(figure: str) -> None:
     blind = replace(comparison(), effects=replace(effects, events=(replace(found, levels=levels),)))
     (line,) = judge(blind, [Limit(figure, 1, at_most=10**9)]).lines
     assert (line.result, line.said) == ("broken", "nothing was measured")
+
+
+def test_payments_that_one_door_refuses_are_counted() -> None:
+    """A narrower field would take the payments that show the harm out of every figure."""
+    effects = comparison().effects
+    assert isinstance(effects, Effects)
+    narrow = replace(event(), only_before=Volume(7, 700), only_after=Volume(1, 5))
+    changed = replace(comparison(), effects=replace(effects, events=(narrow,)))
+    assert judge(changed, [Limit("taken_in_by_one", 1, at_most=8)]).lines[0].result == "kept"
+    assert judge(changed, [Limit("taken_in_by_one", 1, at_most=7)]).lines[0].result == "broken"
+    said = verdict(changed, None).sentences
+    assert any(s.startswith("7 payments are taken in by the revision before alone") for s in said)
+    assert any(s.startswith("1 payment is taken in by the revision after alone") for s in said)
 
 
 def test_a_day_of_nothing_measured_breaks_its_limit() -> None:
