@@ -36,11 +36,15 @@ _OTHER = "another"
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column with the values that are tried of it, and per value the rows that it fits."""
+    """A column with the values that are tried of it, and per value the rows that it fits.
+
+    `allows` are those that it does not rule out: a row that it leaves unknown is among them.
+    """
 
     column: Expression
     values: tuple[Value | None, ...]
     fits: tuple[int, ...]
+    allows: tuple[int, ...]
 
 
 def check_decision(typer: Typer, table: tree.DecisionDeclaration, rules: Sequence[Rule]) -> None:
@@ -96,7 +100,7 @@ class _Judgement:
             for column, place in zip(self.columns, places, strict=True):
                 rows &= column.fits[place]
             if not rows:
-                gap = gap if gap is not None or self._is_missing(places) else places
+                gap = gap if gap is not None or self._is_open(places) else places
                 continue
             if rows & (rows - 1) and double is None:
                 double = places, rows
@@ -116,10 +120,12 @@ class _Judgement:
     def _combinations(self) -> Iterator[tuple[int, ...]]:
         return product(*(range(len(column.values)) for column in self.columns))
 
-    def _is_missing(self, places: tuple[int, ...]) -> bool:
-        """Where a column is missing the rows are unknown, and `if unknown` answers."""
-        pairs = zip(self.columns, places, strict=True)
-        return any(column.values[place] is None for column, place in pairs)
+    def _is_open(self, places: tuple[int, ...]) -> bool:
+        """Whether a row is unknown there, so that `if unknown` answers."""
+        rows = (1 << len(self.table.rows)) - 1
+        for column, place in zip(self.columns, places, strict=True):
+            rows &= column.allows[place]
+        return rows != 0
 
     def _overlap(self, places: tuple[int, ...], rows: int) -> None:
         one, other, *_ = (self.table.rows[row].name for row in _bits(rows))
@@ -215,15 +221,12 @@ def _column(
             return None
         tests.append(typed)
     values = _values(column, [test for test in tests if test is not None])
-    fits = tuple(
-        sum(
-            1 << row
-            for row, test in enumerate(tests)
-            if test is None or _holds(test, value) is True
-        )
-        for value in values
+    found = [[test is None or _holds(test, value) for test in tests] for value in values]
+    fits, allows = (
+        tuple(sum(1 << row for row, holds in enumerate(rows) if holds in wanted) for rows in found)
+        for wanted in ((True,), (True, None))
     )
-    return _Column(column, values, fits)
+    return _Column(column, values, fits, allows)
 
 
 def _is_plain(test: Expression, column: Expression) -> bool:
