@@ -61,6 +61,8 @@ class Writer:
         counted = f"{operand} of {feature.event}" if operand and what[-3:] != " at" else ""
         keys = ", ".join(a if a == b else f"{a} = {b}" for a, b in feature.keys) or "all"
         window = f" over {format_duration(feature.window_us)}" if feature.window_us else ""
+        if feature.period is not None:
+            window = f' over calendar {feature.period} in "{feature.zone}"'
         delay = f" delayed {format_duration(feature.delay_us)}" if feature.delay_us else ""
         where = f" where {self.condition(feature.where)}" if feature.where is not None else ""
         joint = f"{what} {counted}" if what == "distinct" else f"{what} of {counted}"

@@ -356,6 +356,16 @@ def test_other_rates_are_a_change(tmp_path: Path) -> None:
     assert SAME not in to_text(comparison)
 
 
+def test_a_feature_of_another_day_is_shown(found: Found) -> None:
+    """The days of New York and of Tokyo would have one definition, and no difference."""
+    changed = sub(POLICY, 'day in "America/New_York"', 'day in "Asia/Tokyo"')
+    differences, _ = found(POLICY, changed)
+    assert [(d.name, d.effect) for d in differences] == [
+        ("a_day", "may_weaken"), ("bad_day", "changes"),
+    ]  # fmt: skip
+    assert 'over calendar day in "Asia/Tokyo"' in differences[1].details[0].after
+
+
 def test_all_of_a_new_authority_is_said(found: Found) -> None:
     """Who reads of a new grant has to know on what, and of a new model how far it goes."""
     grant = (
