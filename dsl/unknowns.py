@@ -57,7 +57,7 @@ _ANY: Truths = frozenset({True, False, None})
 
 def children(expression: Expression) -> tuple[Expression, ...]:
     """The expressions directly below; a let's meaning is below its reference."""
-    single, several, branches = _parts(type(expression))
+    single, several, branches = _parts(type(expression))  # type: ignore[arg-type]  # a class has its own hash
     found = [getattr(expression, name) for name in single]
     for name in several:
         found += getattr(expression, name)

@@ -10,13 +10,16 @@ from random import Random
 import pytest
 
 from tests.dsl.test_decisions import POLICY, program_of
-from tidegate.dsl import decision_search
+from tidegate.dsl import decision_search, tree
 from tidegate.dsl.checker import check
 from tidegate.dsl.decision_search import Budget, Fits, Found, OutOfStepsError, bits, search
 from tidegate.dsl.diagnostics import Diagnostic, Severity
+from tidegate.dsl.expressions import Typer
 from tidegate.dsl.parser import parse
 from tidegate.dsl.program import And
+from tidegate.dsl.scope import collect
 from tidegate.dsl.source import Source
+from tidegate.dsl.zones import load_zone
 
 WIDE = 12
 IDLE = """
@@ -168,3 +171,23 @@ def test_rules_share_the_rows_that_must_not_hold() -> None:
     assert isinstance(rest, And)
     assert second.items[1] is third.items[1] is rest.items[0]
     assert third.items[2] is rest.items[1]
+
+
+def test_what_is_said_of_a_shared_node_is_said_each_time() -> None:
+    """Whoever tries to type a node and forgets what was said would hide its error for good."""
+    file = parse(Source("p.tide", "rule r version 1 when not (nope > 5) then review")).file
+    rule = file.declarations[0]
+    assert isinstance(rule, tree.RuleDeclaration)
+    assert isinstance(rule.when, tree.Negation)
+    zone = load_zone("UTC")
+    assert zone is not None
+    typer = Typer(collect([file])[0], "EUR", zone)
+    typer.fields = {"pay": {}}
+    said_first: list[Diagnostic] = []
+    said_again: list[Diagnostic] = []
+    for problems in (said_first, said_again):
+        assert typer.condition(rule.when, "pay") is None
+        problems += typer.problems
+        typer.problems.clear()
+    assert [d.code for d in said_first] == ["TG204"]
+    assert said_again == said_first
