@@ -20,6 +20,8 @@ STEPS = (
     ("one rule of 500 edited, 10M rows: the run after it beside a full run", "edited_rule", True),
     ("six exact windows over 1M events, one core: ours beside Polars", "windows", False),
     ("six windows and 50 rules over the Handbook's history", "handbook", False),
+    ("two revisions over the Handbook's history, by a warm snapshot", "diff", False),
+    ("an editor on 2,000 rules, after a key", "editing", False),
 )
 ONE_CORE = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -33,7 +35,7 @@ def main() -> int:
     worst = 0
     for title, module, keeps_figures in STEPS:
         print(f"\n== {title}\n", flush=True)
-        if module == "handbook" and not HANDBOOK.exists():
+        if module in ("handbook", "diff") and not HANDBOOK.exists():
             print(f"left out: {HANDBOOK} is not here")
             continue
         arguments = ["--json", str(folder / f"{module}.json")] if keeps_figures else []

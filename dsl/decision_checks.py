@@ -35,11 +35,15 @@ _OTHER = "another"
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column with the values that are tried of it, and per value the rows that it fits."""
+    """A column with the values that are tried of it, and per value the rows that it fits.
+
+    `allows` are those that it does not rule out: a row that it leaves unknown is among them.
+    """
 
     column: Expression
     values: tuple[Value | None, ...]
     fits: tuple[int, ...]
+    allows: tuple[int, ...]
 
 
 def check_decisions(
@@ -71,7 +75,8 @@ def _check(
         if known is None:
             _not_plain(typer, table)
             return
-        fits = [Fits(c.fits, tuple(value is None for value in c.values)) for c in known]
+        gaps = table.rest is None
+        fits = [Fits(c.fits, c.allows if gaps else c.fits) for c in known]
         found = search(fits, len(own), budget, together=table.hit == "all")
     except OutOfStepsError as stop:
         _not_searched(typer, table, stop)
@@ -226,15 +231,18 @@ def _column(
         tests.append(typed)
     values = _values(column, [test for test in tests if test is not None])
     budget.take(len(values) * len(tests))
-    pieces: dict[tuple[int, bool], Value | None] = {}  # values that the rows tell apart
+    pieces: dict[tuple[int, int], Value | None] = {}  # values that the rows tell apart
     for value in values:
-        fits = sum(
-            1 << row
-            for row, test in enumerate(tests)
-            if test is None or _holds(test, value) is True
-        )
-        pieces.setdefault((fits, value is None), value)
-    return _Column(column, tuple(pieces.values()), tuple(fits for fits, _ in pieces))
+        holds = [test is None or _holds(test, value) for test in tests]
+        fits = sum(1 << row for row, truth in enumerate(holds) if truth)
+        allows = sum(1 << row for row, truth in enumerate(holds) if truth is not False)
+        pieces.setdefault((fits, allows), value)
+    return _Column(
+        column,
+        values=tuple(pieces.values()),
+        fits=tuple(fits for fits, _ in pieces),
+        allows=tuple(allows for _, allows in pieces),
+    )
 
 
 def _is_plain(test: Expression, column: Expression) -> bool:

@@ -52,10 +52,13 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """Per value of a column the rows that it fits, as bits, and whether it is the missing one."""
+    """Per value of a column the rows that it fits, as bits, and those that it does not rule out.
+
+    A row that is neither is unknown there; where no row holds and one is unknown there is no gap.
+    """
 
     rows: tuple[int, ...]
-    missing: tuple[bool, ...]
+    allows: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -80,24 +83,26 @@ def search(columns: Sequence[Fits], rows: int, budget: Budget, *, together: bool
     """
     every = (1 << rows) - 1
     found = Found([None] * rows, [every] * rows)
-    stack: list[tuple[int, int, bool, Path]] = [(0, every, False, None)]
-    seen: set[tuple[int, int, bool]] = set()
+    stack: list[tuple[int, int, int, Path]] = [(0, every, every, None)]
+    seen: set[tuple[int, int, int]] = set()
     open_rows = every if together else 0
     unheld = every
     while stack:
-        depth, left, missing, path = stack.pop()
-        if (depth, left, missing) in seen or (not left and (missing or found.gap is not None)):
+        depth, left, allowed, path = stack.pop()
+        if found.gap is not None:
+            allowed = left  # it matters for gaps alone
+        if (depth, left, allowed) in seen or (not left and found.gap is not None):
             continue
-        seen.add((depth, left, missing))
+        seen.add((depth, left, allowed))
         if depth < len(columns):
             column = columns[depth]
             budget.take(len(column.rows))
             for place in range(len(column.rows) - 1, -1, -1):
-                after = missing or column.missing[place]
-                stack.append((depth + 1, left & column.rows[place], after, (place, path)))
+                after = left & column.rows[place], allowed & column.allows[place]
+                stack.append((depth + 1, *after, (place, path)))
             continue
         if not left:
-            found.gap = _places(path)
+            found.gap = None if allowed else _places(path)
             continue
         found.leading |= left & -left
         if left & (left - 1) and found.double is None:

@@ -34,7 +34,7 @@ def _one(one: Counterfactual, number: int) -> Iterator[str]:
         lead = "and " if place else "or " if number else ""
         yield f"  {lead:>4}{_change(change)}"
     if one.reasons:
-        yield f"      because {', '.join(one.reasons)}"
+        yield f"      reasons then: {', '.join(one.reasons)}"
 
 
 def _change(change: InputChange) -> str:

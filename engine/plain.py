@@ -269,7 +269,7 @@ class _LadderLines:
             yield f"{depth}pass"
 
     def _won(self, rung: _PlainRung, unknown: bool) -> Iterator[str]:
-        yield from self._ending(rung)
+        yield from self._ending(rung, unknown)
         if unknown:
             walk = self._bind(
                 _walk(self._outcomes.voices(rung.then), self._outcomes.voices(rung.unknown))
@@ -285,12 +285,13 @@ class _LadderLines:
         yield f" b ^= {self._bind(_BITS)}[c]" if len(voices) <= len(_BITS) else " b ^= 1 << c - 1"
         yield f" {self._name}r.append({self._bind(voices)}[c])"
 
-    def _ending(self, rung: _PlainRung) -> Iterator[str]:
+    def _ending(self, rung: _PlainRung, unsure: bool) -> Iterator[str]:
         if rung.ladder != "authentication":
             yield f"{self._name} = {rung.rung}"
             return
         bits = self._outcomes.bits_of
-        then, unknown = _grouped(rung.then, bits), _grouped(rung.unknown, bits)
+        # Rules that are never unknown leave nothing to look at, whatever they would ask for then.
+        then, unknown = _grouped(rung.then, bits), _grouped(rung.unknown if unsure else {}, bits)
         groups = sorted(then.keys() | unknown.keys())
         if len(groups) == 1:
             yield f"{self._name} = {groups[0]}"

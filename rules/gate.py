@@ -73,6 +73,7 @@ FIGURES: Final[dict[str, Figure]] = {
     "good_stopped": Figure("money", "good payments that are stopped, in money", levelled=True),
     "reviews_a_day": Figure("count", "reviews on the busiest day", whole=True),
     "step_ups_a_day": Figure("count", "step-ups on the busiest day", whole=True),
+    "taken_in_by_one": Figure("count", "payments that one revision alone takes in", whole=True),
     "weakened_protections": Figure("count", "protections that may be weaker", whole=True),
     "authority_changes": Figure("count", "changes of authority and permissions", whole=True),
     "cases_removed": Figure("count", "cases that are gone", whole=True),
@@ -305,7 +306,9 @@ class _Reader:
             self._say("by", f"`{event.name}` has no field `{by}`", nearest(by, fields))
             return
         kind = fields[by].type.kind
-        if kind is Kind.MONEY and not self.written.bands:
+        if by == event.key:
+            self._say("by", f"`{by}` is the key of `{event.name}`: each payment has its own")
+        elif kind is Kind.MONEY and not self.written.bands:
             self._say("by", "amounts make segments by bands", "add `bands: [50 EUR, 500 EUR]`")
         elif kind is Kind.MONEY:
             return

@@ -34,13 +34,14 @@ def to_markdown(comparison: Comparison, judgement: Judgement | None = None) -> s
 
 
 def _fitting(blocks: Iterable[str]) -> str:
-    """The blocks from the first on that fit."""
-    text = ""
+    """The blocks in their order, without those that do not fit."""
+    text, left_out = "", ""
     for block in blocks:
         if len(text) + len(block) + len(_LEFT_OUT) > MOST:
-            return text + _LEFT_OUT
-        text += block
-    return text
+            left_out = _LEFT_OUT
+        else:
+            text += block
+    return text + left_out
 
 
 def _blocks(comparison: Comparison, judgement: Judgement | None) -> Iterator[str]:
@@ -48,9 +49,14 @@ def _blocks(comparison: Comparison, judgement: Judgement | None) -> Iterator[str
     policy = comparison.after.policy or comparison.before.policy
     yield f"{MARK}\n### {_TONES[said.tone]} {plain(policy)}: {plain(said.headline)}\n\n"
     yield "".join(f"- {plain(sentence)}\n" for sentence in said.sentences) + "\n"
-    if judgement is not None and judgement.lines:
-        yield from _gate(judgement)
+    lines = judgement.lines if judgement is not None else ()
+    broken = [line for line in lines if line.result == "broken"]
+    if broken:
+        yield from _gate("#### The gate\n\n", broken)
     yield from _words(comparison)
+    others = [line for line in lines if line.result != "broken"]
+    if others:
+        yield _folded(f"{len(others):,} limits that are not broken", "".join(_gate("", others)))
     if comparison.effects is not None:
         for event in comparison.effects.events:
             yield from _event(event)
@@ -65,29 +71,30 @@ def _side(side: Side) -> str:
 
 # --- texts that come from a policy -------------------------------------------------------------
 
-_ESCAPED = re.compile(r"([\\`*_{}\[\]#~|])")
+_ESCAPED = re.compile(r"([\\`*_{}\[\]()!#~])")
+_LINKED = re.compile(r"@|#(?=\d)|(?<=:)(?=//)|\b(?:www|GH)(?=[.-])", re.IGNORECASE)
+_APART = "\N{ZERO WIDTH SPACE}"
 
 
 def plain(text: str) -> str:
     """Text as it stands, whatever signs it holds."""
-    return _quiet(_ESCAPED.sub(r"\\\1", _html(text)))
+    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(sign, name)
+    # Written as a name, `@` would be decoded before mentions are looked for.
+    quiet = _LINKED.sub(lambda found: found[0] + _APART, _one_line(text))
+    return _ESCAPED.sub(r"\\\1", quiet)
 
 
 def code(text: str) -> str:
-    """Text as code; in a table too."""
-    return f"<code>{_quiet(_html(text)).replace('|', '&#124;')}</code>"
+    """Text as code: nothing in it is Markdown, a mention or a link."""
+    line = _one_line(text)
+    longest = max((len(run) for run in re.findall("`+", line)), default=0)
+    fence, space = "`" * (longest + 1), " " if "`" in line or not line else ""
+    return f"{fence}{space}{line}{space}{fence}"
 
 
-def _html(text: str) -> str:
-    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(sign, name)
+def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _quiet(text: str) -> str:
-    """Without what GitHub would make a mention, an issue or a link of."""
-    text = text.replace("@", "&#64;").replace("://", "&#58;//")
-    return re.sub(r"\bwww\.", "www&#46;", text, flags=re.IGNORECASE)
 
 
 def _folded(title: str, body: str) -> str:
@@ -98,23 +105,18 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], names: int = 1
     """A table of cells that are Markdown already; the first `names` columns stand to the left."""
     lines = ["| " + " | ".join(columns) + " |"]
     lines.append("|" + "|".join("---" if i < names else "---:" for i in range(len(columns))) + "|")
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
 # --- parts -------------------------------------------------------------------------------------
 
 
-def _gate(judgement: Judgement) -> Iterator[str]:
-    ordered = sorted(judgement.lines, key=lambda line: list(_MARKS).index(line.result))
-    columns = ("limit", "bound", "result", "figure")
-    broken = [line for line in ordered if line.result == "broken"]
-    others = [line for line in ordered if line.result != "broken"]
-    if broken:
-        yield "#### The gate\n\n" + _table(columns, map(_limit, broken), 4) + "\n"
-    if others:
-        kept = f"{len(others):,} limits that are not broken"
-        yield _folded(kept, _table(columns, map(_limit, others), 4))
+def _gate(title: str, lines: Sequence[Judged]) -> Iterator[str]:
+    ordered = sorted(lines, key=lambda line: list(_MARKS).index(line.result))
+    rows = map(_limit, ordered[:_SHOWN])
+    yield title + _table(("limit", "bound", "result", "figure"), rows, 4)
+    yield f"\nand {len(ordered) - _SHOWN:,} more\n\n" if len(ordered) > _SHOWN else "\n"
 
 
 def _limit(line: Judged) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ _RATES = {
     "step_up_rate": "step_up",
     "decline_rate": "decline",
 }
+_SMALL_NAMED = 3
+"""So many segments that are too small are named; more are counted together."""
 _GRAVE = {
     "weakened_protections": ("weakens", "may_weaken"),
     "authority_changes": ("authority",),
@@ -111,9 +113,12 @@ def _judged(comparison: Comparison, limit: Limit) -> Iterator[Judged]:
         why = comparison.no_effects or "no history was given"
         yield from (_undecided(limit, "", "", one, why) for one in _bounds(limit, NOTHING, ""))
         return
-    for event in comparison.effects.events:
-        if limit.event in ("", event.event):
-            yield from _of_event(limit, event)
+    events = [e for e in comparison.effects.events if limit.event in ("", e.event)]
+    if not events:
+        # An event that the history does not hold, or that the change renames.
+        yield from _held(limit, limit.event, "", NOTHING, "")
+    for event in events:
+        yield from _of_event(limit, event)
 
 
 def _counted(comparison: Comparison, figure: str) -> int:
@@ -131,25 +136,38 @@ def _of_event(limit: Limit, event: EventComparison) -> Iterator[Judged]:
         yield from _held(limit, event.event, "", _whole(limit, event), currency)
         return
     segments = [one for one in event.segments if one.field == limit.segments.field]
+    large = [one for one in segments if one.all.count >= limit.rows_at_least]
+    small = [one for one in segments if one.all.count < limit.rows_at_least]
     if not segments:
         yield from _held(limit, event.event, "", NOTHING, currency)
-    for segment in segments:
+    for segment in large:
         found = _from_parts(limit, segment.rates, segment.levels)
-        if segment.all.count < limit.rows_at_least:
-            rows = f"{segment.all.count:,} rows are too few to say"
-            why = f"{rows}: {limit.rows_at_least:,} are asked for"
-            yield from (
-                _undecided(limit, event.event, segment.value, one, why)
-                for one in _bounds(limit, found, currency)
-            )
-        else:
-            yield from _held(limit, event.event, segment.value, found, currency)
+        yield from _held(limit, event.event, segment.value, found, currency)
+    if len(small) > _SMALL_NAMED:
+        rows = sum(segment.all.count for segment in small)
+        yield from _too_few(limit, event.event, f"{len(small):,} values", rows, currency)
+    else:
+        for segment in small:
+            rows = segment.all.count
+            yield from _too_few(limit, event.event, segment.value, rows, currency)
+
+
+def _too_few(limit: Limit, event: str, segment: str, rows: int, currency: str) -> Iterator[Judged]:
+    """A segment, or all the small ones together, of which nothing is said."""
+    why = f"{rows:,} rows are too few to say: {limit.rows_at_least:,} are asked for"
+    for bound in _bounds(limit, NOTHING, currency):
+        yield _undecided(limit, event, segment, bound, why)
 
 
 # --- figures -----------------------------------------------------------------------------------
 
 
 def _whole(limit: Limit, event: EventComparison) -> Measured:
+    if limit.figure == "taken_in_by_one":
+        alone = event.only_before.count + event.only_after.count
+        return Measured(None, alone, alone, alone, None, None, None)
+    if not event.after.measured.count:
+        return NOTHING
     if limit.figure in ("reviews_a_day", "step_ups_a_day"):
         name = "review" if limit.figure == "reviews_a_day" else "step_up"
         load = next(load for load in event.loads if load.name == name)
@@ -176,8 +194,10 @@ def _from_parts(
             return _of_rate(level.insults)
         case "false_positives":
             return _of_two(level, before.false_positives, after.false_positives)
-        case "fraud_missed":
-            return _plain(before.missed_fraud.minor, after.missed_fraud.minor)
+    if not level.recall.after.of:
+        return NOTHING  # no fraud is known: a sum of nothing would look like none missed
+    if limit.figure == "fraud_missed":
+        return _plain(before.missed_fraud.minor, after.missed_fraud.minor)
     return _plain(before.good.minor, after.good.minor)
 
 

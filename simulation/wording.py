@@ -121,7 +121,10 @@ def _headline(
     if judgement is not None and judgement.lines:
         kept = f"All {len(judgement.lines):,} limits of the gate are kept"
     if graves:
-        look = f"look at {counted(graves, 'grave change')} first"
+        what = "weakens a protection or alters authority"
+        if graves > 1:
+            what = "weaken a protection or alter authority"
+        look = f"look first at what {what}: {counted(graves, 'change')}"
         return "careful", f"{kept}; {look}." if kept else f"{look.capitalize()}."
     return ("good", f"{kept}.") if kept else ("plain", "No gate is declared: judge by the figures.")
 
@@ -164,6 +167,13 @@ def _of_words(comparison: Comparison) -> Iterator[str]:
 
 def _of_event(event: EventComparison) -> Iterator[str]:
     measured = event.after.measured.count
+    for volume, which in ((event.only_before, "before"), (event.only_after, "after")):
+        if volume.count:
+            taken = counted(volume.count, "payment is", "payments are")
+            yield (
+                f"{taken} taken in by the revision {which} alone"
+                f"{_amount(volume, event.after.currency)}, and in no other figure."
+            )
     if not measured:
         yield "nothing is left to measure."
         return

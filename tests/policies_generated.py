@@ -425,7 +425,8 @@ class Writer:
         forms += [form(TIME, self._integer_call, depth)]
         forms += [form(NUMBER, self._distance, depth)]
         forms += [form(of, self._modulo, depth) for of in INTEGERS if of != TIME]
-        forms += [form(of, self._rounded, f, depth) for of in (NUMBER, MONEY) for f in ROUNDINGS]
+        numbers = (NUMBER, NUMBER, MONEY)
+        forms += [form(of, self._rounded, f, depth) for of in numbers for f in ROUNDINGS]
         forms += [form(COUNT, self._days_since, depth), *[form(COUNT, self._length, depth)] * 2]
         forms += [form(of, make, depth) for make in (self._otherwise, self._case, self.value)
                   for of in (*INTEGERS, TEXT, TOKEN, COUNTRY, IP, CHANNEL, GRADE, FLAG)]  # fmt: skip

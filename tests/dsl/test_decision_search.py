@@ -22,6 +22,7 @@ from tidegate.dsl.source import Source
 from tidegate.dsl.zones import load_zone
 
 WIDE = 12
+SOME = (0b0, 0b1, 0b11, 0b111, 0b1111)
 IDLE = """
 decision idle version 1
   columns amount
@@ -39,8 +40,8 @@ def tried(columns: list[Fits], rows: int) -> Found:
     for places in product(*(range(len(column.rows)) for column in columns)):
         pairs = list(zip(columns, places, strict=True))
         left = reduce(and_, (column.rows[place] for column, place in pairs), every)
-        missing = any(column.missing[place] for column, place in pairs)
-        if not left and not missing and found.gap is None:
+        allowed = reduce(and_, (column.allows[place] for column, place in pairs), every)
+        if not allowed and found.gap is None:
             found.gap = places
         if left.bit_count() > 1 and found.double is None:
             found.double = places, left
@@ -56,24 +57,23 @@ def test_the_search_finds_what_trying_everything_finds() -> None:
     rng = Random(7)
     gaps = 0
     for _ in range(400):
-        rows = rng.randint(1, 6)
+        number = rng.randint(1, 6)
         columns = []
         for _ in range(rng.randint(1, 4)):
             values = [
-                rng.getrandbits(rows) | rng.getrandbits(rows) for _ in range(rng.randint(1, 4))
+                rng.getrandbits(number) | rng.getrandbits(number) for _ in range(rng.randint(1, 4))
             ]
-            last = rng.random() < 0.5
-            missing = [last and place == len(values) - 1 for place in range(len(values))]
-            columns.append(Fits(tuple(values), tuple(missing)))
-        wanted = tried(columns, rows)
-        assert search(columns, rows, Budget(), together=True) == wanted
+            allows = [rows | rng.choice((0, rng.getrandbits(number))) for rows in values]
+            columns.append(Fits(tuple(values), tuple(allows)))
+        wanted = tried(columns, number)
+        assert search(columns, number, Budget(), together=True) == wanted
         gaps += wanted.gap is not None
     assert 50 < gaps < 350
 
 
 def test_the_same_rows_are_followed_once() -> None:
     """Eight columns of five values are 390,625 combinations, and no budget would do."""
-    columns = [Fits((0b0, 0b1, 0b11, 0b111, 0b1111), (False,) * 5)] * 8
+    columns = [Fits(SOME, SOME)] * 8
     budget = Budget(policy=10_000)
     found = search(columns, 4, budget, together=False)
     assert found.gap == (0,) * 8
@@ -82,7 +82,8 @@ def test_the_same_rows_are_followed_once() -> None:
 
 def test_a_search_that_is_too_long_ends() -> None:
     """Twenty rows that each ask another column leave a million different sets of rows."""
-    columns = [Fits(((1 << 20) - 1, (1 << 20) - 1 - (1 << n)), (False,) * 2) for n in range(20)]
+    every = (1 << 20) - 1
+    columns = [Fits((every, every - (1 << n)), (every, every - (1 << n))) for n in range(20)]
     for policy, table, whole in ((10**6, 500, False), (500, 10**6, True)):
         budget = Budget(policy, table)
         with pytest.raises(OutOfStepsError) as stop:
@@ -187,7 +188,7 @@ def test_what_is_said_of_a_shared_node_is_said_each_time() -> None:
     said_again: list[Diagnostic] = []
     for problems in (said_first, said_again):
         assert typer.condition(rule.when, "pay") is None
-        problems += typer.problems
+        problems.extend(typer.problems)
         typer.problems.clear()
     assert [d.code for d in said_first] == ["TG204"]
     assert said_again == said_first

@@ -122,3 +122,23 @@ def test_a_table_that_is_too_long_for_the_first_row() -> None:
     assert [d.code for d in found] == ["TG240"]
     fine = text.replace("rows first", "rows all")
     assert check([parse(Source("p.tide", fine)).file]).diagnostics == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "gap"),
+    [
+        # A country that is missing rules both rows out, and nothing answers.
+        ('row a present then tag "a"\n  row b present then tag "b"', "land missing"),
+        ('row a present then tag "a"\n  row b missing then tag "b"', ""),
+        # Here it leaves a row unknown, and `if unknown` answers.
+        ('row a "FR" then tag "a"\n  row b != "FR" then tag "b"', ""),
+        ('row a "FR" then tag "a"\n  row b "DE" then tag "b"', "land another"),
+    ],
+)
+def test_a_missing_value_that_rules_every_row_out_is_a_gap(rows: str, gap: str) -> None:
+    """Found by fuzzing: a payment without a country would pass a table that looks complete."""
+    unknown = "" if "missing" in rows or "present" in rows else "  if unknown then skip\n"
+    text = f"{POLICY}decision lands version 1\n  columns land\n  rows all\n  {rows}\n{unknown}"
+    found = check([parse(Source("p.tide", text)).file]).diagnostics
+    said = [d.message for d in found if d.code == "TG242"]
+    assert said == ([f"no row answers {gap}"] if gap else [])

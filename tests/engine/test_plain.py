@@ -7,6 +7,8 @@ from random import Random
 
 import pytest
 
+from tests.engine.builders import AMOUNT, does, euros, policy, rule, situation_of, step_up
+from tests.engine.nodes import compare
 from tests.engine.random_programs import random_lists, random_program, random_situation
 from tidegate.dsl.program import Ask, Disposition, Program, Rule
 from tidegate.engine import generated, plain, predicate_index
@@ -92,3 +94,18 @@ def test_outcomes_are_kept_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> No
         key = (None, 0, 0, voices[place + 1])
         assert outcomes[key].reasons == (f"reason_{place}",)
         assert len(outcomes) <= 2
+
+
+def test_what_never_is_unknown_is_not_looked_at() -> None:
+    """The generated code would ask for a mask that no rule ever fills."""
+    asked = does(step_up("strong"))
+    rules = [
+        rule(name, compare(">", AMOUNT, euros(limit)), does(step_up("plain")), unknown=asked)
+        for name, limit in (("low", 1), ("high", 5))
+    ]
+    program = policy(*rules)
+    event = program.events[0]
+    compiled = compile_event(program, event, {})
+    for amount in (0, 200, 800):
+        situation = situation_of(program, amount=amount)
+        assert decided(compiled, situation) == settle(program, situation)

@@ -117,6 +117,8 @@ def test_no_file_and_an_empty_one_are_told_apart_from_limits(tmp_path: Path) -> 
          "add `by: FIELD`"),
         ("figure: recall, at_most: 3%, by: channel, rows_at_least: 0",
          "a segment has at least one row", ""),
+        ("figure: recall, at_most: 3%, by: id",
+         "`id` is the key of `card_payment`: each payment has its own", ""),
         ("figure: fraud_missed, at_most: 3 EUR, surely: true", "`fraud_missed` has no interval",
          "leave `surely` out"),
         ("figure: reviews_a_day, at_most: 3, by: channel", "`reviews_a_day` has no segments", ""),

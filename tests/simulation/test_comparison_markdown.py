@@ -2,28 +2,57 @@
 
 from __future__ import annotations
 
+import html
 import re
+from collections.abc import Callable
 from dataclasses import replace
+
+import pytest
+from markdown_it import MarkdownIt
 
 from tests.simulation.changed_policies import comparison
 from tidegate.engine.differences import Detail, Difference
 from tidegate.rules.gate import Limit
-from tidegate.simulation.comparison_markdown import MARK, MOST, code, plain, to_markdown
+from tidegate.simulation.comparison_markdown import MARK, MOST, _table, code, plain, to_markdown
 from tidegate.simulation.judgement import judge
 
-NASTY = "<b>x</b> | @someone [a](https://evil.example) www.evil.example `c` #12 *d* __e__\n# f"
+NASTY = (
+    "<b>x</b> | @someone [a](https://evil.example) ![p](https://evil.example/p.png) "
+    "www.evil.example `c` ``d`` #12 GH-7 *e* __f__ <https://evil.example>\n# g"
+)
+LIVE = re.compile(r"<(a|img|b|em|strong|h\d)\b")
 
 
-def test_text_is_only_text() -> None:
+def rendered(text: str) -> str:
+    """The Markdown as a browser would get it."""
+    return str(MarkdownIt("commonmark").enable("table").render(text))
+
+
+@pytest.mark.parametrize("write", [plain, code])
+def test_text_is_only_text(write: Callable[[str], str]) -> None:
     """A rule would mention people, link somewhere or break a table."""
-    for written in (plain(NASTY), code(NASTY)):
-        assert "@" not in written
-        assert "://" not in written
-        assert "www." not in written
-        assert "<b>" not in written
-        assert "\n" not in written
-        assert not re.search(r"(?<!\\)\|", written)
-    assert not re.search(r"(?<!\\)[`*_\[\]#]", plain(NASTY).replace("&#", ""))
+    for shown in (
+        rendered(f"- {write(NASTY)}\n"),
+        rendered(_table(("a", "b"), [(write(NASTY), "end")])),
+    ):
+        assert not LIVE.search(shown), shown
+        assert "&lt;b&gt;x&lt;/b&gt;" in shown
+        assert "evil.example" in shown
+    assert rendered(_table(("a", "b"), [(write(NASTY), "end")])).count("<td") == 2
+
+
+def test_nothing_is_a_mention_or_a_reference() -> None:
+    """People would be called, and issues linked, by what stands in a rule."""
+    shown = html.unescape(rendered(plain(NASTY)))
+    assert not re.search(r"@\w|#\d|GH-\d|://|www\.", shown)
+
+
+@pytest.mark.parametrize("text", ["", "`", "a`b``c", "``", " a "])
+def test_code_is_shown_as_it_is(text: str) -> None:
+    """A backtick would end the code, and the rest would be Markdown."""
+    shown = rendered(code(text))
+    assert html.unescape(re.sub("<[^>]+>", "", shown)).strip() == text.strip()
+    assert shown.count("<code>") == 1
 
 
 def test_the_verdict_comes_first() -> None:
@@ -63,4 +92,5 @@ def test_what_does_not_fit_is_said() -> None:
     assert len(text) <= MOST
     assert "More does not fit into a comment" in text
     assert "39 protections are weaker" in text
+    assert "What it does to" in text
     assert text.count("<details>") == text.count("</details>")

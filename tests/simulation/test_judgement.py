@@ -12,7 +12,9 @@ from tidegate.engine.differences import Difference
 from tidegate.rules.gate import Limit, Segments
 from tidegate.simulation.comparison import Effects, EventComparison, RateChange
 from tidegate.simulation.judgement import Judged, judge, needs_history
+from tidegate.simulation.measures import Volume
 from tidegate.simulation.paired import rate_change
+from tidegate.simulation.wording import verdict
 
 
 def event() -> EventComparison:
@@ -265,8 +267,60 @@ def test_what_is_taken_away_from_a_change_is_counted(figure: str, words: dict[st
     assert judge(comparison(), [Limit(figure, 1, at_most=0)]).lines[0].result == "kept"
 
 
+def test_many_small_segments_are_one_line() -> None:
+    """A limit by merchant would print ten thousand lines."""
+    found = event()
+    few = tuple(
+        replace(found.segments[0], field="mcc", value=str(n), all=Volume(n + 1, 0))
+        for n in range(9)
+    )
+    effects = comparison().effects
+    assert isinstance(effects, Effects)
+    many = replace(comparison(), effects=replace(effects, events=(replace(found, segments=few),)))
+    (line,) = judge(many, [Limit("recall", 1, at_least=0, segments=Segments("mcc"))]).lines
+    assert (line.segment, line.result) == ("9 values", "undecided")
+    assert line.said == "45 rows are too few to say: 100 are asked for"
+
+
+@pytest.mark.parametrize("figure", ["fraud_missed", "good_stopped"])
+def test_money_of_nothing_known_breaks_its_limit(figure: str) -> None:
+    """A mapping without labels would show that no fraud gets through."""
+    found = event()
+    levels = tuple(replace(one, recall=rate_change("recall", 0, 0, 0, 0)) for one in found.levels)
+    effects = comparison().effects
+    assert isinstance(effects, Effects)
+    blind = replace(comparison(), effects=replace(effects, events=(replace(found, levels=levels),)))
+    (line,) = judge(blind, [Limit(figure, 1, at_most=10**9)]).lines
+    assert (line.result, line.said) == ("broken", "nothing was measured")
+
+
+def test_payments_that_one_door_refuses_are_counted() -> None:
+    """A narrower field would take the payments that show the harm out of every figure."""
+    effects = comparison().effects
+    assert isinstance(effects, Effects)
+    narrow = replace(event(), only_before=Volume(7, 700), only_after=Volume(1, 5))
+    changed = replace(comparison(), effects=replace(effects, events=(narrow,)))
+    assert judge(changed, [Limit("taken_in_by_one", 1, at_most=8)]).lines[0].result == "kept"
+    assert judge(changed, [Limit("taken_in_by_one", 1, at_most=7)]).lines[0].result == "broken"
+    said = verdict(changed, None).sentences
+    assert any(s.startswith("7 payments are taken in by the revision before alone") for s in said)
+    assert any(s.startswith("1 payment is taken in by the revision after alone") for s in said)
+
+
+def test_a_day_of_nothing_measured_breaks_its_limit() -> None:
+    """A warm-up that eats the history would show that nobody has work."""
+    found = event()
+    after = replace(found.after, measured=Volume())
+    effects = comparison().effects
+    assert isinstance(effects, Effects)
+    blind = replace(comparison(), effects=replace(effects, events=(replace(found, after=after),)))
+    (line,) = judge(blind, [Limit("reviews_a_day", 1, at_most=10**9)]).lines
+    assert (line.result, line.said) == ("broken", "nothing was measured")
+
+
 def test_another_event_is_not_held_to_it() -> None:
     """A limit of one event would be judged by the payments of another."""
-    assert lines("approval_rate", at_least=1_000_000, event="other") == ()
+    (line,) = lines("approval_rate", at_least=0, event="other")
+    assert (line.event, line.result, line.said) == ("other", "broken", "nothing was measured")
     (line,) = lines("approval_rate", at_least=1_000_000, event=EVENT)
     assert line.event == EVENT
