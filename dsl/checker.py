@@ -15,7 +15,7 @@ from typing import TypeVar
 from tidegate.dsl import tree
 from tidegate.dsl.action_checks import check_actions, relaxes
 from tidegate.dsl.currencies import MINOR_DIGITS, minor_digits
-from tidegate.dsl.decision_checks import check_decision
+from tidegate.dsl.decision_checks import check_decisions
 from tidegate.dsl.decision_rows import once_a_table, write_out
 from tidegate.dsl.diagnostics import Diagnostic, Severity, has_errors, in_order, nearest
 from tidegate.dsl.event_checks import check_event, check_fields
@@ -35,6 +35,7 @@ from tidegate.dsl.program import (
     Input,
     LetRef,
     Model,
+    Not,
     Program,
     Rule,
     Table,
@@ -261,8 +262,7 @@ class _Policy:
         rules = sorted((r for r in found if r is not None), key=lambda r: (r.name, r.version))
         check_names(self.typer, rules)
         check_advice(self.typer, rules, models.values())
-        for table in self.decisions:
-            check_decision(self.typer, table, rules)
+        check_decisions(self.typer, self.decisions, rules)
         return rules
 
     def _unused_groups(self, checker: RuleChecker, decided: list[str]) -> None:
@@ -336,10 +336,15 @@ def _read_below(roots: Iterable[Expression]) -> tuple[dict[str, Input], tuple[Le
     """Every input read, and every let after the ones it reads."""
     inputs: dict[str, Input] = {}
     lets: dict[str, LetRef] = {}
+    negated: set[int] = set()  # the rows of a decision share them
 
     def visit(node: Expression) -> None:
         if isinstance(node, LetRef) and node.name in lets:
             return
+        if isinstance(node, Not):
+            if id(node) in negated:
+                return
+            negated.add(id(node))
         for child in children(node):
             visit(child)
         if isinstance(node, Input):

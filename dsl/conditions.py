@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tidegate.dsl import patterns, tree
-from tidegate.dsl.diagnostics import nearest
+from tidegate.dsl.diagnostics import Diagnostic, nearest
 from tidegate.dsl.habits import habit, named_number
 from tidegate.dsl.literals import network_range, of_one_version
 from tidegate.dsl.never_true import warn_never_true
@@ -47,6 +47,14 @@ if TYPE_CHECKING:
 MAX_SET = 1_000
 
 
+class Negated(NamedTuple):
+    """A negation as it was typed. `node` is kept, so that its identity stays its own."""
+
+    node: tree.Negation
+    typed: Expression | None
+    problems: tuple[Diagnostic, ...]
+
+
 def conjunction(typer: Typer, node: tree.Conjunction, event: str) -> Expression | None:
     return _connect(typer, And, node, event)
 
@@ -72,8 +80,16 @@ def _connect(
 
 
 def negation(typer: Typer, node: tree.Negation, event: str) -> Expression | None:
+    """One node that several rules share is typed once, and what is said of it said again."""
+    known = typer.negations.get((id(node), event))
+    if known is not None:
+        typer.problems += known.problems
+        return known.typed
+    before = len(typer.problems)
     operand = typer.condition(node.operand, event)
-    return None if operand is None else negated(operand, node.span)
+    typed = None if operand is None else negated(operand, node.span)
+    typer.negations[id(node), event] = Negated(node, typed, tuple(typer.problems[before:]))
+    return typed
 
 
 def comparison(typer: Typer, node: tree.Comparison, event: str) -> Expression | None:

@@ -7,14 +7,15 @@ one` cannot be promised.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import product
 
 from tidegate.dsl import tree
 from tidegate.dsl.currencies import minor_digits
 from tidegate.dsl.decision_rows import REST, cell_test, rule_name
+from tidegate.dsl.decision_search import Budget, Fits, Found, OutOfStepsError, bits, search
+from tidegate.dsl.diagnostics import Diagnostic, Severity
 from tidegate.dsl.expressions import Typer
 from tidegate.dsl.nodes import bounds_of
 from tidegate.dsl.program import (
@@ -29,8 +30,6 @@ from tidegate.dsl.program import (
 )
 from tidegate.dsl.types import FLAG, INTEGER_KINDS, NUMBER_SCALE, Kind, Type, Value
 
-MAX_TRIED = 50_000
-"""How many combinations of values are tried."""
 _OTHER = "another"
 
 
@@ -47,9 +46,19 @@ class _Column:
     allows: tuple[int, ...]
 
 
-def check_decision(typer: Typer, table: tree.DecisionDeclaration, rules: Sequence[Rule]) -> None:
-    """Report what is wrong with a table whose rows are all typed."""
+def check_decisions(
+    typer: Typer, tables: Sequence[tree.DecisionDeclaration], rules: Sequence[Rule]
+) -> None:
+    """Report what is wrong with the tables whose rows are all typed, within one budget."""
     named = {rule.name: rule for rule in rules}
+    budget = Budget()
+    for table in tables:
+        _check(typer, table, named, budget)
+
+
+def _check(
+    typer: Typer, table: tree.DecisionDeclaration, named: Mapping[str, Rule], budget: Budget
+) -> None:
     own = [named.get(rule_name(table, each.name)) for each in table.rows]
     if any(rule is None for rule in own):
         return
@@ -60,25 +69,66 @@ def check_decision(typer: Typer, table: tree.DecisionDeclaration, rules: Sequenc
             "TG412", f"decision `{table.name.text}` is never unknown, so this says nothing",
             table.unknown.span, "delete `if unknown`",
         )  # fmt: skip
-    before = len(typer.problems)
-    columns = [_column(typer, table, place, event) for place in range(len(table.columns))]
-    del typer.problems[before:]  # the rules have said it
-    known = [column for column in columns if column is not None]
-    tried = 1
-    for column in known:
-        tried *= len(column.values)
-    if len(known) < len(columns) or tried > MAX_TRIED:
-        if table.hit == "one":
-            typer.error(
-                "TG240", "that one row acts at most cannot be shown for this table",
-                table.name.span, "write `rows first`, or compare with literals alone",
-            )  # fmt: skip
+    try:
+        budget.next_table()
+        known = _columns(typer, table, event, budget)
+        if known is None:
+            _not_plain(typer, table)
+            return
+        gaps = table.rest is None
+        fits = [Fits(c.fits, c.allows if gaps else c.fits) for c in known]
+        found = search(fits, len(own), budget, together=table.hit == "all")
+    except OutOfStepsError as stop:
+        _not_searched(typer, table, stop)
         return
-    _Judgement(typer, table, known).report()
+    _Judgement(typer, table, known).report(found)
+
+
+def _columns(
+    typer: Typer, table: tree.DecisionDeclaration, event: str, budget: Budget
+) -> list[_Column] | None:
+    """The columns; None where the cells of one cannot be judged by values."""
+    before = len(typer.problems)
+    found: list[_Column] = []
+    try:
+        for place in range(len(table.columns)):
+            column = _column(typer, table, place, event, budget)
+            if column is None:
+                return None
+            found.append(column)
+    finally:
+        del typer.problems[before:]  # the rules have said it
+    return found
+
+
+def _not_plain(typer: Typer, table: tree.DecisionDeclaration) -> None:
+    if table.hit == "one":
+        typer.error(
+            "TG240", "that one row acts at most cannot be shown for this table",
+            table.name.span, "write `rows first`, or compare with literals alone",
+        )  # fmt: skip
+
+
+def _not_searched(typer: Typer, table: tree.DecisionDeclaration, stop: OutOfStepsError) -> None:
+    """A promise that is not checked is an error; what is only not looked for is a note."""
+    why = "the tables of this policy need" if stop.policy else "it needs"
+    if table.hit == "one":
+        typer.error(
+            "TG240", f"that one row acts at most is not shown: {why} too long a search",
+            table.name.span, "write `rows first`, or cut it into smaller tables",
+        )  # fmt: skip
+        return
+    typer.problems.append(
+        Diagnostic(
+            "TG244", f"decision `{table.name.text}` was not searched for gaps and idle rows: {why} "
+            "too long a search", table.name.span, "cut it into tables with fewer rows or columns",
+            Severity.NOTE,
+        )
+    )  # fmt: skip
 
 
 class _Judgement:
-    """Every combination of the tried values, and the rows that hold there."""
+    """What was found about a table, in words."""
 
     def __init__(
         self, typer: Typer, table: tree.DecisionDeclaration, columns: Sequence[_Column]
@@ -87,77 +137,44 @@ class _Judgement:
         self.table = table
         self.columns = columns
 
-    def report(self) -> None:
+    def report(self, found: Found) -> None:
         """Say what the table leaves out, says twice or never reaches."""
-        number = len(self.table.rows)
-        held: list[list[int]] = [[] for _ in range(number)]
-        gap: tuple[int, ...] | None = None
-        double: tuple[tuple[int, ...], int] | None = None
-        first: dict[int, tuple[int, ...]] = {}
-        everywhere = [(1 << number) - 1] * number
-        for places in self._combinations():
-            rows = (1 << number) - 1
-            for column, place in zip(self.columns, places, strict=True):
-                rows &= column.fits[place]
-            if not rows:
-                gap = gap if gap is not None or self._is_open(places) else places
-                continue
-            if rows & (rows - 1) and double is None:
-                double = places, rows
-            first.setdefault((rows & -rows).bit_length() - 1, places)
-            for row in _bits(rows):
-                everywhere[row] &= rows
-                held[row] = held[row] or list(places)
-        if gap is not None and self.table.rest is None:
+        if found.gap is not None and self.table.rest is None:
             self.typer.warn(
-                "TG242", f"no row answers {self._shown(gap)}", self.table.name.span,
+                "TG242", f"no row answers {self._shown(found.gap)}", self.table.name.span,
                 "add a row, or `else skip` after the rows",
             )  # fmt: skip
-        if double is not None and self.table.hit == "one":
-            self._overlap(*double)
-        self._idle(held, first, everywhere)
-
-    def _combinations(self) -> Iterator[tuple[int, ...]]:
-        return product(*(range(len(column.values)) for column in self.columns))
-
-    def _is_open(self, places: tuple[int, ...]) -> bool:
-        """Whether a row is unknown there, so that `if unknown` answers."""
-        rows = (1 << len(self.table.rows)) - 1
-        for column, place in zip(self.columns, places, strict=True):
-            rows &= column.allows[place]
-        return rows != 0
+        if found.double is not None and self.table.hit == "one":
+            self._overlap(*found.double)
+        self._idle(found)
 
     def _overlap(self, places: tuple[int, ...], rows: int) -> None:
-        one, other, *_ = (self.table.rows[row].name for row in _bits(rows))
+        one, other, *_ = (self.table.rows[row].name for row in bits(rows))
         self.typer.error(
             "TG241", f"rows `{one.text}` and `{other.text}` both answer {self._shown(places)}",
             other.span, "make them exclude each other, or write `rows first` or `rows all`",
             ((one.span, "the other one is here"),),
         )  # fmt: skip
 
-    def _idle(
-        self,
-        held: Sequence[list[int]],
-        first: dict[int, tuple[int, ...]],
-        everywhere: Sequence[int],
-    ) -> None:
+    def _idle(self, found: Found) -> None:
         rows = self.table.rows
         for place, each in enumerate(rows):
-            if not held[place]:
+            held = found.held[place]
+            if held is None:
                 self.typer.warn("TG243", f"row `{each.name.text}` answers nothing", each.name.span)
                 continue
-            others = [n for n in _bits(everywhere[place]) if n != place]
-            shown = self._shown(tuple(held[place]))
-            if self.table.hit == "first" and place not in first:
-                before = self._before(place, held[place])
+            shown = self._shown(held)
+            if self.table.hit == "first" and not found.leading >> place & 1:
+                before = self._before(place, held)
                 self.typer.warn(
                     "TG243", f"row `{each.name.text}` is never reached: for {shown} row "
                     f"`{before.text}` comes first", each.name.span, "move it up, or delete it",
                 )  # fmt: skip
             elif self.table.hit == "all":
                 sums = any(action.verb == "points" for action in each.then.items)
+                others = (n for n in bits(found.everywhere[place]) if n != place)
                 same = [] if sums else [n for n in others if rows[n].then == each.then]
-                if same and (everywhere[same[0]] >> place & 1 == 0 or same[0] < place):
+                if same and (found.everywhere[same[0]] >> place & 1 == 0 or same[0] < place):
                     self.typer.warn(
                         "TG243", f"row `{each.name.text}` adds nothing: for {shown}, and wherever "
                         f"it holds, row `{rows[same[0]].name.text}` says the same",
@@ -168,7 +185,7 @@ class _Judgement:
         rows = (1 << len(self.table.rows)) - 1
         for column, at in zip(self.columns, places, strict=True):
             rows &= column.fits[at]
-        return self.table.rows[next(row for row in _bits(rows) if row < place)].name
+        return self.table.rows[next(row for row in bits(rows) if row < place)].name
 
     def _shown(self, places: Sequence[int]) -> str:
         parts = []
@@ -194,19 +211,11 @@ class _Judgement:
         return f"{value}us" if kind.kind is Kind.DURATION else str(value)
 
 
-def _bits(rows: int) -> Iterator[int]:
-    place = 0
-    while rows:
-        if rows & 1:
-            yield place
-        rows, place = rows >> 1, place + 1
-
-
 # --- one column ----------------------------------------------------------------------------------
 
 
 def _column(
-    typer: Typer, table: tree.DecisionDeclaration, place: int, event: str
+    typer: Typer, table: tree.DecisionDeclaration, place: int, event: str, budget: Budget
 ) -> _Column | None:
     """The column at `place`; None where its cells cannot be judged by values."""
     written = table.columns[place]
@@ -221,12 +230,19 @@ def _column(
             return None
         tests.append(typed)
     values = _values(column, [test for test in tests if test is not None])
-    found = [[test is None or _holds(test, value) for test in tests] for value in values]
-    fits, allows = (
-        tuple(sum(1 << row for row, holds in enumerate(rows) if holds in wanted) for rows in found)
-        for wanted in ((True,), (True, None))
+    budget.take(len(values) * len(tests))
+    pieces: dict[tuple[int, int], Value | None] = {}  # values that the rows tell apart
+    for value in values:
+        holds = [test is None or _holds(test, value) for test in tests]
+        fits = sum(1 << row for row, truth in enumerate(holds) if truth)
+        allows = sum(1 << row for row, truth in enumerate(holds) if truth is not False)
+        pieces.setdefault((fits, allows), value)
+    return _Column(
+        column,
+        values=tuple(pieces.values()),
+        fits=tuple(fits for fits, _ in pieces),
+        allows=tuple(allows for _, allows in pieces),
     )
-    return _Column(column, values, fits, allows)
 
 
 def _is_plain(test: Expression, column: Expression) -> bool:

@@ -127,17 +127,20 @@ def rule_name(table: tree.DecisionDeclaration, row: tree.Name) -> str:
 
 
 def rules_of(table: tree.DecisionDeclaration) -> Iterator[tree.RuleDeclaration]:
-    """A rule for each row, and one for the rest where it asks for something."""
+    """A rule for each row, and one for the rest where it asks for something.
+
+    That a row does not hold is one node, which the rules share: the typer types it once.
+    """
+    refused = [_not(table, each) for each in table.rows]
     for place, each in enumerate(table.rows):
         parts = _own(table, each)
         if table.hit == "first":
-            earlier = [r for r in table.rows[:place] if not _apart(r, each)]
-            parts += [_not(table, row) for row in earlier]
+            earlier = zip(table.rows[:place], refused, strict=False)
+            parts += [no for row, no in earlier if not _apart(row, each)]
         yield _rule(table, each.name, each.span, parts, each.then)
     if table.rest is not None and not table.rest.skip:
         name = tree.Name(table.rest.span, REST)
-        parts = [_not(table, each) for each in table.rows]
-        yield _rule(table, name, table.rest.span, parts, table.rest)
+        yield _rule(table, name, table.rest.span, refused, table.rest)
 
 
 def _rule(

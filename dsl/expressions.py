@@ -76,6 +76,7 @@ class Typer:
         self.tables: dict[str, Table] = {}
         self.find_feature: Callable[[str, Span], Feature | None] = lambda _name, _place: None
         self._extents = Extents(names.lets)
+        self.negations: dict[tuple[int, str], conditions.Negated] = {}
         self._lets: dict[tuple[str, str], LetRef | None] = {}
         self._open: dict[str, Span] = {}
         """The lets that are being typed, and the place that reads each."""

@@ -18,7 +18,9 @@ taken as *maybe* masked, which again can only say "can be unknown" too often.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from functools import cache
 from itertools import combinations, product
 from typing import Literal, cast
 
@@ -55,13 +57,26 @@ _ANY: Truths = frozenset({True, False, None})
 
 def children(expression: Expression) -> tuple[Expression, ...]:
     """The expressions directly below; a let's meaning is below its reference."""
-    names = ("operand", "left", "right", "body", "default")
-    found = [getattr(expression, n) for n in names if hasattr(expression, n)]
-    found += getattr(expression, "items", ()) or ()
-    found += getattr(expression, "arguments", ()) or ()
-    for condition, value in getattr(expression, "branches", ()) or ():
-        found += [condition, value]
+    single, several, branches = _parts(type(expression))  # type: ignore[arg-type]  # a class has its own hash
+    found = [getattr(expression, name) for name in single]
+    for name in several:
+        found += getattr(expression, name)
+    for name in branches:
+        for condition, value in getattr(expression, name):
+            found += [condition, value]
     return tuple(found)
+
+
+@cache
+def _parts(kind: type[Expression]) -> tuple[tuple[str, ...], ...]:
+    """The attributes of a kind that hold one expression, several, and pairs of them."""
+    names = {field.name for field in fields(kind)}
+    wanted = (
+        ("operand", "left", "right", "body", "default"),
+        ("items", "arguments"),
+        ("branches",),
+    )
+    return tuple(tuple(name for name in group if name in names) for group in wanted)
 
 
 def walk(expression: Expression) -> Iterator[Expression]:
@@ -86,21 +101,21 @@ def can_be_unknown(condition: Expression) -> bool:
     """Whether some combination of missing sources and masked scores leaves `condition` unknown."""
     if not condition.can_be_missing:
         return False
-    states = list(_states(condition))
-    return any(
-        None in _holds(condition, state, masked, positive=True)
-        for masked in _maskings(condition.models, MAX_TRIALS // len(states))
-        for state in states
-    )
-
-
-def _states(condition: Expression) -> Iterator[State]:
     numbers = {source: number for number, source in enumerate(sources(condition))}
     # Looked up by identity from here on: comparing nodes means comparing all that is below them.
     nodes = [(id(node), numbers[node]) for node in walk(condition) if node.can_fail]
-    for choice in product(("present", "missing"), repeat=min(len(numbers), TRIED_SOURCES)):
-        tried = cast("tuple[Presence, ...]", choice)
-        yield {key: tried[n] if n < len(tried) else "maybe" for key, n in nodes}
+    tried = min(len(numbers), TRIED_SOURCES)
+    return any(
+        None in _holds(condition, state, masked, positive=True)
+        for masked in _maskings(condition.models, MAX_TRIALS // 2**tried)
+        for state in _states(nodes, tried)
+    )
+
+
+def _states(nodes: Sequence[tuple[int, int]], tried: int) -> Iterator[State]:
+    for choice in product(("present", "missing"), repeat=tried):
+        found = cast("tuple[Presence, ...]", choice)
+        yield {key: found[n] if n < tried else "maybe" for key, n in nodes}
 
 
 def _maskings(models: frozenset[str], trials: int) -> Iterator[Masking]:
