@@ -108,7 +108,7 @@ def test_what_a_history_and_the_levels_say(run: Run, shop: Path, golden: Golden)
     shown.append(screen(run, *command))
     (shop / "lint.yaml").write_text(WRONG_LEVELS)
     shown.append(screen(run, *command, code=1))
-    golden("cli/check_history.txt", "\n".join(shown))
+    golden("cli/check_lints.txt", "\n".join(shown))
 
 
 def test_check_of_a_policy_with_errors(run: Run, shop: Path, golden: Golden) -> None:
