@@ -59,7 +59,8 @@ class Difference:
 
     For a rule `name` is without its version; `version_before` and `version_after` are None where
     the rule is not there (of several versions, the newest). `file` and `line` (from 1) are where it
-    stands after, for what was removed where it stood; the line is 0 where there is none.
+    stands after, for what was removed where it stood; the line is 0 where there is none. Of a rule
+    `text_before` and `text_after` are its whole declaration, empty where nothing was before.
     """
 
     kind: Kind
@@ -71,6 +72,8 @@ class Difference:
     version_after: int | None = None
     file: str = ""
     line: int = 0
+    text_before: str = ""
+    text_after: str = ""
 
 
 def gravest(effects: tuple[Effect, ...]) -> Effect:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from tidegate.dsl.lists import ListContent, Lists
 from tidegate.dsl.program import LADDERS, Expression, LetRef, Program, Rule
 from tidegate.dsl.rates import Rates
+from tidegate.dsl.scanner import Scan, scan
 from tidegate.dsl.source import NOWHERE, Source, Span
 from tidegate.dsl.tables import TableContent, Tables
 from tidegate.engine import other_differences as others
@@ -142,7 +144,11 @@ class _Comparison:
         span: Span = getattr(part, "span", NOWHERE)
         source = subject.sources.get(span.path) if subject else None
         line = source.position(span.start)[0] if source else 0
-        return replace(difference, file=span.path, line=line)
+        found = replace(difference, file=span.path, line=line)
+        if difference.kind != "rule" or self.old is None:
+            return found
+        texts = _written(was, self.old), _written(now, self.new)
+        return replace(found, text_before=texts[0], text_after=texts[1])
 
     def _whole(self, kind: Kind, part: Any, effect: Effect, added: bool) -> Iterator[Detail]:
         """What is added or removed, as far as a line or two say it."""
@@ -433,6 +439,25 @@ def _rows(old: TableContent | None, new: TableContent | None) -> Iterator[Detail
         f"{changed:,} changed"
     )
     yield Detail("contents", f"{len(was):,} rows", f"{len(now):,} rows", "changes", note)
+
+
+def _written(rule: Rule | None, subject: Subject) -> str:
+    """The whole declaration that a rule stands in, without comments that follow it."""
+    source = subject.sources.get(rule.span.path) if rule is not None else None
+    if rule is None or source is None:
+        return ""
+    for chunk in _scanned(source).chunks:
+        if chunk.start <= rule.span.start < chunk.end:
+            lines = source.text[chunk.start : chunk.end].rstrip().split("\n")
+            while lines and (not lines[-1].strip() or lines[-1].startswith("#")):
+                lines.pop()
+            return "\n".join(lines)
+    return ""
+
+
+@lru_cache(maxsize=64)
+def _scanned(source: Source) -> Scan:
+    return scan(source)
 
 
 def _name(part: Any) -> str:

@@ -135,6 +135,27 @@ def _words(comparison: Comparison) -> Iterator[str]:
         yield f"#### What changed\n\nNo change of meaning: {said}.\n\n"
         return
     yield "#### What changed\n\n"
+    yield from _groups(found)
+    rules = [d for d in found if d.text_before or d.text_after]
+    if rules:
+        texts = "".join(_whole(d) for d in rules[:_SHOWN])
+        yield _folded("The whole rules", texts)
+
+
+def _whole(difference: Difference) -> str:
+    """A rule as it was and as it is, as code."""
+    texts = {"before": difference.text_before, "after": difference.text_after}
+    shown = [f"{when}:\n\n{_block(text)}" for when, text in texts.items() if text]
+    return f"{code(difference.name)} {''.join(shown)}"
+
+
+def _block(text: str) -> str:
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}\n\n"
+
+
+def _groups(found: Sequence[Difference]) -> Iterator[str]:
     for key, name in wording.GROUPS.items():
         group = [d for d in found if wording.group_of(d) == key]
         if not group:

@@ -67,6 +67,16 @@ def test_the_verdict_comes_first() -> None:
     assert text.index("The gate") < text.index("What changed") < text.index("What it does to")
 
 
+def test_a_rule_stands_there_as_code() -> None:
+    """A backtick in a rule would end the code, and the rest would be Markdown."""
+    (changed, *_) = comparison().words.differences
+    nasty = replace(changed, text_before="", text_after="rule x\n  ```\n![p](https://evil.example)")
+    words = replace(comparison().words, differences=(nasty,))
+    shown = rendered(to_markdown(replace(comparison(), words=words)))
+    assert "<img" not in shown
+    assert "![p](https://evil.example)" in shown
+
+
 def test_no_payment_is_named() -> None:
     """A comment on a public repository would name cards and payments."""
     assert not re.search(r"\btok_|\bp\d{6}\b", to_markdown(comparison()))

@@ -126,6 +126,16 @@ def test_every_figure_of_the_change_is_there() -> None:
     assert comparison().after.hash in html
 
 
+def test_a_changed_rule_is_there_as_a_whole() -> None:
+    """A threshold alone does not say what happens beyond it, or to whom."""
+    found = next(d for d in comparison().words.differences if d.name == "risky_score")
+    assert found.text_before.startswith("rule risky_score version 3\n  owner data_science\n")
+    assert found.text_before.endswith("then step_up strong because high_risk")
+    assert found.text_after == found.text_before.replace("0.85", "0.95")
+    assert page().count("<pre>") >= 2
+    assert "fraud_score &gt;= 0.95 and amount &gt; 50 EUR\n  then step_up strong" in page()
+
+
 def test_without_effects_the_words_stand_alone() -> None:
     """A first version, or a change without a history, would have no report."""
     bare = replace(comparison(), effects=None, no_effects="there is no policy before", timing=None)
