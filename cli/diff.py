@@ -137,8 +137,10 @@ def revisions(asked: Asked) -> tuple[Revision, Revision]:
     """Both revisions; a stop says why one cannot be read."""
     from tidegate.rules.revisions import read_folder
 
-    load(asked.policy)
-    return read_before(asked.policy, asked.revision), read_folder(asked.policy)
+    after = read_folder(asked.policy)
+    if after.loaded is None or after.loaded.policy is None:
+        load(asked.policy)  # which stops, and says every error
+    return read_before(asked.policy, asked.revision), after
 
 
 def compare_as(
@@ -154,7 +156,9 @@ def compare_as(
             "a snapshot is of a history: name its MAPPING", param_hint="'--snapshot'"
         )
     key = _key(asked.key_file)
-    events = load(asked.policy).program.events
+    assert after.loaded is not None
+    assert after.loaded.policy is not None
+    events = after.loaded.policy.program.events
     by = {
         event.name: tuple(
             one for one in segments_of(limits, event.name)
