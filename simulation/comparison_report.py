@@ -40,11 +40,13 @@ from tidegate.simulation.report_pieces import (
     counted,
     date_of,
     grouped,
+    part_of,
     percent,
     stacked,
     table_of,
     titled,
 )
+from tidegate.simulation.wording import GROUPS, LEVELS, group_of
 
 WIDTH = 80
 SAME = "No change of meaning: what differs is formatting or comments."
@@ -53,23 +55,9 @@ _SHOWN_COMMIT = 10
 _SHOWN_DIFFERENCES = 200
 _SHOWN_SEGMENTS = 12
 _INDENT = 4
-_GROUPS = {
-    "authority": "Authority and permissions",
-    "weakens": "Weaker protections",
-    "may_weaken": "Changes that may weaken a protection",
-    "changes": "Other changes",
-    "later": "Lists, tables, labels, features, params",
-    "none": "What decides nothing",
-}
-_LATER = ("list", "table", "label", "feature", "let", "param")
 _TURNS = {"added": "new", "removed": "gone", "changed": ""}
 _RATES = {"approve": "approved", "decline": "declined", "step_up": "stepped up",
           "review": "held for review", "looked_at": "looked at"}  # fmt: skip
-_LEVELS = {
-    "declined": "declined",
-    "declined_or_stepped_up": "declined or stepped up",
-    "acted_on": "declined, stepped up or reviewed",
-}
 
 
 def to_json(comparison: Comparison) -> str:
@@ -124,16 +112,10 @@ def _words(comparison: Comparison) -> Iterator[RenderableType]:
     if not words.meaning_changed:
         yield titled("In words", stacked(["No payment is decided otherwise."]))
     shown = words.differences[:_SHOWN_DIFFERENCES]
-    for group, some in groupby(shown, key=_group):
-        yield titled(_GROUPS[group], stacked(line for one in some for line in _difference(one)))
+    for group, some in groupby(shown, key=group_of):
+        yield titled(GROUPS[group], stacked(line for one in some for line in _difference(one)))
     if len(words.differences) > len(shown):
         yield stacked([f" and {len(words.differences) - len(shown):,} more; the JSON has them all"])
-
-
-def _group(difference: Difference) -> str:
-    if difference.kind in _LATER and difference.effect in ("changes", "strengthens"):
-        return "later"
-    return "changes" if difference.effect == "strengthens" else difference.effect
 
 
 def _difference(difference: Difference) -> Iterator[str]:
@@ -226,7 +208,7 @@ def _event(event: EventComparison) -> Iterator[RenderableType]:
 
 def _scope(event: EventComparison) -> Iterator[str]:
     flipped = _with_money(event.flipped, event)
-    share = percent(_part(event.flipped.count, event.after.measured.count))
+    share = percent(part_of(event.flipped.count, event.after.measured.count))
     after = event.after
     yield f"{grouped(after.measured.count)} measured, {flipped} with another outcome ({share})"
     if after.warm_up.count:
@@ -303,7 +285,7 @@ def _levels(event: EventComparison) -> RenderableType:
             [f"{event.after.label} stopped", *(_with_money(d.fraud, event) for d in (was, now))],
             ["good stopped", *(_with_money(d.good, event) for d in (was, now))],
         ]
-        parts.append(table_of((_LEVELS[level.name], "before", "after"), rows))
+        parts.append(table_of((LEVELS[level.name], "before", "after"), rows))
     return Group(*parts)
 
 
@@ -411,10 +393,6 @@ def _unknowns(event: EventComparison) -> Iterator[list[str]]:
 def _counts(before: int | None, after: int | None) -> list[str]:
     shown = ["-" if count is None else grouped(count) for count in (before, after)]
     return [*shown, f"{(after or 0) - (before or 0):+,}"]
-
-
-def _part(part: int, whole: int) -> int | None:
-    return round(10**6 * part / whole) if whole else None
 
 
 def _money(minor: int, event: EventComparison) -> str:

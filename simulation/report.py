@@ -23,6 +23,7 @@ from tidegate.simulation.report_pieces import (
     counted,
     date_of,
     grouped,
+    part_of,
     percent,
     stacked,
     table_of,
@@ -176,7 +177,12 @@ def _outcomes(event: EventResult) -> RenderableType:
     rows = []
     for outcome in event.outcomes:
         count, minor = _volume(outcome.all, event)
-        row = [outcome.word, count, percent(_part(outcome.all.count, event.measured.count)), minor]
+        row = [
+            outcome.word,
+            count,
+            percent(part_of(outcome.all.count, event.measured.count)),
+            minor,
+        ]
         if event.label:
             row += [*_volume(outcome.known.fraud, event), *_volume(outcome.known.good, event)]
         rows.append(row)
@@ -323,10 +329,6 @@ def _volume(volume: Volume, event: EventResult) -> list[str]:
 def _money(minor: int, event: EventResult, units: int = 1) -> str:
     """So many units of the currency, rounded half to even: cents say nothing in such sums."""
     return f"{divide_half_even(minor, units * 10 ** MINOR_DIGITS[event.currency]):,}"
-
-
-def _part(part: int, whole: int) -> int | None:
-    return round(MILLION * part / whole) if whole else None
 
 
 def _short_percent(millionths: int | None) -> str:

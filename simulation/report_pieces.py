@@ -11,6 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tidegate.simulation.measures import MILLION
+
 _EPOCH = date(1970, 1, 1)
 
 
@@ -45,6 +47,11 @@ def grouped(number: int) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 row`, `2 rows`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def part_of(part: int, whole: int) -> int | None:
+    """A share in millionths; None of nothing."""
+    return round(MILLION * part / whole) if whole else None
 
 
 def percent(millionths: int | None) -> str:

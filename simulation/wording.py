@@ -14,14 +14,14 @@ from tidegate.rules.gate import FIGURES, Limit
 from tidegate.simulation.comparison import Comparison, EventComparison, RateChange
 from tidegate.simulation.judgement import Judgement
 from tidegate.simulation.measures import Volume, total
-from tidegate.simulation.report_pieces import counted, percent
+from tidegate.simulation.report_pieces import counted, part_of, percent
 
 GROUPS: Final[Mapping[str, str]] = {
     "authority": "Authority and permissions",
     "weakens": "Weaker protections",
     "may_weaken": "Changes that may weaken a protection",
     "changes": "Other changes",
-    "later": "Lists, labels, features, params",
+    "later": "Lists, tables, labels, features, params",
     "none": "What decides nothing",
 }
 """The groups of differences, in the order in which they are read."""
@@ -45,13 +45,13 @@ KNOWN: Final[Mapping[str, str]] = {
     "unlabelled": "no label",
 }
 TURNS: Final[Mapping[str, str]] = {"added": "new", "removed": "gone", "changed": "changed"}
-_LATER = ("list", "label", "feature", "let", "param")
+_LATER = ("list", "table", "label", "feature", "let", "param")
 _HALF_UNITS = 1_000
 
 
 def group_of(difference: Difference) -> str:
     """The key of the group in which a difference is read."""
-    if difference.kind in _LATER and difference.effect not in ("weakens", "may_weaken", "none"):
+    if difference.kind in _LATER and difference.effect in ("changes", "strengthens"):
         return "later"
     return "changes" if difference.effect == "strengthens" else difference.effect
 
@@ -178,7 +178,7 @@ def _of_event(event: EventComparison) -> Iterator[str]:
         yield "nothing is left to measure."
         return
     currency = event.after.currency
-    share = percent(round(1_000_000 * event.flipped.count / measured))
+    share = percent(part_of(event.flipped.count, measured))
     flipped = counted(event.flipped.count, "payment gets", "payments get")
     yield (
         f"{flipped} another outcome, of {measured:,} ({share}{_amount(event.flipped, currency)})."

@@ -11,10 +11,12 @@ import pytest
 
 from tests.browser import Looked, look
 from tests.simulation.changed_policies import CARD, NASTY, comparison
+from tidegate.engine.differences import Difference
 from tidegate.rules.gate import Limit, Segments
 from tidegate.simulation.comparison import Comparison
 from tidegate.simulation.comparison_page import to_html
 from tidegate.simulation.judgement import Judgement, judge
+from tidegate.simulation.wording import group_of
 
 LIMITS = (
     Limit("approval_rate", 1, at_least=1_000_000),
@@ -191,3 +193,10 @@ def test_the_browser_would_have_complained(tmp_path: Path) -> None:
     assert any("bad" in line for line in found.console)
     assert found.looks[0].wide
     assert any(address.startswith("http:") for address in found.requests)
+
+
+def test_a_table_is_read_with_the_lists() -> None:
+    """The page and the terminal would sort one change into two places."""
+    assert group_of(Difference("table", "limits", "changed", "changes", ())) == "later"
+    assert group_of(Difference("table", "limits", "changed", "may_weaken", ())) == "may_weaken"
+    assert group_of(Difference("list", "blocked", "changed", "authority", ())) == "authority"
