@@ -59,11 +59,11 @@ $(RUNTIME): pyproject.toml requirements/build.txt requirements/runtime.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(TEST): $(RUNTIME) requirements/test.txt
+$(TEST): $(RUNTIME) requirements/train.txt requirements/test.txt
 	@echo "installing the test tools into $(VENV)"
 	@$(PIP) install -r requirements/test.txt
 	@touch $@
 
-$(BENCH): $(RUNTIME) requirements/bench.txt
+$(BENCH): $(RUNTIME) requirements/train.txt requirements/bench.txt
 	@$(PIP) install -r requirements/bench.txt
 	@touch $@

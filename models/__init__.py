@@ -1,6 +1,5 @@
-"""Portable models. Empty so far: no model is loaded, scored or explained yet.
+"""Portable models: plain JSON, exported once and offline, scored and explained with integers.
 
-This folder will hold models as plain JSON, exported once and offline from scikit-learn or
-interpret, scored and explained with integers, with their cards, drift statistics and a registry
-over a folder. Today a rule may name a score, and the score comes in with the event.
+`portable.py` is the form; `reading.py` reads it; `scoring.py` and `columns.py` evaluate it. Nothing
+here imports a learning library but the modules of the offline export.
 """

@@ -1,0 +1,52 @@
+"""What a model says of one event, and of many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+ScoredStatus = Literal["ok", "abstained"]
+Int64s = npt.NDArray[np.int64]
+
+
+class Scored(NamedTuple):
+    """One event's score.
+
+    score: millionths, 0 to 10**6; total and contributions: 1/unit of the link, `total` is the
+    model's base and all contributions, exactly. A model that abstains has a `reason` for people
+    ("`amount` is above 5000.00 EUR, the most it was trained on") and nothing else.
+    """
+
+    status: ScoredStatus
+    score: int | None
+    total: int | None
+    contributions: tuple[int, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InputColumn:
+    """One input of many events: codes (see `portable.Input`) and which of them are there.
+
+    `valid` is None where all are; where it is False the code is 0 and means nothing.
+    """
+
+    codes: Int64s
+    valid: npt.NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredColumns:
+    """Scores of many events, as `Scored` has them.
+
+    `answered` is False where the model abstains (score and total are 0 there). `contributions` is
+    (rows, contributions), or None where they were not asked for.
+    """
+
+    scores: Int64s
+    totals: Int64s
+    answered: npt.NDArray[np.bool_]
+    contributions: npt.NDArray[Any] | None = None
