@@ -1,11 +1,11 @@
 """Whether scores say how often it happens: what they expect beside what came.
 
-Scores are millionths from 0 to 10**6, and come as two counts of each: of rows in which it
-happened, and of rows in which it did not.
+Scores are millionths from 0 to 10**6.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 
@@ -52,23 +52,26 @@ class Calibration:
 
 
 def calibration_of(hits: Int64s, misses: Int64s, bins: int = BINS) -> Calibration | None:
-    """Of counts by score (index 0 to 10**6); None of no rows. Bins hold about equally many rows."""
-    counts = hits + misses
-    rows = int(counts.sum())
+    """Of the scores of rows in which it happened and in which it did not, in any order.
+
+    None of no rows. Bins hold about equally many rows, and one score is never in two of them.
+    """
+    scores, places = np.unique(np.concatenate([hits, misses]), return_inverse=True)
+    rows = len(places)
     if not rows:
         return None
-    scores = np.flatnonzero(counts)
-    found = tuple(_bins(scores, hits, counts, rows, bins))
+    counts = np.bincount(places)
+    happened = np.bincount(places[: len(hits)], minlength=len(scores))
+    found = tuple(_bins(scores, happened, counts, bins))
     shares = scores / MILLION
-    expected = float(shares @ counts[scores])
-    spread = sqrt(float((shares * (1 - shares)) @ counts[scores]))
-    happened = int(hits.sum())
-    gap = happened - expected
+    expected = float(shares @ counts)
+    spread = sqrt(float((shares * (1 - shares)) @ counts))
+    gap = len(hits) - expected
     return Calibration(
         bins=found,
         ece=sum(abs(b.mean - b.hits / b.rows) * b.rows for b in found) / rows,
         rows=rows,
-        hits=happened,
+        hits=len(hits),
         expected=expected,
         low=max(expected - Z_95 * spread, 0.0),
         high=min(expected + Z_95 * spread, float(rows)),
@@ -77,18 +80,15 @@ def calibration_of(hits: Int64s, misses: Int64s, bins: int = BINS) -> Calibratio
 
 
 def _bins(
-    scores: Int64s, hits: Int64s, counts: Int64s, rows: int, bins: int
-) -> list[ReliabilityBin]:
-    """Consecutive scores with about equally many rows; one score is never in two bins."""
+    scores: Int64s, happened: Int64s, counts: Int64s, bins: int
+) -> Iterator[ReliabilityBin]:
+    ends = np.cumsum(counts)
     # The middle row of each score says which part of all rows it is in.
-    ends = np.cumsum(counts[scores])
-    middles = ends - counts[scores] / 2
-    places = np.minimum((middles * bins / rows).astype(np.int64), bins - 1)
-    found = []
-    for place in np.unique(places).tolist():
-        inside = scores[places == place]
-        held = int(counts[inside].sum())
-        mean = float(inside @ counts[inside]) / MILLION / held
-        low, high = int(inside[0]), int(inside[-1])
-        found.append(ReliabilityBin(low, high, held, mean, int(hits[inside].sum())))
-    return found
+    middles = ends - counts / 2
+    parts = np.minimum((middles * bins / ends[-1]).astype(np.int64), bins - 1)
+    for part in np.unique(parts).tolist():
+        inside = parts == part
+        rows = int(counts[inside].sum())
+        mean = float(scores[inside] @ counts[inside]) / MILLION / rows
+        low, high = int(scores[inside][0]), int(scores[inside][-1])
+        yield ReliabilityBin(low, high, rows, mean, int(happened[inside].sum()))

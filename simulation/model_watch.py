@@ -1,7 +1,7 @@
 """One model under watch: counts while a history is decided, and findings at its end.
 
-Everything is counted by exact score (a histogram of the million and one scores there are), so that
-no quantile and no rate depends on how the history was cut into slices.
+Every score is kept until the end, so that no quantile and no rate depends on how the history was
+cut into slices.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from tidegate.dsl.program import Ask, Authentication, Disposition, EventType, Model, Review
-from tidegate.dsl.types import Kind, Type
-from tidegate.engine.column_batch import Column, IntegerColumn, unpack
+from tidegate.dsl.types import Bounds, Kind, Type
+from tidegate.engine.column_batch import Column, IntegerColumn, Integers, unpack
 from tidegate.engine.column_outcome import (
     ABSTAINED,
     OUTSIDE_USE,
@@ -31,6 +30,7 @@ from tidegate.models.reference import Reference
 from tidegate.simulation.measures import (
     FRAUD,
     GOOD,
+    MEASURED,
     MILLION,
     NOT_YET_KNOWN,
     PAST_DECLINED,
@@ -53,9 +53,8 @@ from tidegate.simulation.monitoring_result import (
 from tidegate.simulation.score_thresholds import thresholds_of
 from tidegate.simulation.summary import WEEK_US
 from tidegate.simulation.times import Flags, Int64s
-from tidegate.simulation.watched_values import WATCHED, WatchedInput
+from tidegate.simulation.watched_values import WATCHED, WatchedInput, joined
 
-SCORES = MILLION + 1
 SMALLEST_SHIFT = 10_000
 """An index below 0.01 alarms nobody, however certain it is: rows of one customer are alike, which
 makes large samples look surer than they are."""
@@ -68,7 +67,6 @@ MOST_SILENT = 10_000
 FOLLOWED_TOO_OFTEN = 990_000
 _STEP_UP, _DECLINE, _REVIEW = (WORDS.index(word) for word in ("step_up", "decline", "review"))
 
-Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +131,9 @@ class ModelWatch:
         self._score = WatchedInput(model.score, _SCORE, currency, score, epsilon)
         self.thresholds = thresholds_of(event, model.score)
         self._answers = np.zeros((2, 4), np.int64)
-        self._scores = np.zeros((2, SCORES), np.int64)
-        self._classes: dict[int, Counts] = {}
-        self._weeks: dict[int, Counts] = {}
+        self._before: list[Integers] = []
+        self._now: dict[int, list[Integers]] = {kind: [] for kind in MEASURED}
+        self._weeks: dict[int, Int64s] = {}
         self._follow = np.zeros(4, np.int64)
         self._tells_past = False
         self.attribution: tuple[AttributionSums, AttributionSums] | None = None
@@ -154,17 +152,14 @@ class ModelWatch:
         column = batch.columns[self.model.score]
         self._score.add(column, batch.before & scored, batch.now & scored)
         assert isinstance(column, IntegerColumn)
-        self._add_scores(batch, column.values.astype(np.int64), scored)
+        self._add_scores(batch, column.values, scored)
         self._add_asks(batch)
 
-    def _add_scores(self, batch: WatchedBatch, scores: Int64s, scored: Flags) -> None:
+    def _add_scores(self, batch: WatchedBatch, scores: Integers, scored: Flags) -> None:
         before, now = batch.before & scored, batch.now & scored
-        self._scores[0] += np.bincount(scores[before], minlength=SCORES)
-        self._scores[1] += np.bincount(scores[now], minlength=SCORES)
-        for kind in np.unique(batch.classes[now]).tolist():
-            rows = now & (batch.classes == kind)
-            counts = self._classes.setdefault(kind, np.zeros(SCORES, np.int64))
-            counts += np.bincount(scores[rows], minlength=SCORES)
+        self._before.append(scores[before])
+        for kind, kept in self._now.items():
+            kept.append(scores[now & (batch.classes == kind)])
         cuts = np.array([*self.thresholds], np.int64)
         weeks = (batch.at_us - self.times.now_us[0]) // WEEK_US
         for week in np.unique(weeks[now]).tolist():
@@ -204,11 +199,6 @@ class ModelWatch:
         used = self._answers.sum(axis=1) - self._answers[:, OUTSIDE_USE]
         return int(used[0]), int(used[1])
 
-    @property
-    def scores(self) -> tuple[Counts, Counts]:
-        """How often each score was given, in the reference week and in the watched time."""
-        return self._scores[0], self._scores[1]
-
     def answers(self) -> tuple[Answers, Answers]:
         """How the model answered, then and now."""
         first, second = (_answers(counts.tolist()) for counts in self._answers)
@@ -228,7 +218,7 @@ class ModelWatch:
 
     def drifts(self, levels: Levels) -> tuple[ThresholdDrift, ...]:
         """The drift of each threshold."""
-        before, now = (np.cumsum(counts[::-1])[::-1] for counts in self._scores)
+        scores = np.sort(joined(self._before)), np.sort(self._scores(*MEASURED))
         weeks = sorted(self._weeks.items())
         found, chances = [], []
         for place, (at, rules) in enumerate(self.thresholds.items()):
@@ -240,7 +230,7 @@ class ModelWatch:
                 )
                 for week, counts in weeks
             ]
-            drift, chance = self._drift(at, rules, (before, now), tuple(shares))
+            drift, chance = self._drift(at, rules, scores, tuple(shares))
             found.append(drift)
             chances.append(chance)
         stand = discoveries(chances, levels.false_discoveries)
@@ -253,10 +243,10 @@ class ModelWatch:
         self,
         at: int,
         rules: tuple[str, ...],
-        above: tuple[Counts, Counts],
+        scores: tuple[Int64s, Int64s],
         weeks: tuple[WeekShare, ...],
     ) -> tuple[ThresholdDrift, float]:
-        before, now = ((_at(counts, at), int(counts[0])) for counts in above)
+        before, now = ((_above(ordered, at), len(ordered)) for ordered in scores)
         moved = difference(before, now)
         fraud, good = (self._picked(kind, at) for kind in (FRAUD, GOOD))
         drift = ThresholdDrift(
@@ -266,31 +256,36 @@ class ModelWatch:
             now=rate(*now),
             low=None if moved is None else round(MILLION * moved.low),
             high=None if moved is None else round(MILLION * moved.high),
-            keeps=_keeping(above[1], before) if before[1] and now[1] else None,
+            keeps=keeping(scores[1], before) if before[1] and now[1] else None,
             weeks=weeks,
             fraud=fraud,
             good=good,
             open=self._picked(NOT_YET_KNOWN, at),
             unlabelled=self._picked(PAST_DECLINED, at) + self._picked(UNLABELLED, at),
             precision=rate(fraud, fraud + good),
-            recall=rate(fraud, self._picked(FRAUD, 0)),
+            recall=rate(fraud, self._picked(FRAUD)),
             alarm=False,
         )
         return drift, 1.0 if moved is None else moved.chance
 
-    def _picked(self, kind: int, at: int) -> int:
-        counts = self._classes.get(kind)
-        return 0 if counts is None else int(counts[at:].sum())
+    def _scores(self, *kinds: int) -> Int64s:
+        """The scores of the watched time in these classes."""
+        return joined([part for kind in kinds for part in self._now[kind]])
+
+    def _picked(self, kind: int, at: int | None = None) -> int:
+        found = self._scores(kind)
+        return len(found) if at is None else int((found >= at).sum())
 
     def maturity(self) -> Maturity:
         """What is known about the scored rows."""
         kinds = FRAUD, GOOD, NOT_YET_KNOWN, PAST_DECLINED, UNLABELLED
-        return Maturity(*(self._picked(kind, 0) for kind in kinds))
+        return Maturity(*(self._picked(kind) for kind in kinds))
 
     def calibration(self, levels: Levels, *, alarms: bool) -> CalibrationResult | None:
-        """Calibration on matured labels; None where none has matured."""
-        nothing = np.zeros(SCORES, np.int64)
-        found = calibration_of(*(self._classes.get(kind, nothing) for kind in (FRAUD, GOOD)))
+        """Calibration on matured labels; None where none has, or where scores are no chances."""
+        if self.model.bounds != Bounds(0, MILLION):
+            return None
+        found = calibration_of(self._scores(FRAUD), self._scores(GOOD))
         if found is None:
             return None
         off = abs(found.hits - found.expected) > SMALLEST_DRIFT * max(found.expected, 1.0)
@@ -373,8 +368,8 @@ def _word_of(ask: Ask) -> int:
     return _REVIEW if ask.rung >= Disposition.HOLD else 0
 
 
-def _at(above: Counts, at: int) -> int:
-    return int(above[at]) if at < len(above) else 0
+def _above(ordered: Int64s, at: int) -> int:
+    return len(ordered) - int(np.searchsorted(ordered, at))
 
 
 def _moved(before: Rate, now: Rate) -> bool:
@@ -383,15 +378,15 @@ def _moved(before: Rate, now: Rate) -> bool:
     return abs(is_now - was) > SMALLEST_DRIFT * was
 
 
-def _keeping(above: Counts, before: tuple[int, int]) -> int:
-    """The threshold that picks, of today's scores, as near the same share as any does."""
-    wanted = before[0] / before[1] * int(above[0])
-    # `above` falls with the score: the first place that is not above what is wanted, or the last
-    # that is, whichever is nearer; of several alike the least score that has it.
-    place = int(np.searchsorted(-above, -wanted, side="left"))
-    options = [p for p in (place - 1, place) if 0 <= p < len(above)] or [len(above) - 1]
-    best = min(options, key=lambda p: abs(int(above[p]) - wanted))
-    return int(np.searchsorted(-above, -int(above[best]), side="left"))
+def keeping(ordered: Int64s, before: tuple[int, int]) -> int:
+    """The threshold that picks, of these scores (ascending, one at least), the share nearest to
+    that of so many out of so many (above 0); of two as near the one that picks more."""
+    wanted = before[0] / before[1] * len(ordered)
+    place = min(round(len(ordered) - wanted), len(ordered) - 1)
+    more = int(ordered[place])
+    rest = ordered[np.searchsorted(ordered, more, side="right") :]
+    fewer = int(rest[0]) if len(rest) else more + 1
+    return min((more, fewer), key=lambda at: abs(_above(ordered, at) - wanted))
 
 
 def words_of(outcomes: OutcomeColumns) -> Iterator[tuple[str, Flags]]:

@@ -49,10 +49,10 @@ class WatchedNumbers:
             cuts = self._trained.edges
             before = [*self._trained.counts, self._trained.missing]
         else:
-            values = _joined(self._before)
+            values = joined(self._before)
             cuts = quantile_cuts(values)
             before = [*count_bins(cuts, values), self._missing[0]]
-        now = [*count_bins(cuts, _joined(self._now)), self._missing[1]]
+        now = [*count_bins(cuts, joined(self._now)), self._missing[1]]
         return [*between(cuts, self._name), MISSING], before, now
 
 
@@ -67,7 +67,8 @@ def between(cuts: Sequence[int], name: Callable[[int], str]) -> list[str]:
     return [f"below {name(cuts[0])}", *inner, f"{name(cuts[-1])} and more"]
 
 
-def _joined(parts: Sequence[Integers]) -> npt.NDArray[np.int64]:
+def joined(parts: Sequence[Integers]) -> npt.NDArray[np.int64]:
+    """All parts as one, as wide as they may be."""
     return np.concatenate([np.empty(0, np.int64), *parts]).astype(np.int64)
 
 
