@@ -88,7 +88,7 @@ def shifts(seed: int, before: int, now: int, move: float = 0.0) -> list[Shift]:
     return found
 
 
-@pytest.mark.parametrize(("before", "now"), [(200, 200), (2_000, 500), (20_000, 20_000)])
+@pytest.mark.parametrize(("before", "now"), [(200, 200), (2_000, 500), (5_000, 5_000)])
 def test_false_alarms_stay_within_the_rate(before: int, now: int) -> None:
     """An alarm every week about nothing is switched off before the one that counts.
 
@@ -102,15 +102,19 @@ def test_false_alarms_stay_within_the_rate(before: int, now: int) -> None:
 
 
 def test_awake_where_much_was_counted() -> None:
-    """A shift of a tenth of a deviation has an index of 0.01: the rule of 0.10 never sees it."""
+    """A shift of a tenth of a deviation has an index of 0.01: the rule of 0.10 never sees it.
+
+    Of all that is found among inputs of which half have moved, at most 5 % have not.
+    """
+    right = wrong = 0
     for seed in range(20):
         found = shifts(seed, 20_000, 20_000, move=0.12)
-        moved, still = found[:10], found[10:]
-        assert all(0.005 < s.psi < 0.03 for s in moved)
         standing = discoveries([s.chance for s in found], RATE)
+        assert all(0.005 < s.psi < 0.03 for s in found[:10])
+        assert all(s.psi < 0.005 for s in found[10:])
         assert all(standing[:10])
-        assert sum(standing[10:]) <= 2
-        assert all(s.psi < 0.005 for s in still)
+        right, wrong = right + sum(standing[:10]), wrong + sum(standing[10:])
+    assert wrong <= RATE * (right + wrong) + 3 * (right * RATE) ** 0.5
 
 
 def test_cuts() -> None:
