@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tidegate.simulation.measures import Rate
-from tidegate.simulation.model_watch import MOST_SILENT, score_text
+from tidegate.simulation.model_watch import MOST_SILENT, threshold_text
 from tidegate.simulation.monitoring_result import Alarm, ModelMonitoring
 from tidegate.simulation.report_pieces import grouped, percent
 
@@ -37,12 +37,12 @@ def alarms_of(found: ModelMonitoring) -> Iterator[Alarm]:
 def _on_outcomes(found: ModelMonitoring) -> Iterator[Alarm]:
     for drift in found.thresholds:
         if drift.alarm:
-            keeps = "" if drift.keeps is None else f"; {score_text(drift.keeps)} would keep it"
+            keeps = f"; {threshold_text(drift.keeps)} keeps that" if drift.keeps is not None else ""
             yield Alarm(
                 "threshold",
-                score_text(drift.at),
-                f"{percent(drift.now.millionths)} of scores reach {score_text(drift.at)}"
-                f" ({', '.join(drift.rules)}), {percent(drift.before.millionths)} did{keeps}",
+                threshold_text(drift.at),
+                f"{percent(drift.now.millionths)} of scores are {threshold_text(drift.at)}"
+                f" ({', '.join(drift.rules)}), {percent(drift.before.millionths)} were{keeps}",
             )
     for one in found.parity:
         if one.alarm:
@@ -58,13 +58,13 @@ def _on_outcomes(found: ModelMonitoring) -> Iterator[Alarm]:
                 f" {times(one.ratio)} as often as on others"
                 f" ({times(one.ratio_low)} to {times(one.ratio_high)}), {frauds}",
             )
-    if found.follow.alarm:
-        judged = found.follow.followed_then or found.follow.followed
+    then = found.follow.followed_then
+    if found.follow.alarm and then is not None:
         yield Alarm(
             "follow",
             found.model,
-            f"what its rules ask for is the outcome in {_part(judged)}: where nobody ever"
-            " decides otherwise, the score decides",
+            f"what its rules ask for was the outcome in {_part(then)}: where nobody ever decides"
+            " otherwise, it is the score that decides",
         )
 
 

@@ -18,6 +18,7 @@ from tidegate.engine.columns import evaluate_condition, evaluate_expression
 from tidegate.models.columns import ColumnScorer
 from tidegate.models.portable import Input, PortableModel
 from tidegate.models.scored import InputColumn
+from tidegate.rules.models import LoadedModel
 from tidegate.rules.policy import Policy
 from tidegate.simulation.rows import Rows, Small, some_rows
 from tidegate.simulation.times import Int64s
@@ -28,15 +29,15 @@ _OK, _UNAVAILABLE, _ABSTAINED = (
 
 
 class EventModels:
-    """The loaded models of one event."""
+    """The models of one event whose scores do not come with it."""
 
     def __init__(self, policy: Policy, event: EventType) -> None:
         self._lists = policy.lists
-        models = (policy.program.model(name) for name in event.models)
+        models = [policy.program.model(name) for name in event.models]
         self._scorers = tuple(
-            HistoryScorer(model, loaded)
+            HistoryScorer(model, portable_of(policy, model))
             for model in models
-            if (loaded := portable_of(policy, model)) is not None
+            if not model.external
         )
 
     def score(self, rows: Rows) -> Rows:
@@ -55,19 +56,19 @@ class EventModels:
 
 
 class HistoryScorer:
-    """One loaded model over many rows."""
+    """One model over many rows. `loaded` None: no version may serve, and it answers nowhere."""
 
-    def __init__(self, model: Model, loaded: PortableModel) -> None:
+    def __init__(self, model: Model, loaded: PortableModel | None) -> None:
         self.model = model
-        self.loaded = loaded
-        self._scorer = ColumnScorer(loaded)
+        self.inputs = () if loaded is None else loaded.inputs
+        self._scorer = None if loaded is None else ColumnScorer(loaded)
 
     def score(self, batch: Batch, at_us: Int64s) -> tuple[IntegerColumn, Small]:
         """The scores, missing where there is none, and how the model answered."""
         statuses = np.full(batch.rows, _UNAVAILABLE, np.int8)
         scores = np.zeros(batch.rows, np.int64)
         places = self._used(batch, at_us)
-        if len(places):
+        if self._scorer is not None and len(places):
             found = self._scorer.score(tuple(self._inputs(batch, places)))
             statuses[places] = np.where(found.answered, _OK, _ABSTAINED)
             scores[places] = found.scores
@@ -75,6 +76,7 @@ class HistoryScorer:
 
     def contributions(self, batch: Batch, places: Int64s) -> npt.NDArray[np.int64]:
         """The contributions (rows, terms) of some rows in which the model answers."""
+        assert self._scorer is not None
         found = self._scorer.score(tuple(self._inputs(batch, places)), contributions=True)
         assert found.contributions is not None
         return found.contributions
@@ -91,7 +93,7 @@ class HistoryScorer:
 
     def _inputs(self, batch: Batch, places: Int64s) -> Iterator[InputColumn]:
         columns = dict(input_columns(self.model, batch))
-        for entry in self.loaded.inputs:
+        for entry in self.inputs:
             yield encoded(some_rows(columns[entry.name], places), entry)
 
 
@@ -118,12 +120,15 @@ def _texts(column: CodedColumn) -> Sequence[str]:
 
 
 def portable_of(policy: Policy, model: Model) -> PortableModel | None:
-    """The model as it was loaded with the policy; None of one whose score comes with the event."""
+    """The model as it was loaded with the policy.
+
+    None of one whose score comes with the event, and of one of which no version may serve.
+    """
     loaded = policy.models.get(model.name)
-    return None if loaded is None else loaded.model
+    return loaded.portable if isinstance(loaded, LoadedModel) else None
 
 
 def model_hash(policy: Policy, model: Model) -> str:
-    """The hash of the model's file; empty of an external one."""
+    """The hash of the model's file; empty where there is none to be scored."""
     loaded = policy.models.get(model.name)
-    return "" if loaded is None else loaded.hash
+    return loaded.hash if isinstance(loaded, LoadedModel) else ""

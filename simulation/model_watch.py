@@ -173,7 +173,10 @@ class ModelWatch:
         asked = self._asked(batch.outcomes)
         rows = batch.now & (asked > 0)
         word = batch.outcomes.word
-        then = np.zeros(len(rows), np.bool_) if batch.past is None else batch.past == asked
+        then = np.zeros(len(rows), np.bool_)
+        if batch.past is not None:
+            # What people made of a review was either to stop the payment or to let it pass.
+            then = np.where(asked == _REVIEW, batch.past > 0, batch.past == asked)
         self._tells_past |= batch.past is not None
         found = (rows, rows & (word == asked), rows & (word != batch.without), rows & then)
         self._follow += [int(flags.sum()) for flags in found]
@@ -326,15 +329,14 @@ class ModelWatch:
     def follow(self, levels: Levels) -> FollowResult:
         """What became of what the model's rules asked for."""
         asked, followed, determined, then = self._follow.tolist()
-        by_policy, at_the_time = rate(followed, asked), rate(then, asked)
-        judged = at_the_time if self._tells_past else by_policy
-        often = (judged.millionths or 0) > FOLLOWED_TOO_OFTEN
+        at_the_time = rate(then, asked)
+        often = (at_the_time.millionths or 0) > FOLLOWED_TOO_OFTEN
         return FollowResult(
             asked=asked,
-            followed=by_policy,
+            followed=rate(followed, asked),
             determined=rate(determined, asked),
             followed_then=at_the_time if self._tells_past else None,
-            alarm=often and asked >= levels.follow_rows,
+            alarm=self._tells_past and often and asked >= levels.follow_rows,
         )
 
 
@@ -344,6 +346,11 @@ _SCORE = Type(Kind.NUMBER)
 def score_text(score: int) -> str:
     """A score as rules write it."""
     return format_decimal(score, 6, trim=True)
+
+
+def threshold_text(at: int) -> str:
+    """A threshold as rules write it: at or above 0.100001 is above 0.1, for nothing is between."""
+    return f"above {score_text(at - 1)}" if at % 10 == 1 else f"at least {score_text(at)}"
 
 
 def _answers(counts: Sequence[int]) -> Answers:

@@ -186,10 +186,10 @@ class _Watch:
         self.segments = [
             SegmentCounts(name, [*_PARITY, *flagged]) for name in monitor.wanted.segments
         ]
-        loaded = portable_of(run.policy, model)
-        self.scorer = None if loaded is None else HistoryScorer(model, loaded)
-        if loaded is not None:
-            terms = len(loaded.contribution_names)
+        self.loaded = portable_of(run.policy, model)
+        self.scorer = HistoryScorer(model, self.loaded)
+        if self.loaded is not None:
+            terms = len(self.loaded.contribution_names)
             self.watch.attribution = AttributionSums(terms), AttributionSums(terms)
         self.seen = 0
 
@@ -241,7 +241,7 @@ class _Watch:
 
     def _attribute(self, inputs: Batch, times: tuple[Flags, Flags], scored: Flags) -> None:
         """Contributions of some rows: every so many, counted over the whole history."""
-        if self.scorer is None or self.watch.attribution is None:
+        if self.loaded is None or self.watch.attribution is None:
             return
         chosen = np.zeros(inputs.rows, np.bool_)
         chosen[-self.seen % self.monitor.stride :: self.monitor.stride] = True
@@ -249,12 +249,12 @@ class _Watch:
             picked = np.flatnonzero(rows & scored & chosen)
             if len(picked):
                 found = self.scorer.contributions(inputs, picked)
-                sums.add(found, self.scorer.loaded.unit)
+                sums.add(found, self.loaded.unit)
 
     def result(self) -> ModelMonitoring:
         """What was found."""
         watch, levels = self.watch, self.monitor.wanted.levels
-        names = () if self.scorer is None else self.scorer.loaded.contribution_names
+        names = () if self.loaded is None else self.loaded.contribution_names
         answers_before, answers = watch.answers()
         rows_before, rows_now = watch.rows
         label = self.run.facts[self.event.name].label
@@ -287,6 +287,8 @@ class _Watch:
 
     def _notes(self) -> Iterator[str]:
         name = self.model.name
+        if self.watch.follow(self.monitor.wanted.levels).followed_then is None:
+            yield "the history tells no outcomes at the time: whether people followed is not known"
         if not self.watch.thresholds:
             yield f"no rule compares the score of `{name}` with a literal: it has no threshold"
         if self.model.external:
