@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tidegate.dsl.program import EventType
 from tidegate.engine.column_batch import Batch, Column
-from tidegate.engine.column_outcome import OutcomeColumns, compile_settler
+from tidegate.engine.column_outcome import OutcomeColumns
 from tidegate.engine.decision import Policy
 from tidegate.engine.event import HashToken, keep_token
 from tidegate.simulation.advice import fault_counts
@@ -24,6 +24,7 @@ from tidegate.simulation.assessment import Assessment
 from tidegate.simulation.checked_mapping import load_mapping
 from tidegate.simulation.features import FeatureColumns
 from tidegate.simulation.history import CHUNK_ROWS, NOTHING_ELSE, History, Slice
+from tidegate.simulation.history_settler import HistorySettler
 from tidegate.simulation.lookups import looked_up
 from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.measures import Tally, tally_up
@@ -119,7 +120,7 @@ class DryRun(Assessment):
         super().__init__(policy, self.history)
         self._features = {event.name: self._feature_columns(event) for event in self.events}
         self._models = {event.name: EventModels(policy, event) for event in self.events}
-        self._settlers = {e.name: compile_settler(policy.program, e) for e in self.events}
+        self._settlers = {e.name: HistorySettler(policy, e) for e in self.events}
 
     @property
     def ties(self) -> dict[str, int]:
@@ -166,4 +167,4 @@ class DryRun(Assessment):
     def settle(self, rows: Rows) -> OutcomeColumns:
         """The outcomes of rows of a slice, or of some of them."""
         batch = Batch(rows.count, rows.columns, self.policy.lists, rows.statuses)
-        return self._settlers[rows.event.name].settle(batch)
+        return self._settlers[rows.event.name].settle(batch, rows.at_us)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tidegate.simulation.measures import Rate
-from tidegate.simulation.model_watch import MOST_SILENT, threshold_text
+from tidegate.simulation.model_watch import MOST_SILENT
 from tidegate.simulation.monitoring_result import Alarm, ModelMonitoring
 from tidegate.simulation.report_pieces import grouped, percent
+from tidegate.simulation.score_thresholds import threshold_text
 
 
 def alarms_of(found: ModelMonitoring) -> Iterator[Alarm]:

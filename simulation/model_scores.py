@@ -15,11 +15,11 @@ import numpy.typing as npt
 from tidegate.dsl.program import EventType, Model
 from tidegate.engine.column_batch import STATUSES, Batch, CodedColumn, Column, IntegerColumn
 from tidegate.engine.columns import evaluate_condition, evaluate_expression
+from tidegate.engine.decision import Policy
 from tidegate.models.columns import ColumnScorer
 from tidegate.models.portable import Input, PortableModel
 from tidegate.models.scored import InputColumn
 from tidegate.rules.models import LoadedModel
-from tidegate.rules.policy import Policy
 from tidegate.simulation.rows import Rows, Small, some_rows
 from tidegate.simulation.times import Int64s
 

@@ -21,7 +21,6 @@ from tidegate.engine.column_outcome import (
     WORDS,
     OutcomeColumns,
 )
-from tidegate.engine.values import format_decimal
 from tidegate.models.attribution_shift import AttributionSums, attribution_shift
 from tidegate.models.calibration import calibration_of
 from tidegate.models.discoveries import discoveries
@@ -341,16 +340,6 @@ class ModelWatch:
 
 
 _SCORE = Type(Kind.NUMBER)
-
-
-def score_text(score: int) -> str:
-    """A score as rules write it."""
-    return format_decimal(score, 6, trim=True)
-
-
-def threshold_text(at: int) -> str:
-    """A threshold as rules write it: at or above 0.100001 is above 0.1, for nothing is between."""
-    return f"above {score_text(at - 1)}" if at % 10 == 1 else f"at least {score_text(at)}"
 
 
 def _answers(counts: Sequence[int]) -> Answers:

@@ -16,14 +16,15 @@ import numpy as np
 from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.program import Constant, EventType, Model, Program
 from tidegate.dsl.types import Kind, Type
-from tidegate.engine.column_batch import Batch
-from tidegate.engine.column_outcome import ColumnSettler, compile_settler
+from tidegate.engine.column_batch import Batch, IntegerColumn
+from tidegate.engine.column_outcome import OUTSIDE_USE
+from tidegate.engine.decision import Policy
 from tidegate.models.attribution_shift import AttributionSums
 from tidegate.models.reference import Reference
 from tidegate.rules.gate import SEGMENTED
-from tidegate.rules.policy import Policy
 from tidegate.simulation.backtest import DecidedBatch, DryRun, Progress, nothing_decided
 from tidegate.simulation.history import CHUNK_ROWS
+from tidegate.simulation.history_settler import HistorySettler
 from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.measures import WARM_UP
 from tidegate.simulation.model_alarms import alarms_of
@@ -181,7 +182,7 @@ class _Watch:
         self.watch = ModelWatch(
             event, model, self.times, program.currency, reference, self._day_of
         )
-        self.without = _without(program, event, model)
+        self.without = HistorySettler(run.policy, event, _without(program, model))
         flagged = [FLAGGED] if self.watch.thresholds else []
         self.segments = [
             SegmentCounts(name, [*_PARITY, *flagged]) for name in monitor.wanted.segments
@@ -224,14 +225,15 @@ class _Watch:
         inputs = Batch(rows.count, rows.columns, self.run.policy.lists, rows.statuses)
         columns = dict(rows.columns)
         columns |= {name: column for name, column in input_columns(self.model, inputs)}
-        without = self.without.settle(inputs).word
+        without = self.without.settle(inputs, rows.at_us).word
         self.watch.add(
             WatchedBatch(columns, rows.at_us, classes, rows.past, outcomes, without, before, now)
         )
-        used = outcomes.absent[self.model.name] != 1
+        used = outcomes.absent[self.model.name] != OUTSIDE_USE
         found = dict(words_of(outcomes))
         if self.watch.thresholds:
             scores = rows.columns[self.model.score]
+            assert isinstance(scores, IntegerColumn)
             lowest = next(iter(self.watch.thresholds))
             found[FLAGGED] = (outcomes.absent[self.model.name] == 0) & (scores.values >= lowest)
         for segments in self.segments:
@@ -300,10 +302,10 @@ class _Watch:
             )
 
 
-def _without(program: Program, event: EventType, model: Model) -> ColumnSettler:
-    """How the event would be decided if the model were used nowhere."""
+def _without(program: Program, model: Model) -> Program:
+    """The program in which the model is used nowhere."""
     never = Constant(span=model.span, type=Type(Kind.FLAG), value=False)
     models = tuple(
         replace(one, use_when=never) if one.name == model.name else one for one in program.models
     )
-    return compile_settler(replace(program, models=models), event)
+    return replace(program, models=models)

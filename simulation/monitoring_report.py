@@ -16,7 +16,6 @@ from rich.text import Text
 from tidegate.engine.values import format_time
 from tidegate.simulation.measures import Rate
 from tidegate.simulation.model_alarms import decimals, times
-from tidegate.simulation.model_watch import score_text, threshold_text
 from tidegate.simulation.monitoring_result import (
     ModelMonitoring,
     Monitoring,
@@ -31,6 +30,7 @@ from tidegate.simulation.report_pieces import (
     table_of,
     titled,
 )
+from tidegate.simulation.score_thresholds import score_text, threshold_text
 
 ALARM = "ALARM"
 SEGMENTS_SHOWN = 12

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tidegate.dsl.program import Compare, Constant, EventType, Expression, Input, LetRef
 from tidegate.dsl.unknowns import walk
+from tidegate.engine.values import format_decimal
 
 
 def thresholds_of(event: EventType, score: str) -> dict[int, tuple[str, ...]]:
@@ -44,3 +45,13 @@ def _meant(expression: Expression) -> Expression:
     while isinstance(expression, LetRef):
         expression = expression.body
     return expression
+
+
+def score_text(score: int) -> str:
+    """A score as rules write it."""
+    return format_decimal(score, 6, trim=True)
+
+
+def threshold_text(at: int) -> str:
+    """A threshold as rules write it: at or above 0.100001 is above 0.1, for nothing is between."""
+    return f"above {score_text(at - 1)}" if at % 10 == 1 else f"at least {score_text(at)}"
