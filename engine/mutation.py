@@ -171,7 +171,7 @@ class _Trial:
         mutated = _MutantPolicy(
             program, policy.hash, policy.lists, policy.tables, policy.rates, policy.models
         )
-        return Engine(mutated, evaluator="interpreter")
+        return Engine(mutated, evaluator="interpreter", given_scores=True)
 
     def _seen(
         self, mutant: Mutant, situation: Situation, said: dict[str, Found] | None = None
