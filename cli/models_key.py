@@ -60,8 +60,8 @@ def key(
         signer = make_key_file(path, name, read_passphrase(passphrase_file, new=True))
     except KeyFileError as error:
         raise bad_input(str(error)) from None
-    complain(f"{path}: a new key; its row belongs into people.yaml")
     say(row_of(signer, roles))
+    complain(f"{path}: a new key; its row belongs into people.yaml")
 
 
 def row_of(signer: FileSigner, roles: list[str]) -> str:
