@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import typer
 
-from tidegate.cli import models_key, models_registry
+from tidegate.cli import models_key, models_monitor, models_registry
 from tidegate.cli.output import Command
 
 models = typer.Typer(
     help="Register, approve and serve models.", rich_markup_mode=None, no_args_is_help=True
 )
 COMMANDS: dict[str, Callable[..., None]] = {
+    "monitor": models_monitor.monitor,
     "key": models_key.key,
     "register": models_registry.register,
     "approve": models_registry.approve,

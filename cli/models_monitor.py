@@ -27,47 +27,61 @@ def monitor(
     *,
     model: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", show_default="all", help="Watch this model alone; repeatable."),
+        typer.Option(
+            metavar="NAME", show_default="all", help="Watch this model alone; repeatable."
+        ),
     ] = None,
     from_: Annotated[
         datetime | None,
         typer.Option(
-            "--from", metavar="DAY", formats=[_DAY], show_default="after the reference week",
+            "--from",
+            metavar="DAY",
+            formats=[_DAY],
+            show_default="after the reference week",
             help="The first day that is watched, in the policy's zone.",
         ),
     ] = None,
     to: Annotated[
         datetime | None,
         typer.Option(
-            metavar="DAY", formats=[_DAY], show_default="the history's end",
+            metavar="DAY",
+            formats=[_DAY],
+            show_default="the history's end",
             help="The last day that is watched.",
         ),
     ] = None,
     reference_from: Annotated[
         datetime | None,
         typer.Option(
-            metavar="DAY", formats=[_DAY], show_default="after the warm-up",
+            metavar="DAY",
+            formats=[_DAY],
+            show_default="after the warm-up",
             help="The first day of the time it is compared with.",
         ),
     ] = None,
     reference_to: Annotated[
         datetime | None,
         typer.Option(
-            metavar="DAY", formats=[_DAY], show_default="seven days",
+            metavar="DAY",
+            formats=[_DAY],
+            show_default="seven days",
             help="The last day of it.",
         ),
     ] = None,
     segment: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FIELD", show_default=False,
+            metavar="FIELD",
+            show_default=False,
             help="Compare outcomes between the values of this field; repeatable.",
         ),
     ] = None,
     false_discoveries: Annotated[
         float,
         typer.Option(
-            metavar="SHARE", min=0.0001, max=0.5,
+            metavar="SHARE",
+            min=0.0001,
+            max=0.5,
             help="How much of the alarms of one kind may be false.",
         ),
     ] = 0.05,

@@ -79,9 +79,7 @@ def calibration_of(hits: Int64s, misses: Int64s, bins: int = BINS) -> Calibratio
     )
 
 
-def _bins(
-    scores: Int64s, happened: Int64s, counts: Int64s, bins: int
-) -> Iterator[ReliabilityBin]:
+def _bins(scores: Int64s, happened: Int64s, counts: Int64s, bins: int) -> Iterator[ReliabilityBin]:
     ends = np.cumsum(counts)
     # The middle row of each score says which part of all rows it is in.
     middles = ends - counts / 2

@@ -67,7 +67,6 @@ FOLLOWED_TOO_OFTEN = 990_000
 _STEP_UP, _DECLINE, _REVIEW = (WORDS.index(word) for word in ("step_up", "decline", "review"))
 
 
-
 @dataclass(frozen=True, slots=True)
 class Times:
     """The reference week and the watched time, each from and to before, microseconds."""

@@ -7,7 +7,7 @@ and is what its inputs and its score are held against, where it is there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -179,9 +179,7 @@ class _Watch:
         self.times = self._times()
         reference = monitor.references.get(model.name)
         program = run.policy.program
-        self.watch = ModelWatch(
-            event, model, self.times, program.currency, reference, self._day_of
-        )
+        self.watch = ModelWatch(event, model, self.times, program.currency, reference, self._day_of)
         self.without = HistorySettler(run.policy, event, _without(program, model))
         flagged = [FLAGGED] if self.watch.thresholds else []
         self.segments = [
@@ -278,9 +276,7 @@ class _Watch:
             calibration=watch.calibration(levels, alarms=not self.model.external),
             attribution=watch.terms(names, levels),
             attributed_rows=attributed,
-            parity=tuple(
-                one for s in self.segments for one in s.parity(levels.false_discoveries)
-            ),
+            parity=tuple(one for s in self.segments for one in s.parity(levels.false_discoveries)),
             follow=watch.follow(levels),
             alarms=(),
             notes=tuple(self._notes()),

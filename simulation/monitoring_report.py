@@ -23,7 +23,6 @@ from tidegate.simulation.monitoring_result import (
 )
 from tidegate.simulation.report_pieces import (
     counted,
-    date_of,
     grouped,
     percent,
     stacked,
@@ -257,5 +256,3 @@ def points(millionths: int | None) -> str:
 def keeps_text(at: int | None) -> str:
     """The threshold that keeps a share."""
     return "-" if at is None else threshold_text(at)
-
-

@@ -44,7 +44,7 @@ def test_the_rule_of_thumb_is_wrong_on_both_sides() -> None:
 
 
 def test_an_empty_bin_is_no_end() -> None:
-    """ln 0 would be an index without end."""
+    """Ln 0 would be an index without end."""
     assert index([0, 100], [10, 90]) == pytest.approx(
         (0.1 - 0.005) * log(0.1 / 0.005) + (0.9 - 1) * log(0.9), abs=1e-9
     )

@@ -14,6 +14,7 @@ from tests.simulation.test_point_in_time import CHUNKS, same_as_the_service, val
 from tidegate.engine.column_batch import STATUSES
 from tidegate.models.portable import Family
 from tidegate.simulation.backtest import DryRun
+from tidegate.simulation.measures import MILLION
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -35,6 +36,7 @@ def test_as_the_service_scores(seed: int, family: Family, tmp_path: Path) -> Non
                 status, inputs = online[batch.rows.keys[row]]
                 assert STATUSES[batch.rows.statuses["knows"][row]] == status
                 score = value_at(batch.columns["known_risk"], row)
-                assert score == inputs.get("known_risk")
+                recorded = inputs.get("known_risk")
+                assert score == (None if recorded is None else round(float(recorded) * MILLION))
                 seen += 1
         assert seen
