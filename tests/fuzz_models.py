@@ -49,7 +49,7 @@ HOSTILE: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-class TooLong(Exception):
+class TooLongError(Exception):
     """A case took more time than any file may."""
 
 
@@ -438,7 +438,7 @@ def _measured(found: Found) -> Found:
 
 
 def _ring(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signals call it
-    raise TooLong(f"more than {CPU_SECONDS:g} s")
+    raise TooLongError(f"more than {CPU_SECONDS:g} s")
 
 
 def limit_process() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from random import Random
 
@@ -58,7 +59,7 @@ def test_a_guard_that_is_taken_out_is_noticed(guard: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(reading, guard, lambda model, problems: None)  # noqa: ARG005 - its shape
     # Without references a cycle may walk for ever: a short alarm stands for it.
     monkeypatch.setattr(fuzz_models, "CPU_SECONDS", 0.5)
-    fuzz_models.signal.signal(fuzz_models.signal.SIGVTALRM, fuzz_models._ring)
+    signal.signal(signal.SIGVTALRM, fuzz_models._ring)
     assert run_mutants((71, 0, 400)).failures
 
 
