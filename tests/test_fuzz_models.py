@@ -29,7 +29,8 @@ def test_mutants_are_refused_or_score() -> None:
     "name",
     [
         "nested lists", "masses of lists", "masses of texts", "a number without end", "many digits",
-        "10**9 nodes by their claim", "10**9 trees by their divisor", "a walk of 200,000 steps", "a million leaves of many inputs",
+        "10**9 nodes by their claim", "10**9 trees by their divisor", "a walk of 200,000 steps",
+        "a million leaves of many inputs",
         "a walk of 256 steps", "a walk of 257 steps", "larger than any", "a far exponent",
         "a weight beyond all", "too many inputs", "too many trees", "one key a million times",
         "a pickle that runs", "an old pickle that runs", "ONNX", "UTF-16", "nothing",
