@@ -22,12 +22,17 @@ FEWEST = 10
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """The rows of the table that train and that test, with their labels (over the whole table)."""
+    """The rows of the table that train and that test, with their labels (over the whole table).
+
+    `reference` are all rows of the test window on which the model is used; `known` have a label.
+    """
 
     train: Flags
     test: Flags
     train_labels: Flags
     test_labels: Flags
+    reference: Flags
+    known: Flags
     notes: tuple[str, ...]
 
 
@@ -54,7 +59,8 @@ def split_rows(table: TrainingTable, training: Training, zone: str) -> Parts:
     notes = tuple(f"{int(rows.sum()):,} {said}" for rows, said in told if rows.any())
     _check(train & train_labels, train, "train", training)
     _check(test & test_labels, test, "test", training)
-    return Parts(train, test, train_labels, test_labels, notes)
+    reference = table.used & _within(table.at_us, split.test)
+    return Parts(train, test, train_labels, test_labels, reference, due & ~table.declined, notes)
 
 
 def known_before(table: TrainingTable, split: Split, zone: str) -> Flags:
