@@ -124,9 +124,21 @@ def train_on(
     check_export(found, training)
     tell("measuring", 0, 0)
     content = write_model(model)
-    card = _card(table, parts, policy, mapping_path, training, model, scored, found, content)
+    card = _card(
+        table=table,
+        parts=parts,
+        policy=policy,
+        mapping_path=mapping_path,
+        training=training,
+        model=model,
+        scored=scored,
+        export=found,
+        content=content,
+    )
     tell("writing down", 0, 0)
-    files = _files(table, parts, program, model, card, content)
+    files = _files(
+        table=table, parts=parts, program=program, model=model, card=card, content=content
+    )
     return Trained(model, card, files, scored, parts.test)
 
 
@@ -164,6 +176,7 @@ def _exported(estimator: object, made: Design, training: Training) -> tuple[Port
 
 
 def _card(
+    *,
     table: TrainingTable,
     parts: Parts,
     policy: Policy,
@@ -285,6 +298,7 @@ def features_hash(policy: Policy, training: Training) -> str:
 
 
 def _files(
+    *,
     table: TrainingTable,
     parts: Parts,
     program: Program,
@@ -297,9 +311,14 @@ def _files(
     scored = score_rows(model, table, rows, contributions=True)
     contributions = contributions_of(model, reads, scored, card.test_window, program.currency)
     reference = reference_of(
-        model, card.model_hash, reads, scored, card.test_window,
-        parts.known[rows], parts.test_labels[rows],
-    )  # fmt: skip
+        model,
+        reads,
+        scored,
+        model_hash=card.model_hash,
+        window=card.test_window,
+        known=parts.known[rows],
+        positive=parts.test_labels[rows],
+    )
     return {
         MODEL_FILE: content,
         CARD_FILE: write_card(card),

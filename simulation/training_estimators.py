@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from tidegate.models.export.specs import InputSpec
 
 SECOND_US: Final = 10**6
+REACH: Final = 10
+"""A line is followed as far again beyond the range of the training, so many times; then the model
+abstains. Trees and tables stay where their ends are.
+"""
+
 MAX_CATEGORIES: Final = 255
 """What boosted trees take; of more, a text is no category but an identifier."""
 
@@ -100,8 +105,7 @@ def design(table: TrainingTable, train: Flags, training: Training, currency: str
             problems.append(Problem(str(training.path), "estimator", *problem))
             continue
         texts, column = _column(read, read.at(train), training.estimator, currency)
-        trained = read.values[train & read.valid]
-        bounded = read.name in training.abstain_outside
+        low, high = _range(read.at(train), training)
         specs.append(
             InputSpec(
                 name=read.name,
@@ -109,8 +113,8 @@ def design(table: TrainingTable, train: Flags, training: Training, currency: str
                 currency=currency if read.type.kind is Kind.MONEY else "",
                 scale=scale_of(read.type.kind, currency),
                 categories=texts,
-                low=int(trained.min()) if bounded else None,
-                high=int(trained.max()) if bounded else None,
+                low=low,
+                high=high,
                 takes_missing=bool((~read.valid[train]).any()),
             )
         )
@@ -186,6 +190,18 @@ def _refused(
             help_ = f"a model takes {MAX_CATEGORIES}: let it read what is known of the text"
             return f"{shown} has {count:,} different values", help_
     return None
+
+
+def _range(trained: ReadColumn, training: Training) -> tuple[int | None, int | None]:
+    """Outside what the model abstains; None where it does not."""
+    linear = training.estimator == "logistic_regression"
+    if not linear and trained.name not in training.abstain_outside:
+        return None, None
+    values = trained.values[trained.valid]
+    low, high = int(values.min()), int(values.max())
+    if trained.name in training.abstain_outside or trained.type.kind is Kind.FLAG:
+        return low, high
+    return low - REACH * (high - low), high + REACH * (high - low)
 
 
 def _column(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tidegate.engine.values import format_money
 from tidegate.models.cards import Card, Metric, ThresholdRow
@@ -46,7 +46,10 @@ def _lines(card: Card, contributions: Contributions) -> Iterator[str]:
     yield ""
     yield from _table(
         ("input", "share"),
-        ((" × ".join(f"`{n}`" for n in t.inputs), _percent(t.share)) for t in contributions.terms),
+        (
+            (" and ".join(f"`{n}`" for n in t.inputs), _percent(t.share))
+            for t in contributions.terms
+        ),
     )
     yield from _list("Notes", card.notes)
 
@@ -84,15 +87,13 @@ def _facts(card: Card) -> Iterator[tuple[str, str]]:
     yield "data", f"`{card.data_hash}`"
     yield "features", f"`{card.features_hash}`"
     yield "`model.json`", f"`{card.model_hash}`"
-    yield (
-        "against the library's own probability",
-        f"{card.export.rows:,} rows: at most {card.export.largest_difference} apart, "
-        f"{card.export.beyond} beyond the bound of {card.export.bound}",
-    )
+    found = card.export
+    beyond = f"{found.beyond} beyond the bound of {found.bound}"
+    said = f"{found.rows:,} rows: at most {found.largest_difference} apart, {beyond}"
+    yield "against the library's own probability", said
 
 
-def _pairs(values: object) -> str:
-    assert isinstance(values, dict)
+def _pairs(values: Mapping[str, object]) -> str:
     return ", ".join(f"`{name}` {value}" for name, value in values.items()) or "-"
 
 

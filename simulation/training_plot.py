@@ -56,7 +56,7 @@ def reliability_plot(card: Card) -> bytes:
     SubElement(svg, "title").text = title
     SubElement(svg, "desc").text = _told(card, points)
     SubElement(svg, "style").text = _STYLE
-    _text(svg, title, WIDTH / 2, 26, "middle", "head")
+    _text(svg, title, (WIDTH / 2, 26), "middle", **{"class": "head"})
     _axes(svg, card.label)
     _line(svg, "ideal", (_x(0), _y(0)), (_x(MILLION), _y(MILLION)))
     most = max((point.rows for point in points), default=1)
@@ -90,11 +90,11 @@ def _axes(svg: Element, label: str) -> None:
     for tick in range(_TICKS + 1):
         share = MILLION * tick // _TICKS
         _line(svg, "grid", (_x(0), _y(share)), (_x(MILLION), _y(share)))
-        _text(svg, f"{share // 10_000} %", _LEFT - 8, _y(share) + 5, "end")
-        _text(svg, f"{share / MILLION:.1f}", _x(share), HEIGHT - _BOTTOM + 22, "middle")
-    _text(svg, "score", _x(MILLION // 2), HEIGHT - 12, "middle")
+        _text(svg, f"{share // 10_000} %", (_LEFT - 8, _y(share) + 5), "end")
+        _text(svg, f"{share / MILLION:.1f}", (_x(share), HEIGHT - _BOTTOM + 22), "middle")
+    _text(svg, "score", (_x(MILLION // 2), HEIGHT - 12), "middle")
     turned = {"transform": f"rotate(-90 18 {_y(MILLION // 2):.1f})"}
-    _text(svg, f"share of {label}", 18, _y(MILLION // 2), "middle", **turned)
+    _text(svg, f"share of {label}", (18, _y(MILLION // 2)), "middle", **turned)
 
 
 def _x(share: int) -> float:
@@ -111,10 +111,6 @@ def _line(svg: Element, name: str, start: tuple[float, float], end: tuple[float,
     SubElement(svg, "line", attributes)
 
 
-def _text(
-    svg: Element, text: str, x: float, y: float, anchor: str, name: str = "", **more: str
-) -> None:
-    attributes = {"x": f"{x:.1f}", "y": f"{y:.1f}", "text-anchor": anchor, **more}
-    if name:
-        attributes["class"] = name
+def _text(svg: Element, text: str, place: tuple[float, float], anchor: str, **more: str) -> None:
+    attributes = {"x": f"{place[0]:.1f}", "y": f"{place[1]:.1f}", "text-anchor": anchor, **more}
     SubElement(svg, "text", attributes).text = text

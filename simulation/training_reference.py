@@ -1,4 +1,4 @@
-"""What inputs, scores and contributions looked like in the test window, for monitoring and review."""
+"""What inputs, scores and contributions looked like in the test window: for review and watching."""
 
 from __future__ import annotations
 
@@ -106,9 +106,10 @@ def contributions_of(
 
 def reference_of(
     model: PortableModel,
-    model_hash: str,
     reads: tuple[ReadColumn, ...],
     scored: ScoredColumns,
+    *,
+    model_hash: str,
     window: Window,
     known: Flags,
     positive: Flags,
