@@ -34,8 +34,8 @@ from tidegate.simulation.training_file import Training
 
 WEEK_DAYS = 7
 MAX_SEGMENTS = 40
-FEWEST_POSITIVES = 5
-"""Below it a part of the test has no figures, only its counts."""
+FEWEST = 5
+"""A part of the test with fewer positives, or fewer others, has no figures but its counts."""
 
 Parts = Iterator[tuple[str, Flags]]
 
@@ -46,7 +46,8 @@ def all_metrics(
     """Every metric of the card; `segments` has the rows of `scored`."""
     everything = np.ones(scored.rows, np.bool_)
     yield from _part("all", scored, training, by_day=True)
-    for name, rows in weeks(scored):
+    found = list(weeks(scored))
+    for name, rows in found if len(found) > 1 else ():
         yield from _part(name, scored.at(rows), training, by_day=True)
     for declared, column in zip(training.segments, segments, strict=True):
         for name, rows in segments_of(declared, column, program.currency):
@@ -61,7 +62,7 @@ def _part(name: str, scored: ScoredRows, training: Training, *, by_day: bool) ->
         "base_rate", name, sample, base.millionths, base.low_millionths, base.high_millionths
     )
     measures: dict[str, Measure] = {}
-    if sample.positives >= FEWEST_POSITIVES:
+    if min(sample.positives, sample.rows - sample.positives) >= FEWEST:
         ranking = Ranking(scored)
         measures["auc"] = ranking.area
         measures["average_precision"] = ranking.average_precision

@@ -10,7 +10,7 @@ from tidegate.models.cards import Card, Metric
 from tidegate.simulation.measures import MILLION
 
 WIDTH, HEIGHT = 640, 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 46, 62
+_LEFT, _RIGHT, _TOP, _BOTTOM = 92, 30, 58, 72
 _TICKS = 5
 _LEAST, _MOST = 3.0, 13.0
 _STYLE = (
@@ -90,8 +90,8 @@ def _axes(svg: Element, label: str) -> None:
     for tick in range(_TICKS + 1):
         share = MILLION * tick // _TICKS
         _line(svg, "grid", (_x(0), _y(share)), (_x(MILLION), _y(share)))
-        _text(svg, f"{share // 10_000} %", (_LEFT - 8, _y(share) + 5), "end")
-        _text(svg, f"{share / MILLION:.1f}", (_x(share), HEIGHT - _BOTTOM + 22), "middle")
+        _text(svg, f"{share // 10_000} %", (_LEFT - 18, _y(share) + 5), "end")
+        _text(svg, f"{share / MILLION:.1f}", (_x(share), HEIGHT - _BOTTOM + 32), "middle")
     _text(svg, "score", (_x(MILLION // 2), HEIGHT - 12), "middle")
     turned = {"transform": f"rotate(-90 18 {_y(MILLION // 2):.1f})"}
     _text(svg, f"share of {label}", (18, _y(MILLION // 2)), "middle", **turned)

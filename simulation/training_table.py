@@ -215,8 +215,17 @@ class _Pile:
             money=arrays["money"],
             segments=tuple(segment.for_segments() for segment in self._segments),
             end_us=self.run.history.span.end_us,
-            notes=self.run.notes(),
+            notes=tuple(_own_notes(self.run, self.training)),
         )
+
+
+def _own_notes(run: DryRun, training: Training) -> Iterator[str]:
+    """What the dry run has to say, but for scores: nothing is learnt from them."""
+    unscored = {
+        f"no recorded scores of `{name}`: it counts as unavailable"
+        for name in training.event.models
+    }
+    yield from (note for note in run.notes() if note not in unscored)
 
 
 def _field_type(training: Training, name: str) -> Type:
