@@ -133,10 +133,6 @@ def main() -> None:
           "| beyond apart (10^-6)  model bytes      s")  # fmt: skip
     for line in found:
         print_line(line)
-    mean = {line.name: int(np.mean(line.trained.scored.scores)) for line in found}
-    print(
-        "mean score: " + ", ".join(f"{name} {value / MILLION:.4f}" for name, value in mean.items())
-    )
     wrong = [f"{line.name}: {what}" for line in found for what in line.wrong]
     if wrong:
         sys.exit("\n".join(wrong))

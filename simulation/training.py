@@ -116,7 +116,7 @@ def train_on(
     parts = split_rows(table, training, program.zone)
     made = design(table, parts.train, training, program.currency)
     tell(f"fitting {training.estimator}", 0, 0)
-    estimator = _fitted(training, made, parts)
+    estimator, said = _fitted(training, made, parts)
     tell("exporting", 0, 0)
     model, bound = _exported(estimator, made, training)
     scored = score_rows(model, table, parts.test)
@@ -134,6 +134,7 @@ def train_on(
         scored=scored,
         export=found,
         content=content,
+        said=said,
     )
     tell("writing down", 0, 0)
     files = _files(
@@ -146,14 +147,13 @@ def _tell_nobody(_what: str, _done: int, _total: int) -> None:
     pass
 
 
-def _fitted(training: Training, made: Design, parts: Parts) -> object:
+def _fitted(training: Training, made: Design, parts: Parts) -> tuple[object, tuple[str, ...]]:
     try:
-        estimator: object = fit(training, made, parts.train, parts.train_labels)
+        return fit(training, made, parts.train, parts.train_labels)
     except (ValueError, TypeError) as error:
         said = str(error).partition("\n")[0]
         message = f"{training.estimator} does not take them: {said}"
         raise TrainingError([Problem(str(training.path), "parameters", message)]) from None
-    return estimator
 
 
 def _exported(estimator: object, made: Design, training: Training) -> tuple[PortableModel, float]:
@@ -186,6 +186,7 @@ def _card(
     scored: ScoredColumns,
     export: Export,
     content: bytes,
+    said: tuple[str, ...],
 ) -> Card:
     program, split = policy.program, training.split
     places = np.flatnonzero(parts.test)[scored.answered]
@@ -197,7 +198,7 @@ def _card(
     )
     segments = [some_rows(column, places) for column in table.segments]
     abstained = int((~scored.answered).sum())
-    notes = [*parts.notes, *table.notes]
+    notes = [*said, *parts.notes, *table.notes]
     if abstained:
         notes.insert(0, f"{abstained:,} rows of the test got no score: in no figure of it")
     return Card(

@@ -6,6 +6,7 @@ in seconds. A text is its category's place for boosted trees, itself for an addi
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -139,11 +140,22 @@ def scale_of(kind: Kind, currency: str) -> int:
             return 1
 
 
-def fit(training: Training, made: Design, train: Flags, labels: Flags) -> Any:
-    """The fitted estimator, on one thread: so that the same rows give the same model."""
+def fit(
+    training: Training, made: Design, train: Flags, labels: Flags
+) -> tuple[Any, tuple[str, ...]]:
+    """The fitted estimator and what has to be said of it.
+
+    It is fitted on one thread, so that the same rows give the same model.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
     estimator = _estimator(training, made)
-    with one_thread():
-        return estimator.fit(made.rows(train), labels[train].astype(np.int64))
+    with one_thread(), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        fitted = estimator.fit(made.rows(train), labels[train].astype(np.int64))
+    unfinished = any(issubclass(one.category, ConvergenceWarning) for one in said)
+    note = "the fit stopped before it converged: raise `max_iter`"
+    return fitted, (note,) if unfinished else ()
 
 
 def one_thread() -> AbstractContextManager[Any]:

@@ -181,6 +181,8 @@ _CARD_TEXTS = ("owner", "intended_use", "limits")
 def read_training(path: Path, program: Program) -> Training:
     """The training file at `path`; TrainingError names everything that is wrong with it."""
     name = str(path)
+    if not path.is_file():
+        raise TrainingError([Problem(name, "", "there is no such file")])
     read = read_yaml(path, name, "")
     if isinstance(read, Diagnostic):
         where = f"line {read.line}: " if read.line else ""
