@@ -78,7 +78,7 @@ def check_model(typer: Typer, declared: tree.ModelDeclaration) -> Model | None:
         read_names=tuple(name.text for name in declared.reads),
         use_when=use_when,
         may=may,
-        ceilings=_ceilings(may),
+        ceilings=ceilings_of(may),
         until_us=_until(typer, declared),
         within_us=duration_us(declared.within.spelling) if declared.within else None,
         external=declared.external,
@@ -140,7 +140,8 @@ def _source(typer: Typer, declared: tree.ModelDeclaration) -> bool:
     return path is not None and bool(reads) and declared.bounds is None
 
 
-def _ceilings(may: frozenset[str]) -> tuple[tuple[Ladder, int], ...]:
+def ceilings_of(may: frozenset[str]) -> tuple[tuple[Ladder, int], ...]:
+    """The highest rung of each ladder that a model with these words may cause."""
     found: dict[Ladder, int] = {}
     for word in may & CEILINGS.keys():
         ladder, rung = CEILINGS[word]

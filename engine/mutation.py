@@ -74,7 +74,7 @@ class Mutation:
 
 def mutation(policy: Policy, cases: Sequence[LocatedCase]) -> Mutation:
     """Try every mutant of every decided event. The cases have to pass as the rules are."""
-    engine = Engine(policy, evaluator="interpreter")
+    engine = Engine(policy, evaluator="interpreter", given_scores=True)
     placed = [(case, situation_of_case(engine, case)) for case in cases]
     noticed = equivalent = 0
     survivors: list[Survivor] = []
@@ -171,7 +171,7 @@ class _Trial:
         mutated = _MutantPolicy(
             program, policy.hash, policy.lists, policy.tables, policy.rates, policy.models
         )
-        return Engine(mutated, evaluator="interpreter")
+        return Engine(mutated, evaluator="interpreter", given_scores=True)
 
     def _seen(
         self, mutant: Mutant, situation: Situation, said: dict[str, Found] | None = None
