@@ -1,13 +1,32 @@
-"""`tidegate models`: what is done with the models of a policy, one file a command."""
+"""`tidegate models`: what is done with models. Each command has a file of its own."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
-from tidegate.cli import models_train
+from tidegate.cli import models_key, models_monitor, models_registry, models_train
 from tidegate.cli.output import Command
 
 models = typer.Typer(
-    help="Train, review, approve and watch models.", rich_markup_mode=None, no_args_is_help=True
+    help="Train, register, approve, serve and watch models.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
 )
-models.command("train", cls=Command)(models_train.train)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "train": models_train.train,
+    "monitor": models_monitor.monitor,
+    "key": models_key.key,
+    "register": models_registry.register,
+    "approve": models_registry.approve,
+    "activate": models_registry.activate,
+    "rollback": models_registry.rollback,
+    "disable": models_registry.disable,
+    "enable": models_registry.enable,
+    "withdraw": models_registry.withdraw,
+    "status": models_registry.status,
+    "verify": models_registry.verify,
+}
+for name, run in COMMANDS.items():
+    models.command(name, cls=Command)(run)

@@ -172,12 +172,12 @@ def act(
     entry = _entry(registry, signer, request)
     if isinstance(entry, Problem):
         return entry
-    if wrong := wrong_field(entry):
-        return Problem("not_an_entry", f"`{wrong}` is not what an entry holds there")
-    # Rules first, on the entry as it would be read: the signer is asked for nothing that is refused.
+    # Rules first: the signer is asked for nothing that is refused.
     after = advance(registry.standing, entry, registry.head, people)
     if isinstance(after, Problem):
         return after
+    if wrong := wrong_field(entry):
+        return Problem("not_an_entry", f"`{wrong}` is not what an entry holds there")
     if problem := _not_whole(registry, entry):
         return problem
     content = registry.content + signed_line(entry, signer)
