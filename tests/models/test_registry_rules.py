@@ -38,7 +38,6 @@ from tidegate.models.registry_log import Entry, start_of
 from tidegate.models.standing import advance, beginning
 from tidegate.vault.key_file import FileSigner
 
-
 pytestmark = pytest.mark.usefixtures("unsynced")
 
 
@@ -83,7 +82,7 @@ def test_each_action_needs_its_role(
     done(folder, ADA, "register", 4)
     done(folder, ADA, "register", 5)
     done(folder, BEN, "approve", 5)
-    version = {"register": 3, "approve": 4, "activate": 5, "withdraw": 4}.get(action)
+    version: int | None = {"register": 3, "approve": 4, "activate": 5, "withdraw": 4}.get(action)
     found = ask(folder, who, action, version)  # type: ignore[arg-type]
     assert kind(found) == ("fine" if allowed else "role_missing")
 
