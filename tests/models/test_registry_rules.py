@@ -77,8 +77,8 @@ def test_each_action_needs_its_role(
 ) -> None:
     """An author would put a model into service alone."""
     folder = active_folder(tmp_path, 1, 2)
-    for version in (3, 4, 5):
-        write_version(folder, version)
+    for number in (3, 4, 5):
+        write_version(folder, number)
     done(folder, ADA, "register", 4)
     done(folder, ADA, "register", 5)
     done(folder, BEN, "approve", 5)
