@@ -23,6 +23,9 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from tests.models.export.datasets import COUNTRIES, Payments, agree, beside, frame, payments
 from tidegate.models.export import export_model
 
+# interpret says that its pictures leave missing values out; tables do not.
+pytestmark = pytest.mark.filterwarnings("ignore:Missing values detected")
+
 NUMBERS = ("amount", "payments", "risk", "age", "known")
 MIXED = ("amount", "country", "known", "channel", "payments")
 SEEDS = range(3)
