@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,7 +64,9 @@ def register(
 
     Refused without a model that can be read and a whole card that is of this model.
     """
-    after = _act(folder, "register", key, reason, people, passphrase_file, expect_head, at, version)
+    after = _act(
+        _Step(folder, key, reason, people, passphrase_file, expect_head, at), "register", version
+    )
     say(f"{after.standing.model} version {version} is registered")
     say(f"content {after.standing.versions[version].content}")
     _say_head(after)
@@ -95,9 +98,12 @@ def approve(
     if day_us(until) is None:
         raise typer.BadParameter("write it as 2027-06-30", param_hint="--until")
     after = _act(
-        folder, "approve", key, reason, people, passphrase_file, expect_head, at, version, content,
-        until,
-    )  # fmt: skip
+        _Step(folder, key, reason, people, passphrase_file, expect_head, at),
+        "approve",
+        version,
+        content=content,
+        until=until,
+    )
     say(f"{after.standing.model} version {version} is approved until {until}")
     say(f"content {after.standing.versions[version].content}")
     _say_head(after)
@@ -115,7 +121,9 @@ def activate(
     at: At = "",
 ) -> None:
     """Let an approved version serve, where the policy accepts it."""
-    after = _act(folder, "activate", key, reason, people, passphrase_file, expect_head, at, version)
+    after = _act(
+        _Step(folder, key, reason, people, passphrase_file, expect_head, at), "activate", version
+    )
     say(f"{after.standing.model} version {version} is active")
     if after.standing.disabled is not None:
         say("the model is still disabled: `enable` lets it serve")
@@ -133,7 +141,7 @@ def rollback(
     at: At = "",
 ) -> None:
     """Go back to the version that was active before."""
-    after = _act(folder, "rollback", key, reason, people, passphrase_file, expect_head, at)
+    after = _act(_Step(folder, key, reason, people, passphrase_file, expect_head, at), "rollback")
     active = after.standing.active
     assert active is not None, "a rollback leads to a version"
     say(f"{after.standing.model} version {active.version} is active again")
@@ -153,7 +161,7 @@ def disable(
     at: At = "",
 ) -> None:
     """Stop the model at once: the policy's `if unavailable` answers."""
-    after = _act(folder, "disable", key, reason, people, passphrase_file, expect_head, at)
+    after = _act(_Step(folder, key, reason, people, passphrase_file, expect_head, at), "disable")
     say(f"{after.standing.model} is disabled")
     _say_head(after)
 
@@ -169,7 +177,7 @@ def enable(
     at: At = "",
 ) -> None:
     """Let a model that was disabled serve again."""
-    after = _act(folder, "enable", key, reason, people, passphrase_file, expect_head, at)
+    after = _act(_Step(folder, key, reason, people, passphrase_file, expect_head, at), "enable")
     active = after.standing.active
     say(
         f"{after.standing.model} is enabled: "
@@ -190,7 +198,9 @@ def withdraw(
     at: At = "",
 ) -> None:
     """Take a version back for good; its folder may be deleted then."""
-    after = _act(folder, "withdraw", key, reason, people, passphrase_file, expect_head, at, version)
+    after = _act(
+        _Step(folder, key, reason, people, passphrase_file, expect_head, at), "withdraw", version
+    )
     say(f"{after.standing.model} version {version} is withdrawn")
     _say_head(after)
 
@@ -255,30 +265,38 @@ def verify(
 # --- what they share
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What every step is given."""
+
+    folder: Path
+    key: Path
+    reason: str
+    people: Path | None
+    passphrase_file: str
+    expect_head: str
+    at: str
+
+
 def _act(
-    folder: Path,
+    step: _Step,
     action: Action,
-    key: Path,
-    reason: str,
-    people_file: Path | None,
-    passphrase_file: str,
-    expect_head: str,
-    at: str,
     version: int | None = None,
+    *,
     content: str = "",
     until: str = "",
 ) -> Registry:
     from tidegate.models.problems import Problem
     from tidegate.models.registry import Request, act
 
-    people = _people(folder, people_file)
-    head = _head(expect_head)
-    request = Request(action, reason, _moment(at), version, content, until)
-    signer = _named(open_key(key, passphrase_file), people)
+    people = _people(step.folder, step.people)
+    head = _head(step.expect_head)
+    request = Request(action, step.reason, _moment(step.at), version, content, until)
+    signer = _named(open_key(step.key, step.passphrase_file), people)
     try:
-        after = act(folder, people, signer, request, expected=head)
+        after = act(step.folder, people, signer, request, expected=head)
     except OSError as error:
-        raise bad_input(f"`{folder}` cannot be written: {error.strerror}") from None
+        raise bad_input(f"`{step.folder}` cannot be written: {error.strerror}") from None
     if isinstance(after, Problem):
         raise _stop(after)
     return after

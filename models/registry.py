@@ -30,6 +30,7 @@ from tidegate.models.registry_log import (
     Entry,
     Head,
     Line,
+    foreign_signature,
     is_signed,
     read_log,
     signed_line,
@@ -37,13 +38,7 @@ from tidegate.models.registry_log import (
     why_no_reason,
     wrong_field,
 )
-from tidegate.models.standing import (
-    NEEDED,
-    RegisteredVersion,
-    Standing,
-    advance,
-    beginning,
-)
+from tidegate.models.standing import RegisteredVersion, Standing, advance, beginning
 from tidegate.vault.keys import Signer
 
 NEEDS_WHOLE: Final[frozenset[Action]] = frozenset({"approve", "activate", "rollback", "enable"})
@@ -285,10 +280,7 @@ def _follow(standing: Standing, line: Line, people: People) -> Standing | Proble
     place = f"{LOG_FILE}:{line.head.sequence}"
     if isinstance(after, Problem):
         return Problem(after.kind, after.message, after.help, place)
-    if not is_signed(line):
-        message = f"the signature is not that of `{line.entry.who}`"
-        return Problem("bad_signature", message, "ask who wrote to the log", place)
-    return after
+    return after if is_signed(line) else foreign_signature(line)
 
 
 def _entry(registry: Registry, signer: Signer, request: Request) -> Entry | Problem:
@@ -346,16 +338,3 @@ def _not_whole(registry: Registry, entry: Entry) -> Problem | None:
         return None
     faults = registry.faults.get(entry.version)
     return faults[0] if faults else None
-
-
-__all__ = [
-    "NEEDED",
-    "NotServing",
-    "Registry",
-    "Request",
-    "Serving",
-    "act",
-    "read_registry",
-    "serving_of",
-    "serving_version",
-]

@@ -33,6 +33,11 @@ WhatServes = Callable[[Path, int], Serving | NotServing]
 """
 
 
+def none_serves(folder: Path, _version: int) -> NotServing:
+    """Serves nothing: for a policy whose models are yet to be trained."""
+    return NotServing(folder.name, "nothing_active", "its files are not read")
+
+
 @dataclass(frozen=True)
 class LoadedModel:
     """A model that can be scored. `hash` is the SHA-256 (hex) of its `model.json`.
@@ -188,7 +193,9 @@ class _Declared:
     def _refused(self, version: int, refused: ModelRefused) -> Iterator[Diagnostic]:
         file = Span(f"{self.path.value}/{version}/{MODEL_FILE}", 0, 0)
         for problem in refused.problems:
-            yield Diagnostic("TG762", f"the file of model `{self._name}` is refused: {problem}", file)
+            yield Diagnostic(
+                "TG762", f"the file of model `{self._name}` is refused: {problem}", file
+            )
 
 
 @lru_cache(maxsize=8)

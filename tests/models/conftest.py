@@ -7,5 +7,5 @@ import pytest
 
 @pytest.fixture
 def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out waiting for the disk, where a test writes a hundred logs and no crash is at issue."""
+    """Leave out waiting for the disk, where many logs are written and no crash is at issue."""
     monkeypatch.setattr(os, "fsync", lambda _handle: None)

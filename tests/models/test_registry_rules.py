@@ -38,7 +38,6 @@ from tidegate.models.registry_log import Entry, start_of
 from tidegate.models.standing import advance, beginning
 from tidegate.vault.key_file import FileSigner
 
-
 pytestmark = pytest.mark.usefixtures("unsynced")
 
 
@@ -78,12 +77,12 @@ def test_each_action_needs_its_role(
 ) -> None:
     """An author would put a model into service alone."""
     folder = active_folder(tmp_path, 1, 2)
-    for version in (3, 4, 5):
-        write_version(folder, version)
+    for number in (3, 4, 5):
+        write_version(folder, number)
     done(folder, ADA, "register", 4)
     done(folder, ADA, "register", 5)
     done(folder, BEN, "approve", 5)
-    version = {"register": 3, "approve": 4, "activate": 5, "withdraw": 4}.get(action)
+    version: int | None = {"register": 3, "approve": 4, "activate": 5, "withdraw": 4}.get(action)
     found = ask(folder, who, action, version)  # type: ignore[arg-type]
     assert kind(found) == ("fine" if allowed else "role_missing")
 

@@ -23,6 +23,7 @@ from tests.models.registry_samples import (
 )
 from tidegate.models.people import People
 from tidegate.models.registry import NotServing, Serving, serving_version
+from tidegate.models.registry_log import Action
 from tidegate.models.serving import DeclaredModel, ServingModels
 
 pytestmark = pytest.mark.usefixtures("unsynced")
@@ -148,7 +149,7 @@ def test_a_broken_version_that_does_not_serve_is_told_and_harms_nothing(folder: 
 
 
 def test_a_version_that_was_left_does_not_go_on(folder: Path) -> None:
-    """The model that was rolled back for its harm would serve on, since the one before is broken."""
+    """What was rolled back for its harm would serve on, since the one before is broken."""
     models = service(folder)
     done(folder, OLA, "rollback")
     (folder / "1" / "model.json").write_text("{}")
@@ -264,7 +265,7 @@ def test_many_threads_see_whole_snapshots(folder: Path) -> None:
     for reader in readers:
         reader.start()
     for number in range(6):
-        action = "activate" if number % 2 else "rollback"
+        action: Action = "activate" if number % 2 else "rollback"
         sequence = done(folder, OLA, action, 2).head.sequence
         right.add((2 if number % 2 else 1, sequence))
         writers = [threading.Thread(target=models.refresh, args=(PEOPLE,)) for _ in range(3)]

@@ -29,6 +29,7 @@ from tests.models.registry_samples import (
 from tidegate.models import registry as registry_module
 from tidegate.models.durable import FileChanged, replace_durably
 from tidegate.models.registry import Registry, Request, act, read_registry
+from tidegate.models.registry_log import signed_line
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ def test_the_files_of_a_version_are_on_the_disk_before_the_log_names_them(
     real_sync, real_replace = os.fsync, os.replace
 
     def sync(handle: int) -> None:
-        order.append(os.path.relpath(os.readlink(f"/proc/self/fd/{handle}"), folder))
+        order.append(os.path.relpath(Path(f"/proc/self/fd/{handle}").readlink(), folder))
         real_sync(handle)
 
     def replace(*arguments: Any) -> None:
@@ -154,7 +155,7 @@ def test_somebody_else_who_wrote_meanwhile_is_noticed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of two entries would be lost."""
-    real = registry_module.signed_line
+    real = signed_line
 
     def slow(*arguments: Any) -> bytes:
         monkeypatch.setattr(registry_module, "signed_line", real)
