@@ -34,7 +34,8 @@ from tidegate.simulation.report_pieces import (
 from tidegate.simulation.score_thresholds import score_text, threshold_text
 
 ALARM = "ALARM"
-SEGMENTS_SHOWN = 12
+WEEKS_SHOWN = 8
+"""The last ones; the JSON has each of them."""
 
 
 def to_json(found: Monitoring) -> str:
@@ -144,13 +145,14 @@ def _thresholds(model: ModelMonitoring) -> RenderableType:
         head = Text(f"{threshold_text(drift.at)}: {', '.join(drift.rules)}", style="italic")
         if drift.alarm:
             head.append(f"  {ALARM}", style="bold red")
-        weeks = (w for w in drift.weeks if w.whole)
+        weeks = [week.share.millionths for week in drift.weeks if week.whole]
+        shown = ", ".join(percent(share)[:-2] for share in weeks[-WEEKS_SHOWN:])
         lines = [
             f"  then {rate_text(drift.before)}",
             f"  now  {rate_text(drift.now)}",
             f"  difference {points(drift.low)} to {points(drift.high)}",
             f"  the same share as then: {keeps_text(drift.keeps)}",
-            f"  week by week {', '.join(percent(week.share.millionths) for week in weeks) or '-'}",
+            f"  week by week, in %: {'... ' if len(weeks) > WEEKS_SHOWN else ''}{shown or '-'}",
         ]
         if model.label:
             lines += [

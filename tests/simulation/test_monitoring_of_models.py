@@ -51,7 +51,11 @@ TEXT = POLICY.replace(
 
 
 def modelled(
-    folder: Path, spoil: object = unchanged, *, reference: Reference | None = None, rows: int = 8_000
+    folder: Path,
+    spoil: object = unchanged,
+    *,
+    reference: Reference | None = None,
+    rows: int = 8_000,
 ) -> ModelMonitoring:
     """What watching says of the model over such a history."""
     keep_model(folder / "policy", MODEL)

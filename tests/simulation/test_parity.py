@@ -94,9 +94,7 @@ def test_flags_and_what_is_missing() -> None:
     valid = np.array([True, True, True, False] * 200)
     counts = SegmentCounts("new", ("decline",))
     rows = np.ones(800, np.bool_)
-    counts.add(
-        IntegerColumn(values, valid), rows, np.full(800, GOOD, np.int8), {"decline": rows}
-    )
+    counts.add(IntegerColumn(values, valid), rows, np.full(800, GOOD, np.int8), {"decline": rows})
     assert {p.value: p.rate.of for p in counts.parity(0.05)} == {
         "true": 400, "false": 200, "missing": 200,
     }  # fmt: skip
