@@ -17,18 +17,37 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from time import monotonic
 from types import TracebackType
 
 from tidegate.dsl.types import Value
+from tidegate.models.hosting.answers import Shape
 from tidegate.models.hosting.desk import Desk, HostLimits, Reason
 from tidegate.models.hosting.process import HostedModel
 from tidegate.models.hosting.walls import Wall
+from tidegate.models.logistic import logistic_score, share_score
+from tidegate.models.portable import PortableModel
+from tidegate.models.reading import write_model
 from tidegate.models.scored import Scored, Unavailable
 
-__all__ = ["HostLimits", "HostedModel", "ModelHost", "Reason"]
+__all__ = ["HostLimits", "HostedModel", "ModelHost", "Reason", "Shape", "hosted"]
 
 _DEFAULT_LIMITS = HostLimits()
+
+
+def hosted(model: PortableModel, name: str = "") -> HostedModel:
+    """The model as a host takes it, under its own name or the one that the policy declares."""
+    if model.link == "logit":
+        score_of = partial(logistic_score, unit=model.unit)
+    else:
+        score_of = partial(share_score, whole=model.unit * model.divisor)
+    return HostedModel(
+        name=name or model.name,
+        content=write_model(model),
+        shape=Shape(model.base, len(model.contribution_names), score_of),
+        scorer="tidegate.models.hosting.portable:load",
+    )
 
 
 class ModelHost:
@@ -69,6 +88,17 @@ class ModelHost:
         """What keeps each worker that answers now in, as it tried when it started."""
         workers = ((name, desk.worker) for name, desk in self._desks.items())
         return {name: worker.walls for name, worker in workers if worker is not None}
+
+    @property
+    def pids(self) -> Mapping[str, int]:
+        """The process of each worker that answers now."""
+        workers = ((name, desk.worker) for name, desk in self._desks.items())
+        return {name: worker.pid for name, worker in workers if worker is not None}
+
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """What workers said that could not load their model, the last of each, for a log."""
+        return {name: desk.trouble for name, desk in self._desks.items() if desk.trouble}
 
     def close(self) -> None:
         """End all workers and threads. Questions after it, or under way, are unavailable."""

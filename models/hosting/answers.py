@@ -13,7 +13,7 @@ long the worker may take before the system ends it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tidegate.dsl.types import INT64_MAX, Value
@@ -35,11 +35,13 @@ class BadAnswerError(ValueError):
 class Shape:
     """What every answer of a model has: `contributions` integers that, with `base`, are its total.
 
-    Both are in 1/unit of the model's link.
+    base: in 1/unit of the model's link. score_of: the score that a total stands for, where that is
+    known.
     """
 
     base: int
     contributions: int
+    score_of: Callable[[int], int] | None = None
 
     @property
     def max_bytes(self) -> int:
@@ -93,6 +95,8 @@ def _scored(said: dict[str, object], shape: Shape) -> Scored:
         raise BadAnswerError("its score is out of range")
     if shape.base + sum(contributions) != total:
         raise BadAnswerError("its contributions do not sum to its total")
+    if shape.score_of is not None and shape.score_of(total) != score:
+        raise BadAnswerError("its score is not that of its total")
     return Scored("ok", score, total, contributions)
 
 

@@ -64,6 +64,7 @@ class Desk:
         self.model = model
         self.limits = limits
         self.ready = threading.Event()
+        self.trouble = ""
         self._patience = Patience(
             limits.first_pause_s, limits.longest_pause_s, limits.faults_allowed
         )
@@ -138,7 +139,8 @@ class Desk:
                 return self._end(worker, "late")
             return self._fault(worker, "late")
         except (EOFError, OSError):
-            return self._end(worker, "crashed")
+            # The system may have ended a late one meanwhile.
+            return self._end(worker, "late" if worker.fault == "late" else "crashed")
 
     def _end(self, worker: Worker, reason: Reason) -> Unavailable:
         """Nobody asks this process again."""
@@ -205,14 +207,16 @@ class Desk:
         reason: Reason = "crashed"
         try:
             worker.introduce(self.model, self.limits.memory_bytes, deadline)
-            if self.limits.required <= worker.walls:
+            missing = self.limits.required - worker.walls
+            if not missing:
                 return worker
+            self.trouble = f"these walls do not stand: {', '.join(sorted(missing))}"
         except TimeoutError:
             reason = "late"
         except BadAnswerError:
             reason = "bad_answer"
         except (EOFError, OSError):
-            pass
+            self.trouble = worker.trouble
         worker.end()
         worker.wait()
         self._bury(worker, reason)

@@ -25,7 +25,7 @@ class Patience:
     def pause(self) -> float:
         """How long to wait after the fault that came last."""
         doublings = min(max(self.faults - 1, 0), 32)
-        return min(self.longest_s, self.first_s * 2**doublings)
+        return min(self.longest_s, self.first_s * 2.0**doublings)
 
     def note_fault(self, now: float) -> None:
         """The model gave no good answer, or its worker ended."""

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-import tidegate
 from tidegate.models.hosting.answers import BadAnswerError, Shape
 from tidegate.models.hosting.walls import WALLS, Wall
 
-_INSTALLED = str(Path(tidegate.__file__).resolve().parent.parent)
+_INSTALLED = str(Path(__file__).absolute().parents[3])
+"""Where `tidegate` is found: links stay as they are, for the folder is one."""
 _ENVIRONMENT = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _START = (
     "import sys; sys.path[:0] = sys.argv[1:]; "
     "from tidegate.models.hosting.worker import main; main()"
 )
 _PIECE = 1 << 16
-_MAX_FIRST_LINE = 1_024
+_MAX_FIRST_LINE = 4_096
 _LEAST_S = 0.001
 
 
@@ -52,7 +52,7 @@ class Worker:
 
     `owed` is the number of a question whose answer did not come in time, and after `hopeless_at` it
     does not any more; `fault` is what was counted against the model already, so that the end of the
-    process is not counted once more. Lines go to and fro in one thread at a time; `end` may come from any.
+    process is not counted once more. One thread at a time sends and reads; any may end it.
     """
 
     def __init__(self, model: HostedModel) -> None:
@@ -60,6 +60,7 @@ class Worker:
         self.owed: int | None = None
         self.hopeless_at = 0.0
         self.fault = ""
+        self.trouble = ""
         self.walls: frozenset[Wall] = frozenset()
         self._received = bytearray()
         self._gate = threading.Lock()
@@ -98,11 +99,15 @@ class Worker:
             "content_bytes": len(model.content),
         }
         self.send(json.dumps(order).encode() + b"\n" + model.content, deadline)
+        line = self.line(deadline, _MAX_FIRST_LINE)
         try:
-            said = json.loads(self.line(deadline, _MAX_FIRST_LINE))["walls"]
-            self.walls = frozenset(wall for wall in WALLS if wall in said)
-        except (ValueError, LookupError, TypeError, RecursionError) as bad:
+            said = json.loads(line)
+            self.trouble = ascii(said.get("trouble", ""))[1:-1]
+            self.walls = frozenset(wall for wall in WALLS if wall in said.get("walls", ()))
+        except (ValueError, AttributeError, TypeError, RecursionError) as bad:
             raise BadAnswerError("its first line is not what a worker says") from bad
+        if self.trouble:
+            raise EOFError
 
     def send(self, line: bytes, deadline: float) -> None:
         """Send it all; TimeoutError where the worker does not take it in time, OSError if gone.

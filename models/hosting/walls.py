@@ -8,6 +8,7 @@ says it.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import resource
 import signal
@@ -73,7 +74,7 @@ def holding(memory_bytes: int) -> Iterator[Wall]:
         yield "network"
     if _fails(_fork):
         yield "processes"
-    if _fails(lambda: bytearray(2 * memory_bytes)):
+    if _fails(lambda: mmap.mmap(-1, 2 * memory_bytes).close()):
         yield "memory"
 
 

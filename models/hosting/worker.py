@@ -18,6 +18,7 @@ from typing import Any
 
 from tidegate.models.hosting.walls import die_with_parent, holding, leave_network, limit, seal
 
+MAX_TROUBLE = 300
 _PIECE = 1 << 16
 
 
@@ -66,12 +67,19 @@ def main() -> None:
     namespace = leave_network()
     die_with_parent(order["parent"])
     limit(order["memory_bytes"])
-    module, _, function = order["scorer"].partition(":")
-    factory = getattr(importlib.import_module(module), function)
-    filtered = seal()
+    try:
+        module, _, function = order["scorer"].partition(":")
+        factory = getattr(importlib.import_module(module), function)
+        filtered = seal()
+        score = factory(channel.bytes(order["content_bytes"])).score
+    except Exception as error:  # noqa: BLE001 - whatever it is, an operator wants to know
+        channel.say({"trouble": f"{type(error).__name__}: {error}"[:MAX_TROUBLE]})
+        return
     walls = list(holding(order["memory_bytes"]))
-    walls += ["system_calls"] * filtered + ["network_namespace"] * namespace
-    score = factory(channel.bytes(order["content_bytes"])).score
+    if filtered:
+        walls.append("system_calls")
+    if namespace:
+        walls.append("network_namespace")
     gc.freeze()
     channel.say({"walls": walls})
     _answer(channel, score)

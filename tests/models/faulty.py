@@ -50,6 +50,8 @@ def load(content: bytes) -> Scorer:
         os._exit(3)
     if name == "hangs_on_start":
         forever()
+    if name == "refuses":
+        raise ValueError("no model of\tmine")
     return Scorer(globals()[name])
 
 
@@ -70,9 +72,9 @@ def abstains(_: Sequence[Any]) -> Said:
 
 
 def sleeps(values: Sequence[Any]) -> Said:
-    """An answer, that many milliseconds later."""
+    """An answer, that many milliseconds later, with that number as its score."""
     time.sleep(values[0] / 1000)
-    return Said()
+    return Said(score=values[0])
 
 
 def hangs(_: Sequence[Any]) -> Said:
