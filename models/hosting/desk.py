@@ -88,10 +88,7 @@ class Desk:
 
     def ask(self, values: Sequence[Value | None], within_us: int | None) -> Scored | Unavailable:
         """One score within the limit, or why there is none."""
-        now = monotonic()
-        deadline = now + (self.model.within_us if within_us is None else within_us) / 1e6
-        if self._patience.is_out(now):
-            return Unavailable(self._why)
+        deadline = monotonic() + (self.model.within_us if within_us is None else within_us) / 1e6
         if not self._places.acquire(blocking=False):
             return Unavailable("overloaded")
         try:

@@ -86,11 +86,10 @@ def main() -> None:
 
 
 def _only_channel() -> int:
-    """Standard input is the channel; what a scorer prints must not be taken for an answer."""
+    """Standard input is the channel; a scorer that reads from there would take its questions."""
     channel = os.dup(0)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):
-        os.dup2(nowhere, standard)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
     os.close(nowhere)
     return channel
 

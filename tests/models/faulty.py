@@ -143,6 +143,12 @@ def prints(_: Sequence[Any]) -> Said:
     return Said()
 
 
+def reads_input(_: Sequence[Any]) -> Said:
+    """A good answer, after it has read all there is."""
+    sys.stdin.read()
+    return Said()
+
+
 def write_everywhere(text: bytes, times: int = 1) -> None:
     """Into every file that is open, the host's channel among them."""
     for descriptor in range(64):

@@ -202,11 +202,14 @@ def test_an_operator_hears_why_a_model_does_not_start(host_of: Callable[..., Mod
         assert eventually(lambda: "ModuleNotFoundError" in other.troubles.get("answers", ""))
 
 
-def test_what_a_scorer_prints_is_no_answer(host_of: Callable[..., ModelHost]) -> None:
+@pytest.mark.parametrize("fault", ["prints", "reads_input"])
+def test_what_a_scorer_prints_and_reads_is_not_the_channel(
+    host_of: Callable[..., ModelHost], fault: str
+) -> None:
     """A debugging line in a vendor's scorer would switch the model off."""
-    host = host_of("prints")
+    host = host_of(fault)
     assert host.wait_ready(60)
-    assert [host.score("prints", [1], LONG_US) for _ in range(TIMES)] == [GOOD] * TIMES
+    assert [host.score(fault, [1], LONG_US) for _ in range(TIMES)] == [GOOD] * TIMES
 
 
 def test_an_answer_too_many_is_noticed_at_the_next_question(
