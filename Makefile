@@ -16,7 +16,7 @@ BENCH := $(VENV)/.bench
 .PHONY: help demo test check browser bench handbook fuzz-language noninterference clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: $(RUNTIME) ## run the main job on the shipped example
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tidegate.examples.demo
