@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -67,10 +67,12 @@ class ScoredColumns:
     """Scores of many events, as `Scored` has them.
 
     `answered` is False where the model abstains (score and total are 0 there). `contributions` is
-    (rows, contributions), or None where they were not asked for.
+    (rows, contributions), or None where they were not asked for. `abstained_by` counts rows by the
+    first reason for which the model abstains, as `Scored.reason` says it.
     """
 
     scores: Int64s
     totals: Int64s
     answered: npt.NDArray[np.bool_]
     contributions: npt.NDArray[Any] | None = None
+    abstained_by: Mapping[str, int] = field(default_factory=dict)
