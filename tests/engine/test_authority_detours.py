@@ -82,9 +82,7 @@ def detours() -> Iterator[Detour]:
 def of(*fences: str) -> list[object]:
     """The detours with such a fence, as parameters."""
     return [
-        pytest.param(one, id=one.name.replace(" ", "_"))
-        for one in detours()
-        if one.fence in fences
+        pytest.param(one, id=one.name.replace(" ", "_")) for one in detours() if one.fence in fences
     ]
 
 
