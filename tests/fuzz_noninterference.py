@@ -36,7 +36,7 @@ from tidegate.dsl.program import Disposition, Program
 from tidegate.engine import column_outcome
 from tidegate.engine.interpreter import NOBODY
 
-EVENTS, POLICIES, ROWS, SAMPLE = 100_000, 1_000, 300, 500
+EVENTS, POLICIES, ROWS, SAMPLE = 100_000, 1_000, 300, 50
 PIECE = 20_000
 """So many events are held at once."""
 SHAPES = (Shape(models=(1, 3)), Shape(rules=(4, 7), models=(2, 3), depth=1, vouching=True))
@@ -142,10 +142,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--policies", type=int, default=POLICIES)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     chosen = parser.parse_args(arguments)
-    number = max(1, int(POLICIES * chosen.scale))
+    number = max(1, int(chosen.policies * chosen.scale))
     shop = run_shop(max(1, int(EVENTS * chosen.scale)), chosen.seed, SAMPLE)
     policies = run_policies(number, chosen.seed, ROWS, chosen.processes)
     unclamped = run_unclamped(2_000, chosen.seed)
