@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import os
+import resource
 import signal
 import socket
 import sys
@@ -81,6 +82,19 @@ def hangs(_: Sequence[Any]) -> Said:
     """Never an answer; the interpreter is busy all the while."""
     while True:
         pass
+
+
+def takes_the_alarm_off(_: Sequence[Any]) -> Said:
+    """Never an answer, and the system is told not to mind."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    while True:
+        pass
+
+
+def raises_its_limits(_: Sequence[Any]) -> Said:
+    """What root may do where no filter forbids it."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    return Said()
 
 
 def says_nan(_: Sequence[Any]) -> Said:

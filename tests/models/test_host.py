@@ -113,6 +113,7 @@ FAULTS = {
     "reads_a_file": "crashed",
     "runs_a_program": "crashed",
     "kills_its_parent": "crashed",
+    "raises_its_limits": "crashed",
 }
 """Each fault with what is said of it, and after each of them the next question is answered."""
 
@@ -151,6 +152,31 @@ def test_a_model_that_hangs_is_late_and_starts_again(
         assert eventually(lambda pid=pid: not is_alive(pid))  # type: ignore[misc]
         assert host.wait_ready(60)
         assert host.score(fault, [0], LONG_US) == GOOD
+
+
+def test_a_model_that_takes_the_alarm_off_is_ended_by_the_next_question(
+    host_of: Callable[..., ModelHost],
+) -> None:
+    """It would keep a processor, and its model would never come back."""
+    host = host_of("takes_the_alarm_off")
+    assert host.wait_ready(60)
+    pid = host.pids["takes_the_alarm_off"]
+    assert host.score("takes_the_alarm_off", [1], SHORT_US) == Unavailable("late")
+    time.sleep(QUICK.grace_us / 1e6 + 0.1)
+    assert is_alive(pid)
+    assert host.score("takes_the_alarm_off", [0], LONG_US) == Unavailable("late")
+    assert eventually(lambda: not is_alive(pid))
+    assert host.wait_ready(60)
+    assert host.score("takes_the_alarm_off", [0], LONG_US) == GOOD
+
+
+def test_what_a_worker_was_ended_for_is_what_is_said(host_of: Callable[..., ModelHost]) -> None:
+    """A model that is slow would be looked into as one that crashes."""
+    host = host_of("hangs", limits=replace(QUICK, grace_us=300_000))
+    assert host.wait_ready(60)
+    assert host.score("hangs", [1], SHORT_US) == Unavailable("late")
+    # It waits for the answer that is owed, and the alarm ends the worker meanwhile.
+    assert host.score("hangs", [0], LONG_US) == Unavailable("late")
 
 
 def test_a_late_answer_is_taken_for_no_other(host_of: Callable[..., ModelHost]) -> None:
