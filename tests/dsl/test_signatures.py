@@ -46,9 +46,7 @@ INPUTS = (
 SIGNATURE = ModelSignature("boosting", 3, INPUTS)
 
 
-def checked(
-    signatures: Mapping[str, ModelSignature] | None, text: str = TEXT
-) -> Checked:
+def checked(signatures: Mapping[str, ModelSignature] | None, text: str = TEXT) -> Checked:
     return check([parse(Source("p.tide", text)).file], signatures=signatures)
 
 
@@ -134,5 +132,7 @@ def test_diagnostics_stand_at_the_input() -> None:
 
 def test_an_external_model_has_no_signature() -> None:
     """A file that lies there from before would be held against a vendor's score."""
-    text = TEXT.replace('from "models/boosting"\n  reads amount, items, channel, dear, tip', "external")
+    text = TEXT.replace(
+        'from "models/boosting"\n  reads amount, items, channel, dear, tip', "external"
+    )
     assert said(replace(SIGNATURE, version=9), text) == []

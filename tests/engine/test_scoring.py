@@ -1,4 +1,4 @@
-"""Models of a policy are scored by the engine, from what the rules see, and believed only so far."""
+"""Models of a policy are scored by the engine from what the rules see, and believed so far only."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ MOTO = {"amount": "1500.00 EUR", "channel": "moto"}
 """2500 + 900 + 700 + 250 + 123.456789 - 2000 thousandths of a logit."""
 
 
-def decided(engine: Engine, tries: int = 5, **fields: object) -> Decision:
-    return engine.decide(payment(**fields), features={"tries": tries}, scores={"vendor_score": 12})
+def decided(engine: Engine, **fields: object) -> Decision:
+    """What is decided of the card's sixth payment in ten minutes."""
+    return engine.decide(payment(**fields), features={"tries": 5}, scores={"vendor_score": 12})
 
 
 @dataclass
@@ -156,7 +157,8 @@ def test_a_model_abstains_beyond_what_it_was_trained_on() -> None:
 
 # --- answers that are not believed -------------------------------------------------------------
 
-GOOD = Scored("ok", 922_260, 2_473_456_789, (2_500_000_000, 700_000_000, 900_000_000, 123_456_789, 250_000_000))  # fmt: skip
+PARTS = (2_500_000_000, 700_000_000, 900_000_000, 123_456_789, 250_000_000)
+GOOD = Scored("ok", 922_260, 2_473_456_789, PARTS)
 
 
 def _raises(_: str, __: Sequence[Value | None]) -> object:
@@ -301,6 +303,7 @@ def test_the_absence_of_a_shadow_model_counts_in_the_shadow_alone(evaluator: Eva
 
 
 def lowering(until_us: int, **kwargs: Any) -> Engine:
+    """An engine whose model was validated until then."""
     return Engine(scored_policy(models={"boosting": loaded(BOOSTING, until_us)}), **kwargs)
 
 
@@ -382,7 +385,7 @@ def test_the_contributions_that_are_shown_sum_to_the_total() -> None:
     score = decided(Engine(scored_policy()), **MOTO).explain().scores[0]
     shown = [score.base, *(part.shown for part in score.contributions)]
     assert sum(map(Fraction, shown)) == Fraction(score.total) == Fraction("2.473")
-    assert [(part.inputs, part.values) for part in score.contributions][0] == (
+    assert (score.contributions[0].inputs, score.contributions[0].values) == (
         ("amount",), ("1500.00 EUR",),
     )  # fmt: skip
     exact = -2_000_000_000 + sum(part.amount for part in score.contributions)
@@ -415,7 +418,9 @@ def test_the_customer_hears_nothing_of_models() -> None:
 
 def test_a_record_without_models_of_the_policy_holds_no_scores() -> None:
     """Every decision would carry what only scored ones need."""
-    text = TEXT.replace('from "models/boosting"\n  reads share, channel, amount, tip, tries', "external")
+    text = TEXT.replace(
+        'from "models/boosting"\n  reads share, channel, amount, tip, tries', "external"
+    )
     text = text.replace('from "models/challenger"\n  reads amount', "external")
     decision = Engine(policy_of(text)).decide(
         payment(), features={"tries": 1}, scores={"risk": 0.9}

@@ -167,7 +167,7 @@ def test_a_model_that_does_not_serve_stops_nothing_else(
     """One bad file would take every payment with it."""
     folder = write(tmp_path, BOOSTING, CHALLENGER)
 
-    def what_serves(place: Path, declared: int) -> Serving | NotServing:
+    def what_serves(place: Path, _: int) -> Serving | NotServing:
         if place.name == "challenger":
             return serving(CHALLENGER)
         return NotServing("boosting", "disabled", "`ben` disabled the model: it went mad")
