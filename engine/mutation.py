@@ -74,7 +74,7 @@ class Mutation:
 
 def mutation(policy: Policy, cases: Sequence[LocatedCase]) -> Mutation:
     """Try every mutant of every decided event. The cases have to pass as the rules are."""
-    engine = Engine(policy, evaluator="interpreter")
+    engine = Engine(policy, evaluator="interpreter", given_scores=True)
     placed = [(case, situation_of_case(engine, case)) for case in cases]
     noticed = equivalent = 0
     survivors: list[Survivor] = []

@@ -188,7 +188,9 @@ class _Declared:
     def _refused(self, version: int, refused: ModelRefused) -> Iterator[Diagnostic]:
         file = Span(f"{self.path.value}/{version}/{MODEL_FILE}", 0, 0)
         for problem in refused.problems:
-            yield Diagnostic("TG762", f"the file of model `{self._name}` is refused: {problem}", file)
+            yield Diagnostic(
+                "TG762", f"the file of model `{self._name}` is refused: {problem}", file
+            )
 
 
 @lru_cache(maxsize=8)

@@ -279,7 +279,8 @@ def differences(
 def _moved(
     models: tuple[Model, ...], answer: Answer, was: Rungs, now: Rungs
 ) -> Iterator[tuple[Ladder, str, str, Flags]]:
-    """The rows of each rung on the wrong side of it."""
+    """The rows of each rung on the wrong side of it; a model in the shadow moves nothing at all."""
+    models = tuple(model for model in models if not model.shadow)
     caps = answer != "unavailable" or all(stays_within(model) for model in models)
     lowers = any(model.may & {"relax", "exempt"} for model in models)
     for ladder in LADDERS:

@@ -1,7 +1,7 @@
 """A policy of a real shape in which scores take every way that the language has.
 
 Four models: `looks` may have payments looked at, `steps` may step up, `blocks` may decline, `eases`
-may relax. Their scores go through lets, cases, defaults, negations, points and exceptions.
+may relax; and a `challenger` in the shadow. Their scores go through lets, cases, defaults, negations, points and exceptions.
 """
 
 POLICY = """
@@ -87,6 +87,19 @@ model eases version 1
   use payment
   may relax
   if unavailable then tag "no_ease"
+
+model challenger version 1
+  external
+  shadow
+  score new_score
+  use payment
+  may decline, relax
+  if unavailable then decline because no_score, add 100 points
+
+rule challenger_declines version 1
+  shadow
+  when new_score >= 0.5
+  then decline because risky, add 100 points
 
 group velocity
   except when customer in trusted
