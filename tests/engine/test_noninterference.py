@@ -130,6 +130,20 @@ def test_an_outage_is_the_authors_act() -> None:
     assert declined("abstained") == declined(0) < ROWS
 
 
+def test_a_model_in_the_shadow_moves_nothing_whatever_it_does(shop: Program) -> None:
+    """A model on trial would decline, or its outage would."""
+    event, batch = batch_of(shop, ROWS)
+
+    def outcomes(program: Program) -> set[bytes]:
+        settle = by_columns(program, event)
+        found = (settle(answered(program, batch, frozenset({"challenger"}), a)) for a in ANSWERS)
+        return {b"".join(rungs.tobytes() for rungs in one.values()) for one in found}
+
+    assert len(outcomes(shop)) == 1
+    acting = (replace(m, shadow=False) if m.name == "challenger" else m for m in shop.models)
+    assert len(outcomes(replace(shop, models=tuple(acting)))) > 1
+
+
 def test_generated_policies_hold_as_well() -> None:
     """The promise would hold for one policy that was written for it."""
     found = run_policies(8, seed=11, rows=120, processes=1)
