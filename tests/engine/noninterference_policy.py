@@ -1,7 +1,8 @@
 """A policy of a real shape in which scores take every way that the language has.
 
 Four models: `looks` may have payments looked at, `steps` may step up, `blocks` may decline, `eases`
-may relax; and a `challenger` in the shadow. Their scores go through lets, cases, defaults, negations, points and exceptions.
+may relax; and a `challenger` in the shadow. Their scores go through lets, cases, defaults,
+negations, points and exceptions.
 """
 
 POLICY = """
