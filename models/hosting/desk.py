@@ -223,7 +223,7 @@ class Desk:
         with self._turn:
             self._worker = None
             self.ready.clear()
-            worker.close()
+            worker.fetch()
             if not worker.fault:
                 self._note(worker, reason)
 

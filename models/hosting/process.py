@@ -64,7 +64,7 @@ class Worker:
         self.walls: frozenset[Wall] = frozenset()
         self._received = bytearray()
         self._gate = threading.Lock()
-        self._has_ended = False
+        self._is_fetched = False
         self._channel, theirs = socket.socketpair()
         try:
             self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - no shell, and our own command
@@ -137,25 +137,24 @@ class Worker:
             self._kill()
 
     def wait(self) -> None:
-        """Return when the process has ended; nothing of it is left then but the channel."""
+        """Return when the process has ended, and whatever it started; it is still to be fetched."""
         try:
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-            fetched = False
         except ChildProcessError:  # the program ignores SIGCHLD: the system has fetched it
-            fetched = True
+            with self._gate:
+                self._is_fetched = True
+        self.end()
+
+    def fetch(self) -> None:
+        """Close the channel and let the system forget the process, which has ended."""
+        self._channel.close()
         with self._gate:
-            if not fetched:
-                # Its id is not given to another process before `wait` has fetched the dead one.
-                self._kill()
-            self._has_ended = True
+            # From here on its id may be another process's.
+            self._is_fetched = True
             self._process.wait()
 
-    def close(self) -> None:
-        """Close the channel."""
-        self._channel.close()
-
     def _kill(self) -> None:
-        if not self._has_ended:
+        if not self._is_fetched:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
 

@@ -236,6 +236,12 @@ def reads_a_file(_: Sequence[Any]) -> Said:
     return Said()
 
 
+def looks_at_a_path(_: Sequence[Any]) -> Said:
+    """What takes no descriptor, and tells what is on the machine."""
+    os.lstat("/")
+    return Said()
+
+
 def runs_a_program(_: Sequence[Any]) -> Said:
     os.execv("/bin/true", ["true"])  # noqa: S606 - what it must not be able to do
 
