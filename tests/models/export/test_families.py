@@ -26,8 +26,8 @@ from tidegate.models.export import export_model
 # interpret says that its pictures leave missing values out; tables do not.
 pytestmark = pytest.mark.filterwarnings("ignore:Missing values detected")
 
-NUMBERS = ("amount", "payments", "risk", "age", "known")
-MIXED = ("amount", "country", "known", "channel", "payments")
+NUMBERS = ("amount", "payments", "risk", "age", "returning")
+MIXED = ("amount", "issued_in", "returning", "channel", "payments")
 SEEDS = range(3)
 
 
@@ -234,7 +234,7 @@ def test_boosting_on_a_frame(missing: float, seed: int) -> None:
 @pytest.mark.parametrize("setting", ["forest", "boosting", "boosting, by code", "glass box"])
 def test_texts_by_code(setting: str, seed: int) -> None:
     """Texts that the estimator saw as numbers, whose unknown ones have none."""
-    names = ("amount", "note", "known")
+    names = ("amount", "note", "returning")
     takes = {"takes_missing": True, "missing": 0.1}
     fitted, tested = (payments(at, names, **takes) for at in (seed, seed + 100))
     by_code = HistGradientBoostingClassifier(max_iter=30, categorical_features=[1])
