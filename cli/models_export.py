@@ -94,8 +94,8 @@ def _export(
     from tidegate.models.export.skops_files import read_skops
     from tidegate.models.reading import write_model
 
-    specs = _specs(inputs)
     fitted = read_skops(estimator)
+    specs = _specs(inputs)
     wanted = _class_named(fitted, positive)
     model = export_model(fitted, specs, name=name, version=version, positive=wanted)
     check = _check(fitted, model, specs, rows, wanted) if rows else None

@@ -12,7 +12,7 @@ from tidegate.models.export.specs import InputSpec
 from tidegate.models.portable import INPUT_KINDS
 
 _KINDS = {kind.value: kind for kind in INPUT_KINDS}
-_KEYS = {
+_KEYS: dict[str, Any] = {
     "name": str,
     "type": str,
     "currency": str,

@@ -121,7 +121,7 @@ def _what_it_is(path: Path) -> str:
 def check_trees(estimator: Any) -> None:
     """Raise `ExportRefused` unless every tree in the estimator can be followed safely."""
     for last in _estimators(estimator):
-        columns = getattr(last, "n_features_in_", None)
+        columns: Any = getattr(last, "n_features_in_", None)
         trees = [getattr(tree, "tree_", None) for tree in getattr(last, "estimators_", ())]
         predictors = [p for step in getattr(last, "_predictors", ()) for p in step]
         if (trees or predictors) and not isinstance(columns, int | np.integer):
