@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ SPECS = (
 FITTED = slice(400_000, 430_000)
 TESTED = slice(460_000, 466_000)
 
-ESTIMATORS = {
+ESTIMATORS: dict[str, Callable[[], Any]] = {
     "regression": lambda: make_pipeline(StandardScaler(), LogisticRegression()),
     "forest": lambda: RandomForestClassifier(25, random_state=0),
     "boosting": lambda: HistGradientBoostingClassifier(learning_rate=0.05, max_leaf_nodes=15),
