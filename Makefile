@@ -13,11 +13,8 @@ BENCH := $(VENV)/.bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
-.PHONY: help demo test check browser bench handbook fuzz-language noninterference clean
-=======
-.PHONY: help demo test check browser bench handbook fuzz-language fuzz-models clean
->>>>>>> 97427b290824277c093ba7840c0b42598a08cc95
+.PHONY: help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
+        clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -49,13 +46,11 @@ handbook: $(BENCH) ## every payment of the Handbook, lived online and dry run (.
 fuzz-language: $(TEST) ## search longer for a disagreement in the language (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_language --scale $(SCALE)
 
-<<<<<<< HEAD
-noninterference: $(TEST) ## give 100,000 events every score of every model, and look who is declined (SCALE=1)
-	@$(BIN)/python -m tests.fuzz_noninterference --scale $(SCALE)
-=======
 fuzz-models: $(TEST) ## search longer for a model file that harms (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_models --scale $(SCALE)
->>>>>>> 97427b290824277c093ba7840c0b42598a08cc95
+
+noninterference: $(TEST) ## give 100,000 events every score of every model, and look who is declined (SCALE=1)
+	@$(BIN)/python -m tests.fuzz_noninterference --scale $(SCALE)
 
 clean: ## remove the virtual environment and everything that was built
 	@rm -rf $(VENV) build dist src/*.egg-info .*_cache .hypothesis .benchmarks
