@@ -143,5 +143,5 @@ def _as_json(one: Replayed) -> dict[str, Any]:
                 "differing": list(s.differing),
             }
             for s in one.scores
-        ],  # fmt: skip
+        ],
     }

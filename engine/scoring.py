@@ -49,7 +49,10 @@ class InProcess:
         self._models = {n: m for n, m in models.items() if isinstance(m, LoadedModel)}
 
     def score(
-        self, model: str, values: Sequence[Value | None], within_us: int | None
+        self,
+        model: str,
+        values: Sequence[Value | None],
+        within_us: int | None,  # noqa: ARG002 - there is no clock
     ) -> Scored | Unavailable:
         """The score of a model of the policy."""
         return self._models[model].scorer.score(values)
