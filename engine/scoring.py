@@ -207,9 +207,7 @@ def _worked_out(reads: tuple[Expression, ...]) -> Callable[[Situation], Values]:
 def holds_together(portable: PortableModel, answer: Scored) -> bool:
     """Whether score, total and contributions of an answer are what such a model can say."""
     contributions, total = answer.contributions, answer.total
-    if not (
-        type(contributions) is tuple and len(contributions) == len(portable.contribution_names)
-    ):
+    if not (type(contributions) is tuple and len(contributions) == len(portable.contribution_names)):
         return False
     if not (_is_text(answer.status) and answer.status == "ok"):
         return False
