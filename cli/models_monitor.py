@@ -1,4 +1,4 @@
-"""`tidegate models monitor`: whether the models of a policy still do what they were approved for."""
+"""`tidegate models monitor`: whether models still do what they were approved for."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def _environment() -> Environment:
         width=_width,
         moment=format_time,
         day=_day,
-        thousandths=_thousandths,
+        thousandths=thousandths,
         shift=_shift,
         without=_without,
         approval=_approval,
@@ -228,8 +228,9 @@ def _day(day: int | None) -> str:
     return "-" if day is None else date_of(day)
 
 
-def _thousandths(number: int) -> str:
-    return f"{number / 1000:,.1f}".removesuffix(".0")
+def thousandths(count: int) -> str:
+    """A number of thousandths, with one decimal at most."""
+    return f"{count / 1000:,.1f}".removesuffix(".0")
 
 
 def _shift(shifts: Sequence[OutcomeShift], word: str) -> str:

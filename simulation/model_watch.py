@@ -77,7 +77,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """When something alarms: the rate of false discoveries, and how many rows a follow rate needs."""
+    """When something alarms: the rate of false discoveries, and the rows a follow rate needs."""
 
     false_discoveries: float = 0.05
     follow_rows: int = 1_000
@@ -109,6 +109,7 @@ class ModelWatch:
         event: EventType,
         model: Model,
         times: Times,
+        *,
         currency: str,
         reference: Reference | None,
         day_of: Callable[[int], int],

@@ -179,7 +179,14 @@ class _Watch:
         self.times = self._times()
         reference = monitor.references.get(model.name)
         program = run.policy.program
-        self.watch = ModelWatch(event, model, self.times, program.currency, reference, self._day_of)
+        self.watch = ModelWatch(
+            event,
+            model,
+            self.times,
+            currency=program.currency,
+            reference=reference,
+            day_of=self._day_of,
+        )
         self.without = HistorySettler(run.policy, event, _without(program, model))
         flagged = [FLAGGED] if self.watch.thresholds else []
         self.segments = [
@@ -222,7 +229,7 @@ class _Watch:
         )
         inputs = Batch(rows.count, rows.columns, self.run.policy.lists, rows.statuses)
         columns = dict(rows.columns)
-        columns |= {name: column for name, column in input_columns(self.model, inputs)}
+        columns |= dict(input_columns(self.model, inputs))
         without = self.without.settle(inputs, rows.at_us).word
         self.watch.add(
             WatchedBatch(columns, rows.at_us, classes, rows.past, outcomes, without, before, now)

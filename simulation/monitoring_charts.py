@@ -13,8 +13,8 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from tidegate.simulation.charts import line, new_chart, round_up, text
 
 WIDTH = 640
-_NAMES, _RIGHT, _TOP, _ROW, _BOTTOM = 230, 70, 8, 40, 34
-_LONGEST_NAME = 26
+_NAMES, _RIGHT, _TOP, _ROW, _BOTTOM = 276, 76, 8, 40, 34
+_LONGEST_NAME = 27
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,18 +6,18 @@ escaped: the template does it, and only charts, which are built node by node, ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from tidegate.engine.values import format_time
 from tidegate.simulation.charts import Point, series
-from tidegate.simulation.comparison_page import interval, number, read_page, unbroken
+from tidegate.simulation.comparison_page import interval, number, read_page, thousandths, unbroken
 from tidegate.simulation.model_alarms import decimals, times
 from tidegate.simulation.monitoring_charts import Pair, Spread, forest, paired_bars
-from tidegate.simulation.monitoring_report import keeps_text, name_of, points, rate_text
+from tidegate.simulation.monitoring_report import keeps_text, moment, name_of, points, rate_text
 from tidegate.simulation.monitoring_result import ModelMonitoring, Monitoring
 from tidegate.simulation.report_pieces import date_of, percent
 from tidegate.simulation.score_thresholds import score_text, threshold_text
@@ -54,7 +54,7 @@ def _environment() -> Environment:
         distributions=_distributions,
         interval=interval,
         keeps=keeps_text,
-        moment=format_time,
+        moment=moment,
         name=name_of,
         number=number,
         parity=_parity,
@@ -65,7 +65,9 @@ def _environment() -> Environment:
         reliability=_reliability,
         score=score_text,
         threshold=threshold_text,
+        thousandths=thousandths,
         times=times,
+        told=_told,
         unbroken=unbroken,
         weeks=_weeks,
     )
@@ -157,6 +159,14 @@ def _parity(model: ModelMonitoring) -> Iterator[_Chart]:
                 f"{spread.name} {times(spread.value)}" for spread in spreads[:SPREADS_SHOWN]
             )
             yield _chart(title, forest(title, told, spreads[:SPREADS_SHOWN]))
+
+
+def _told(text: str) -> Markup:
+    """A sentence, with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(unbroken(text)))))  # noqa: S704 - escaped
+
+
+_CODE = re.compile(r"`([^`]*)`")
 
 
 def _ratio(millionths: int | None) -> str:

@@ -13,12 +13,14 @@ from io import StringIO
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from tidegate.dsl.zones import SECOND_US
 from tidegate.engine.values import format_time
 from tidegate.simulation.measures import Rate
 from tidegate.simulation.model_alarms import decimals, times
 from tidegate.simulation.monitoring_result import (
     ModelMonitoring,
     Monitoring,
+    ThresholdDrift,
     as_json,
 )
 from tidegate.simulation.report_pieces import (
@@ -32,7 +34,8 @@ from tidegate.simulation.report_pieces import (
 from tidegate.simulation.score_thresholds import score_text, threshold_text
 
 ALARM = "ALARM"
-SEGMENTS_SHOWN = 12
+WEEKS_SHOWN = 8
+"""The last ones; the JSON has each of them."""
 
 
 def to_json(found: Monitoring) -> str:
@@ -53,7 +56,7 @@ def render(found: Monitoring) -> RenderableType:
     head = Text()
     head.append(f"Models of {found.policy}", style="bold")
     head.append(f" over {found.history}\n" if found.history else "\n")
-    head.append(f"{format_time(found.start_us)} to {format_time(found.end_us)}")
+    head.append(f"{moment(found.start_us)} to {moment(found.end_us)}")
     parts: list[RenderableType] = [head]
     for model in found.models:
         parts += _model(model)
@@ -86,7 +89,7 @@ def name_of(model: ModelMonitoring) -> str:
 
 def _scope(model: ModelMonitoring) -> RenderableType:
     before, now = (
-        f"{format_time(p.from_us)} to {format_time(p.to_us)}, used for {grouped(p.rows)}"
+        f"{moment(p.from_us)} to {moment(p.to_us)}, used for {grouped(p.rows)}"
         for p in (model.before, model.now)
     )
     return stacked([f"reference week  {before}", f"watched         {now}", *model.notes])
@@ -142,31 +145,34 @@ def _thresholds(model: ModelMonitoring) -> RenderableType:
         head = Text(f"{threshold_text(drift.at)}: {', '.join(drift.rules)}", style="italic")
         if drift.alarm:
             head.append(f"  {ALARM}", style="bold red")
-        weeks = (w for w in drift.weeks if w.whole)
+        weeks = [week.share.millionths for week in drift.weeks if week.whole]
+        shown = ", ".join(percent(share)[:-2] for share in weeks[-WEEKS_SHOWN:])
         lines = [
             f"  then {rate_text(drift.before)}",
             f"  now  {rate_text(drift.now)}",
             f"  difference {points(drift.low)} to {points(drift.high)}",
             f"  the same share as then: {keeps_text(drift.keeps)}",
-            f"  week by week {', '.join(percent(week.share.millionths) for week in weeks) or '-'}",
+            f"  week by week, in %: {'... ' if len(weeks) > WEEKS_SHOWN else ''}{shown or '-'}",
         ]
         if model.label:
             lines += [
                 f"  precision {rate_text(drift.precision)}",
                 f"  recall    {rate_text(drift.recall)}",
-                f"  picked: {grouped(drift.fraud)} {model.label}, {grouped(drift.good)} good,"
-                f" {grouped(drift.open)} not due yet, {grouped(drift.unlabelled)} never known",
+                f"  picked {_picked(drift, model.label)}",
             ]
         parts += [head, stacked(lines)]
     return Group(*parts)
 
 
+def _picked(drift: ThresholdDrift, label: str) -> str:
+    known = f"{grouped(drift.fraud)} {label}, {grouped(drift.good)} good"
+    return f"{known}, {grouped(drift.open)} not due yet, {grouped(drift.unlabelled)} never known"
+
+
 def _calibration(model: ModelMonitoring) -> RenderableType:
     known = model.maturity
-    lines = [
-        f"{grouped(known.fraud + known.good)} of the scored have a label that is due,"
-        f" {grouped(known.open)} not yet"
-    ]
+    due = grouped(known.fraud + known.good)
+    lines = [f"{due} of the scored have a label that is due, {grouped(known.open)} not yet"]
     if known.past_declined:
         lines.append(f"{grouped(known.past_declined)} were declined: no label tells of them")
     found = model.calibration
@@ -238,6 +244,11 @@ def _follow(model: ModelMonitoring) -> RenderableType:
             + (f"  {ALARM}" if found.alarm else "")
         )
     return stacked(lines)
+
+
+def moment(time_us: int) -> str:
+    """A time to the second."""
+    return format_time(time_us - time_us % SECOND_US)
 
 
 def rate_text(rate: Rate) -> str:

@@ -82,6 +82,8 @@ class SegmentCounts:
             hits = (int(theirs[place]), int(theirs[0])), (int(mine[place]), int(mine[0]))
             moved = difference(*hits)
             assert moved is not None
+            if not hits[0][0] and not hits[1][0]:
+                continue
             yield self._parity(name, what, hits, fraud, moved), moved.chance
 
     def _parity(

@@ -52,12 +52,16 @@ class ScoreTally:
     def change(self) -> ScoreChange:
         """What was counted."""
         crossings = zip(self.rules.items(), self._crossings.tolist(), strict=True)
+        both, differ, only_before, only_after = self._counts.tolist()
         return ScoreChange(
-            self.name,
-            self.models[0].version,
-            self.models[1].version,
-            *self._counts.tolist(),
-            tuple(Crossing(at, rules, *counts) for (at, rules), counts in crossings),
+            model=self.name,
+            version_before=self.models[0].version,
+            version_after=self.models[1].version,
+            both=both,
+            differ=differ,
+            only_before=only_before,
+            only_after=only_after,
+            crossings=tuple(Crossing(at, rules, *counts) for (at, rules), counts in crossings),
         )
 
 

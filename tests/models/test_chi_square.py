@@ -1,4 +1,4 @@
-"""The distributions that alarms rest on agree with scipy, which no one needs to install to watch."""
+"""The distributions that alarms rest on agree with scipy, which nobody needs in order to watch."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def drawn(rng: np.random.Generator, rows: int, move: float = 0.0) -> list[npt.ND
     """Twenty inputs as models have them: amounts, counts, flags, in the policy's integers."""
     amounts = [rng.lognormal(7 + move, 1.2, rows).astype(np.int64) for _ in range(10)]
     counts = [rng.poisson(1.3, rows) for _ in range(8)]
-    return [*amounts, *counts, *(rng.random(rows) < 0.1 for _ in range(2))]
+    return [*amounts, *counts, *((rng.random(rows) < 0.1).astype(np.int64) for _ in range(2))]
 
 
 def shifts(seed: int, before: int, now: int, move: float = 0.0) -> list[Shift]:

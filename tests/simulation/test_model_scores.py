@@ -18,7 +18,7 @@ from tidegate.simulation.measures import MILLION
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_as_the_service_scores(seed: int, family: Family, tmp_path: Path) -> None:
     """A dry run would promise what the service does not do: score by score, outcome by outcome."""
     history = scored_history(Random(f"{family} {seed}"), tmp_path, family)

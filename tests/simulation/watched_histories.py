@@ -125,7 +125,7 @@ def watched(
 ) -> tuple[Policy, Path]:
     """The policy, and the mapping of a history that `spoil` has changed."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "policy").mkdir()
+    (folder / "policy").mkdir(exist_ok=True)
     (folder / "policy" / "policy.tide").write_text(policy)
     drawn = draw(seed, rows)
     spoil(drawn)
