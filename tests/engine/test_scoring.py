@@ -299,6 +299,12 @@ def test_the_absence_of_a_shadow_model_counts_in_the_shadow_alone(evaluator: Eva
     assert decision.record.shadow_word == "decline"
     assert decision.record.rules.fired == ("many@1",)
     assert "disposition" not in decision.record.determining
+    # The same where no rule hears anything of it.
+    quiet = scored_policy(TEXT.replace(", add 50 points", ""))
+    engine = Engine(quiet, evaluator=evaluator)
+    decision = engine.decide(payment(), stopped={"challenger": "disabled"}, **given)  # type: ignore[arg-type]
+    assert (decision.outcome.word, decision.record.rules.fired) == ("approve", ())
+    assert decision.record.shadow_word == "decline"
 
 
 # --- less authority ----------------------------------------------------------------------------
@@ -329,6 +335,9 @@ def test_a_model_that_was_lowered_excepts_nothing(evaluator: EvaluatorKind) -> N
     assert excepted.outcome.word == "approve"
     held = lowering(AT, **kwargs).decide(payment(amount="4500.00 EUR"), **given)
     assert held.outcome.disposition == "hold"
+    (dear,) = held.explain().ladders[0].rules
+    assert (dear.rule, dear.state) == ("dear@1", "fired")
+    assert dear.exceptions[0].atoms[0].state == "masked"
 
 
 def test_a_lowered_decision_is_replayed_and_explained_as_it_was() -> None:
