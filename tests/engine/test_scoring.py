@@ -307,6 +307,20 @@ def test_the_absence_of_a_shadow_model_counts_in_the_shadow_alone(evaluator: Eva
     assert decision.record.shadow_word == "decline"
 
 
+def test_a_shadow_model_that_gave_no_score_is_behind_nothing() -> None:
+    """An explanation would blame what never acts."""
+    text = TEXT.replace("then decline because risky, add 50 points", "then hold because risky")
+    engine = Engine(scored_policy(text), given_scores=True)
+    decision = engine.decide(
+        payment(amount="4500.00 EUR"),
+        features={"tries": 0},
+        scores={"risk": "0.15"},
+        stopped={"challenger": "disabled"},
+    )
+    found = decision.record.determining["disposition"]
+    assert (found.rules, found.models) == (("dear@1",), ())
+
+
 # --- less authority ----------------------------------------------------------------------------
 
 
