@@ -354,8 +354,8 @@ def _check_references(model: PortableModel, problems: Problems) -> None:
     elif (model.family in _TREE_FAMILIES) != bool(model.trees):
         part = "trees" if model.family in _TREE_FAMILIES else "terms"
         problems.add("family", f"is {model.family}, which has {part}: correct one of them")
-    if model.link == "logit" and model.divisor != 1:
-        problems.add("divisor", f"is {model.divisor} at a logit: it is 1 here")
+    if model.divisor != 1 and (model.link == "logit" or model.divisor != len(model.trees)):
+        problems.add("divisor", f"is {model.divisor}: it is 1, or the number of trees of a mean")
     if model.link == "probability" and model.unit * model.divisor > MAX_SCALE:
         problems.add("divisor", f"times `unit` is above {MAX_SCALE}: use a coarser unit")
     for index, term in enumerate(model.terms):

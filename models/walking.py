@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from struct import Struct
+from typing import Any
 
 from tidegate.models.portable import PortableModel, Tree
 
@@ -32,96 +33,121 @@ class Walks:
     has_words: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Forest:
-    """All trees in one row of nodes; a child that is a leaf is `-1 - place` in `leaves`."""
+Node = tuple[Any, ...]
+"""(input, cut, yes, no), and in `any` walks missing_yes and the set of codes, None for an integer.
 
-    roots: tuple[int, ...]
-    inputs: list[int]
-    cuts: list[int]
-    yes: list[int]
-    no: list[int]
-    missing_yes: list[bool]
-    words: list[frozenset[int] | None]
-    leaves: list[int]
+A leaf is no input and, in the place of the cut, what its path contributes.
+"""
 
 
 def compile_walks(model: PortableModel) -> Walks:
     """The walks of a model of trees."""
-    forest = _forest(model)
-    width = len(model.inputs)
-    bias = sum(1 << (LANE * lane + LANE - 1) for lane in range(width + 1))
-    start = bias + (model.base << LANE * width)
-    unpack = Struct(f"<{width + 1}q").unpack
-    size = (width + 1) * LANE // 8
-    roots, inputs, cuts = forest.roots, forest.inputs, forest.cuts
-    yes, no, leaves = forest.yes, forest.no, forest.leaves
-    missing_yes, words = forest.missing_yes, forest.words
-
-    def opened(packed: int) -> tuple[int, tuple[int, ...]]:
-        # With its highest bit turned, a biased lane is two's complement.
-        lanes = unpack((packed ^ bias).to_bytes(size, "little"))
-        return lanes[-1], lanes[:-1]
-
-    def complete(row: Row) -> tuple[int, tuple[int, ...]]:
-        packed = start
-        for root in roots:
-            node = root
-            while node >= 0:
-                node = yes[node] if row[inputs[node]] <= cuts[node] else no[node]  # type: ignore[operator]
-            packed += leaves[node]
-        return opened(packed)
-
-    def every(row: Row) -> tuple[int, tuple[int, ...]]:
-        packed = start
-        for root in roots:
-            node = root
-            while node >= 0:
-                code, among = row[inputs[node]], words[node]
-                if code is None:
-                    goes = missing_yes[node]
-                else:
-                    goes = code <= cuts[node] if among is None else code in among
-                node = yes[node] if goes else no[node]
-            packed += leaves[node]
-        return opened(packed)
-
-    has_words = any(codes is not None for codes in words)
+    has_words = any(codes is not None for tree in model.trees for codes in tree.words)
+    takes_missing = any(entry.takes_missing for entry in model.inputs)
+    lanes = _Lanes(model)
+    packed = [_packed(tree, len(model.inputs)) for tree in model.trees]
+    planted = list(zip(model.trees, packed, strict=True))
+    every = complete = _walk_any([_plant(*one, _wide) for one in planted], lanes)
+    if not has_words:
+        complete = _walk_complete([_plant(*one, _narrow) for one in planted], lanes)
+    if not has_words and not takes_missing:
+        every = complete
     return Walks(complete, every, has_words)
 
 
-def _forest(model: PortableModel) -> _Forest:
-    forest = _Forest((), [], [], [], [], [], [], [])
-    leaves: list[int] = []
-    roots = [_plant(tree, forest, leaves, len(model.inputs)) for tree in model.trees]
-    # A leaf's place counts from the end, so that it is a negative index without arithmetic.
-    return _Forest(
-        tuple(roots), forest.inputs, forest.cuts, forest.yes, forest.no, forest.missing_yes,
-        forest.words, leaves[::-1],
-    )  # fmt: skip
+class _Lanes:
+    """How a packed sum is begun and opened."""
+
+    def __init__(self, model: PortableModel) -> None:
+        count = len(model.inputs) + 1
+        bias = sum(1 << (LANE * lane + LANE - 1) for lane in range(count))
+        unpack, size = Struct(f"<{count}q").unpack, count * LANE // 8
+
+        def opened(packed: int) -> tuple[int, tuple[int, ...]]:
+            # With its highest bit turned, a biased lane is two's complement.
+            lanes = unpack((packed ^ bias).to_bytes(size, "little"))
+            return lanes[-1], lanes[:-1]
+
+        self.opened = opened
+        self.start = bias + (model.base << LANE * (count - 1))
 
 
-def _plant(tree: Tree, forest: _Forest, leaves: list[int], total_lane: int) -> int:
-    """Add a tree's nodes; the place of its root."""
-    place, packed = [0] * len(tree.values), [0] * len(tree.values)
-    inner = len(forest.inputs)
+def _walk_complete(roots: Sequence[Node], lanes: _Lanes) -> Walk:
+    start, opened = lanes.start, lanes.opened
+
+    def walk(row: Row) -> tuple[int, tuple[int, ...]]:
+        packed = start
+        for root in roots:
+            split, cut, yes, no = root
+            while split is not None:
+                # Two ways to unpack are faster than one of a chosen node.
+                if row[split] <= cut:
+                    split, cut, yes, no = yes
+                else:
+                    split, cut, yes, no = no
+            packed += cut
+        return opened(packed)
+
+    return walk
+
+
+def _walk_any(roots: Sequence[Node], lanes: _Lanes) -> Walk:
+    start, opened = lanes.start, lanes.opened
+
+    def walk(row: Row) -> tuple[int, tuple[int, ...]]:
+        packed = start
+        for root in roots:
+            split, cut, yes, no, missing_yes, words = root
+            while split is not None:
+                code = row[split]
+                if code is None:
+                    goes = missing_yes
+                else:
+                    goes = code <= cut if words is None else code in words
+                split, cut, yes, no, missing_yes, words = yes if goes else no
+            packed += cut
+        return opened(packed)
+
+    return walk
+
+
+def _packed(tree: Tree, total_lane: int) -> list[int]:
+    """What the path to each node contributes; of use at leaves."""
+    packed = [0] * len(tree.values)
     for node, split in enumerate(tree.inputs):
-        if split >= 0:
-            place[node], inner = inner, inner + 1
-            for child in (tree.yes[node], tree.no[node]):
-                step = tree.values[child] - tree.values[node]
-                packed[child] = packed[node] + (step << LANE * split)
-        else:
+        if split < 0:
             total = tree.values[node] - tree.values[0]
-            leaves.append(packed[node] + (total << LANE * total_lane))
-            place[node] = -len(leaves)
-    for node, split in enumerate(tree.inputs):
-        if split >= 0:
-            codes = tree.words[node]
-            forest.inputs.append(split)
-            forest.cuts.append(tree.cuts[node])
-            forest.yes.append(place[tree.yes[node]])
-            forest.no.append(place[tree.no[node]])
-            forest.missing_yes.append(tree.missing_yes[node])
-            forest.words.append(None if codes is None else frozenset(codes))
-    return place[0]
+            packed[node] += total << LANE * total_lane
+            continue
+        for child in (tree.yes[node], tree.no[node]):
+            step = tree.values[child] - tree.values[node]
+            packed[child] = packed[node] + (step << LANE * split)
+        packed[node] = 0
+    return packed
+
+
+def _plant(tree: Tree, packed: Sequence[int], shape: Callable[..., Node]) -> Node:
+    """The root of a tree of tuples; children are made before their parents."""
+    nodes: list[Node] = [()] * len(tree.inputs)
+    for node in range(len(nodes) - 1, -1, -1):
+        if tree.inputs[node] < 0:
+            nodes[node] = shape(None, packed[node], (), (), False, None)
+            continue
+        codes = tree.words[node]
+        nodes[node] = shape(
+            tree.inputs[node],
+            tree.cuts[node],
+            nodes[tree.yes[node]],
+            nodes[tree.no[node]],
+            tree.missing_yes[node],
+            None if codes is None else frozenset(codes),
+        )
+    return nodes[0]
+
+
+def _wide(*parts: Any) -> Node:
+    return parts
+
+
+def _narrow(*parts: Any) -> Node:
+    return parts[:4]

@@ -25,6 +25,7 @@ from tidegate.models.portable import (
     Family,
     Input,
     LinearTerm,
+    Link,
     PortableModel,
     TableTerm,
     Term,
@@ -42,19 +43,20 @@ CURRENCIES = ("EUR", "JPY", "BHD")
 EXTREMES = (0, 1, -1, 2**53 - 1, 2**53, 2**53 + 1, -(2**53), 2**63 - 1, -(2**63))
 
 
-def generated_model(rng: Random, family: Family | None = None) -> PortableModel:
-    """A model that `reading` accepts."""
-    family = family or rng.choice(FAMILIES)
+def generated_model(rng: Random, wanted: Family | None = None) -> PortableModel:
+    """A model that `reading` accepts, of the `wanted` family or of any."""
+    family: Family = rng.choice(FAMILIES) if wanted is None else wanted
     inputs = tuple(_input(rng, index, family) for index in range(rng.randint(1, 6)))
     unit = rng.choice((1, 7, 1_000, 10**9))
     if family in {"random_forest", "gradient_boosting"}:
         count = rng.randint(1, 8)
         trees = tuple(_tree(rng, inputs, unit) for _ in range(count))
         base = sum(tree.values[0] for tree in trees)
-        link, divisor = ("probability", count) if family == "random_forest" else ("logit", 1)
+        link: Link = "probability" if family == "random_forest" else "logit"
+        divisor = count if family == "random_forest" else 1
         return PortableModel(
             "m", rng.randint(1, 9), family, link, inputs, base, (), trees, unit, divisor
-        )  # type: ignore[arg-type]
+        )
     terms = tuple(_term(rng, inputs, unit, family) for _ in range(rng.randint(1, 8)))
     base = rng.randint(-3 * unit, 3 * unit)
     return PortableModel("m", rng.randint(1, 9), family, "logit", inputs, base, terms, (), unit, 1)
