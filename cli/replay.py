@@ -136,8 +136,12 @@ def _as_json(one: Replayed) -> dict[str, Any]:
             for d in (result.differences if result else ())
         ],
         "scores": [
-            {"model": s.model, "version": s.version, "result": s.result,
-             "differing": list(s.differing)}
+            {
+                "model": s.model,
+                "version": s.version,
+                "result": s.result,
+                "differing": list(s.differing),
+            }
             for s in one.scores
-        ],  # fmt: skip
+        ],
     }

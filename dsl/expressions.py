@@ -47,8 +47,8 @@ from tidegate.dsl.program import (
     Table,
 )
 from tidegate.dsl.scope import VALUES, Names
-from tidegate.dsl.shapes import folded_alike
 from tidegate.dsl.score_bounds import BadBounds, score_bounds
+from tidegate.dsl.shapes import folded_alike
 from tidegate.dsl.source import Span
 from tidegate.dsl.types import (
     ANY_INT64,

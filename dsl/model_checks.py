@@ -107,7 +107,7 @@ def _required(typer: Typer, declared: tree.ModelDeclaration, slot: str, hint: st
 
 
 def _source(typer: Typer, declared: tree.ModelDeclaration) -> bool:
-    """Whether it says where its score comes from: of a file that reads inputs, or with the event."""
+    """Whether it says where its score comes from: a file that reads inputs, or the event."""
     name, path, reads = declared.name, declared.path, declared.reads
     if declared.external:
         for wrong, word in ((path, "from"), (reads[0] if reads else None, "reads")):

@@ -29,6 +29,7 @@ from tidegate.dsl.types import (
     NATURAL_BOUNDS,
     NUMBER,
     NUMBER_SCALE,
+    SCORE_BOUNDS,
     TIME,
     TIME_MAX_US,
     TIME_MIN_US,
@@ -38,7 +39,6 @@ from tidegate.dsl.types import (
     Value,
 )
 
-SCORE_BOUNDS = Bounds(0, NUMBER_SCALE)
 _TIME_BOUNDS = Bounds(TIME_MIN_US, TIME_MAX_US)
 
 

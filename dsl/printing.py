@@ -225,7 +225,9 @@ def _model(model: tree.ModelDeclaration) -> Iterator[Unit]:
     yield from _clause("from", model.path)
     yield from _names("reads", model.reads)
     if model.score:
-        yield Unit("score", (), f"score {model.score.text}{_bounds(*(model.bounds or (None, None)))}")
+        yield Unit(
+            "score", (), f"score {model.score.text}{_bounds(*(model.bounds or (None, None)))}"
+        )
     if model.use:
         yield Unit("use", (), _scope(f"use {model.use.text}", model.use_when))
     yield from _names("may", model.may)

@@ -7,9 +7,8 @@ from typing import cast
 
 from tidegate.dsl import tree
 from tidegate.dsl.literals import Wrong, read_literal
-from tidegate.dsl.nodes import SCORE_BOUNDS
 from tidegate.dsl.source import Span
-from tidegate.dsl.types import NUMBER, Bounds, Kind
+from tidegate.dsl.types import NUMBER, SCORE_BOUNDS, Bounds, Kind
 from tidegate.dsl.zones import Zone
 
 

@@ -247,7 +247,7 @@ class Engine:
             hash_token=hash_token,
             at_us=at_us,
         )
-        return judge.decide(*self._read(judge, admitted, features, scores, lists, stopped))
+        return judge.decide(*self._read(judge, admitted, features, scores, lists, stopped=stopped))
 
     def situation(
         self,
@@ -290,6 +290,7 @@ class Engine:
         features: Mapping[str, object],
         scores: Mapping[str, Score],
         lists: Mapping[str, GivenList] | None,
+        *,
         stopped: Mapping[str, str] = NOTHING_STOPPED,
     ) -> tuple[Admitted, _Given]:
         """The event and what was given with it, or every reason against either."""

@@ -349,7 +349,9 @@ class _Body:
 
     def _watches(self) -> bool:
         """Whether a model in the shadow may add points."""
-        return self.masking and any(m.shadow and m.unavailable.points for m in self.authority.models)
+        return self.masking and any(
+            m.shadow and m.unavailable.points for m in self.authority.models
+        )
 
     def _jobs(
         self, reading: bool, without: Mapping[int, IndexedRule] = NOTHING_INDEXED

@@ -38,7 +38,7 @@ class Rescored:
 
 
 def rescore(program: Program, models: Models, record: Record) -> tuple[Rescored, ...]:
-    """Every model of the record once more; `RecordError` where its inputs are not of their types."""
+    """Every model of the record once more; `RecordError` where inputs are not of their types."""
     return tuple(
         _again(program, models, name, facts) for name, facts in sorted(record.scored.items())
     )

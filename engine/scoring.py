@@ -49,7 +49,10 @@ class InProcess:
         self._models = {n: m for n, m in models.items() if isinstance(m, LoadedModel)}
 
     def score(
-        self, model: str, values: Sequence[Value | None], within_us: int | None
+        self,
+        model: str,
+        values: Sequence[Value | None],
+        within_us: int | None,  # noqa: ARG002 - there is no clock
     ) -> Scored | Unavailable:
         """The score of a model of the policy."""
         return self._models[model].scorer.score(values)
@@ -207,7 +210,9 @@ def _worked_out(reads: tuple[Expression, ...]) -> Callable[[Situation], Values]:
 def holds_together(portable: PortableModel, answer: Scored) -> bool:
     """Whether score, total and contributions of an answer are what such a model can say."""
     contributions, total = answer.contributions, answer.total
-    if not (type(contributions) is tuple and len(contributions) == len(portable.contribution_names)):
+    if not (
+        type(contributions) is tuple and len(contributions) == len(portable.contribution_names)
+    ):
         return False
     if not (_is_text(answer.status) and answer.status == "ok"):
         return False

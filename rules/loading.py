@@ -113,7 +113,7 @@ def read(
     )  # fmt: skip
     found = in_order([*found, *unmatched])
     hashes = {n: m.hash for n, m in models.items() if isinstance(m, LoadedModel)}
-    digest = _digest(sources, lists, rates, tables, _used(files, libraries), hashes)
+    digest = _digest(sources, lists, rates, tables, _used(files, libraries), models=hashes)
     policy = Policy(checked.program, digest, lists, rates, sources, found, root, tables, models)
     return Loaded(policy, found, shown)
 
@@ -236,6 +236,7 @@ def _digest(
     rates: Rates | None,
     tables: Tables,
     libraries: Mapping[str, str],
+    *,
     models: Mapping[str, str],
 ) -> str:
     """SHA-256 (hex) over every file's path and content, in the order of the paths."""

@@ -20,8 +20,8 @@ from tidegate.rules.tables import content_of
 class Policy:
     """A policy without errors. Nothing in it changes; any number of threads may share it.
 
-    `hash` covers every rule file, list file, table, model and the rates, by path and content. `lists`
-    holds the lists that come from files; a `managed` one is None until the caller gives its
+    `hash` covers every rule file, list file, table, model and the rates, by path and content.
+    `lists` holds the lists that come from files; a `managed` one is None until the caller gives its
     contents.
     `models` has every model that is not external, whether it can be scored or not.
     `diagnostics` are warnings and notes on what this release does not do yet.
