@@ -6,16 +6,23 @@ from collections.abc import Callable
 
 import typer
 
-from tidegate.cli import models_key, models_monitor, models_registry, models_train
+from tidegate.cli import (
+    models_export,
+    models_key,
+    models_monitor,
+    models_registry,
+    models_train,
+)
 from tidegate.cli.output import Command
 
 models = typer.Typer(
-    help="Train, register, approve, serve and watch models.",
+    help="Train, export, register, approve, serve and watch models.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": models_train.train,
+    "export": models_export.export,
     "monitor": models_monitor.monitor,
     "key": models_key.key,
     "register": models_registry.register,
