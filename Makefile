@@ -13,7 +13,8 @@ BENCH := $(VENV)/.bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check browser bench handbook fuzz-language fuzz-models noninterference clean
+.PHONY: help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
+        clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
