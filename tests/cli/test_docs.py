@@ -100,6 +100,14 @@ def test_the_page_of_libraries_runs(run: Run, monkeypatch: pytest.MonkeyPatch) -
         assert matches(shown, run(*shlex.split(command)[1:], code=code).output)
 
 
+def test_the_page_of_monitoring_runs(run: Run) -> None:
+    """Whoever tries what the page shows meets an error."""
+    found = transcripts((ROOT / "docs" / "monitoring.md").read_text())
+    assert len(found) == 4
+    for command, code, shown in found:
+        assert matches(shown, run(*shlex.split(command)[1:], code=code).output), command
+
+
 def test_every_command_is_shown() -> None:
     """A section without an invocation is a section that nobody runs."""
     for name in commands():

@@ -23,6 +23,7 @@ from tidegate.simulation.monitoring_result import ModelMonitoring
 
 DEVICES = ("phone", "tablet", "desktop")
 UNIT = 10**9
+WINDOW = Window("2026-01-01T00:00:00Z", "2026-03-01T00:00:00Z")
 CUTS = (2_000, 4_000, 10_000, 30_000)
 MODEL = PortableModel(
     "inside", 1, "additive", "logit",
@@ -160,7 +161,7 @@ def reference_of(drawn_as: tuple[int, ...] = (0, 1, 2)) -> Reference:
     shares = np.array([25_000, 10_000, 15_000])[list(drawn_as)]
     return Reference(
         schema="tidegate-reference/1", model="inside", version=1,
-        model_hash=hashlib.sha256(write_model(MODEL)).hexdigest(), window=Window("2026-01-01T00:00:00Z", "2026-03-01T00:00:00Z"), rows=50_000,
+        model_hash=hashlib.sha256(write_model(MODEL)).hexdigest(), window=WINDOW, rows=50_000,
         labelled=50_000, positives=1_000, abstained=0, epsilon=100,
         inputs=(
             Distribution("amount", CUTS, (), count_bins(CUTS, cents), 0),

@@ -1,4 +1,4 @@
-"""Segments: no alarm about nothing over 200 seeds, an alarm about what is there, base rates apart."""
+"""Segments: no alarm about nothing over 200 seeds, one about what is there, base rates apart."""
 
 from __future__ import annotations
 
