@@ -38,6 +38,8 @@ WhatServes: TypeAlias = "Callable[[Path, int], Serving | NotServing]"
 
 def none_serves(folder: Path, _version: int) -> NotServing:
     """Serves nothing: for a policy whose models are yet to be trained."""
+    from tidegate.models.registry import NotServing
+
     return NotServing(folder.name, "nothing_active", "its files are not read")
 
 
