@@ -20,6 +20,7 @@ from tidegate.cli import (
     history,
     init,
     lsp,
+    models,
     replay,
     test,
 )
@@ -68,6 +69,7 @@ histories = typer.Typer(
 )
 histories.command("check", cls=Command)(history.check)
 app.add_typer(histories, name="history")
+app.add_typer(models.models, name="models")
 
 
 def _say_version(wanted: bool) -> None:
