@@ -105,14 +105,16 @@ def print_line(line: Line) -> None:
     ours = " ".join(f"{value / MILLION:8.4f}" for value in figures(line.trained.card))
     published = PUBLISHED.get(line.name)
     theirs = (
-        " ".join(f"{value / MILLION:6.3f}" for value in published) if published else "     -" * 3
+        " ".join(f"{value / MILLION:6.3f}" for value in published)
+        if published
+        else "     -      -      -"
     )
     export = line.trained.card.export
     apart = (
         f"{float(export.largest_difference) * MILLION:.3f} of {float(export.bound) * MILLION:.3f}"
     )
     sizes = f"{len(line.trained.files['model.json']):,}"
-    print(f"{line.name:10}{ours}  |{theirs}  | {export.beyond:5} {apart:>14} {sizes:>11}"
+    print(f"{line.name:10}{ours}  |{theirs}  | {export.beyond:6} {apart:>14} {sizes:>11}"
           f" {line.seconds:6.1f}")  # fmt: skip
 
 
@@ -129,8 +131,8 @@ def main() -> None:
     card = found[0].trained.card
     print(f"train {card.train.rows:,} rows, {card.train.positives} frauds; "
           f"test {card.test.rows:,} rows, {card.test.positives} frauds")  # fmt: skip
-    print("             AUC       AP      CP@100 |  published          "
-          "| beyond apart (10^-6)  model bytes      s")  # fmt: skip
+    print("               AUC       AP   CP@100  |     published        "
+          "| beyond  apart (10^-6) model bytes      s")  # fmt: skip
     for line in found:
         print_line(line)
     wrong = [f"{line.name}: {what}" for line in found for what in line.wrong]

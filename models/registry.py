@@ -214,14 +214,25 @@ def serving_of(registry: Registry, declared: int) -> Serving | NotServing:
     if active is None:
         return NotServing(standing.model, "nothing_active", "no version is active", head)
     if active.version > declared:
-        said = (
-            f"version {active.version} is active, and the policy accepts none above {declared}: "
-            "raise the version that it declares, or roll back"
-        )
-        return NotServing(standing.model, "newer_than_declared", said, head)
+        return _newer(standing.model, active.version, declared, head)
     if faults := registry.faults.get(active.version):
         return NotServing(standing.model, "refused", str(faults[0]), head, faults)
     return _serving(standing, active, registry.files[active.version])
+
+
+def accepted(answer: Serving | NotServing, declared: int) -> Serving | NotServing:
+    """What serves, where a policy declares this version: nothing that is newer."""
+    if isinstance(answer, Serving) and answer.version > declared:
+        return _newer(answer.model, answer.version, declared, answer.head)
+    return answer
+
+
+def _newer(model: str, version: int, declared: int, head: Head) -> NotServing:
+    said = (
+        f"version {version} is active, and the policy accepts none above {declared}: "
+        "raise the version that it declares, or roll back"
+    )
+    return NotServing(model, "newer_than_declared", said, head)
 
 
 def _serving(standing: Standing, active: RegisteredVersion, files: VersionFiles) -> Serving:

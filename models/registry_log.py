@@ -19,7 +19,7 @@ from unicodedata import is_normalized
 
 from tidegate.dsl.card_numbers import holds_card_number
 from tidegate.models.manifest import FILE_NAME, MAX_FILES
-from tidegate.models.moments import moment_text, moment_us
+from tidegate.models.moments import moment_us
 from tidegate.models.people import NAME
 from tidegate.models.problems import Problem
 from tidegate.vault.keys import Signer
@@ -242,11 +242,6 @@ def _are_files(files: Mapping[str, Any]) -> bool:
 def day_us(text: str) -> int | None:
     """The moment at which a date such as `2027-06-30` begins, UTC; None where there is none."""
     return moment_us(f"{text}T00:00:00Z")
-
-
-def day_text(time_us: int) -> str:
-    """The date of a moment, UTC."""
-    return moment_text(time_us)[:10]
 
 
 _RESTORE = "bring the log back from version control or a copy, and ask who wrote to it"
