@@ -16,12 +16,15 @@ import numpy as np
 from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.program import Constant, EventType, Model, Program
 from tidegate.dsl.types import Kind, Type
+from tidegate.dsl.zones import SECOND_US
 from tidegate.engine.column_batch import Batch, IntegerColumn
-from tidegate.engine.column_outcome import OUTSIDE_USE
+from tidegate.engine.column_outcome import ABSTAINED, OUTSIDE_USE
 from tidegate.engine.decision import Policy
+from tidegate.engine.values import format_time
 from tidegate.models.attribution_shift import AttributionSums
 from tidegate.models.reference import Reference
-from tidegate.rules.gate import SEGMENTED
+from tidegate.rules.gate import SEGMENTED, Segments
+from tidegate.simulation.abstention_causes import causes_of
 from tidegate.simulation.backtest import DecidedBatch, DryRun, Progress, nothing_decided
 from tidegate.simulation.history import CHUNK_ROWS
 from tidegate.simulation.history_settler import HistorySettler
@@ -43,9 +46,10 @@ _PARITY = ("decline", "step_up", "review")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to watch: models (all where none is named), times in microseconds, fields of segments.
+    """What to watch: models (all where none is named), times in microseconds, segments.
 
-    None: the reference week is the first after the warm-up, and what is watched begins after it
+    A segment's field is looked at in each event that has it; amounts have bands. None: the
+    reference week is the first after the warm-up, and what is watched begins after it
     and ends with the history.
     """
 
@@ -54,7 +58,7 @@ class Wanted:
     before_to_us: int | None = None
     from_us: int | None = None
     to_us: int | None = None
-    segments: tuple[str, ...] = ()
+    segments: tuple[Segments, ...] = ()
     levels: Levels = field(default_factory=Levels)
 
 
@@ -93,7 +97,9 @@ class _Monitor:
         self.references = references
         self.path = mapping_path
         models = self._models()
-        also = {event.name: self._segments(event) for event in self._events(models)}
+        events = self._events(models)
+        self._segments(events)
+        also = {e.name: frozenset(by.field for by in self.segments_of(e)) for e in events}
         self.run_ = DryRun(policy, mapping_path, also=also, chunk_rows=chunk_rows)
         self.stride = max(self.run_.history.span.rows // ATTRIBUTED_ROWS, 1)
         self.watches = [
@@ -125,21 +131,32 @@ class _Monitor:
         names = {model.use_event for model in models}
         return [event for event in self.policy.program.events if event.name in names]
 
-    def _segments(self, event: EventType) -> frozenset[str]:
-        fields = {declared.name: declared for declared in event.fields}
+    def _segments(self, events: Sequence[EventType]) -> None:
+        """Stop where a segment is of a field that no event has, or that makes none."""
         problems = []
-        for name in self.wanted.segments:
-            kind = fields[name].type.kind if name in fields else None
-            if kind is None:
-                message, help_ = f"`{event.name}` has no field `{name}`", nearest(name, fields)
-                problems.append(Problem(self.policy.program.name, "segment", message, help_))
-            elif kind not in SEGMENTED:
-                message = f"`{name}` is a {fields[name].type}"
-                help_ = "segments are made by a text, a country, a flag or words"
+        for by in self.wanted.segments:
+            found = [field for event in events for field in event.fields if field.name == by.field]
+            message, help_ = "", ""
+            if not found:
+                known = [field.name for event in events for field in event.fields]
+                message = f"{_listed(events)} has no field `{by.field}`"
+                help_ = nearest(by.field, known)
+            for kind, type_ in ((field.type.kind, field.type) for field in found):
+                if kind is Kind.MONEY and not by.bands:
+                    message = f"`{by.field}` is an amount: its segments are made by bands"
+                    help_ = f'write `--segment "{by.field}: 50, 250"`'
+                elif kind is not Kind.MONEY and (by.bands or kind not in SEGMENTED):
+                    message = f"`{by.field}` is a {type_}"
+                    help_ = "segments are made by a text, a country, a flag, words or an amount"
+            if message:
                 problems.append(Problem(self.policy.program.name, "segment", message, help_))
         if problems:
             raise MappingError(problems)
-        return frozenset(self.wanted.segments)
+
+    def segments_of(self, event: EventType) -> tuple[Segments, ...]:
+        """The segments of an event: of those that are wanted, the ones whose field it has."""
+        names = {field.name for field in event.fields}
+        return tuple(by for by in self.wanted.segments if by.field in names)
 
     def run(self, progress: Progress | None) -> Monitoring:
         """The whole history."""
@@ -190,7 +207,8 @@ class _Watch:
         self.without = HistorySettler(run.policy, event, _without(program, model))
         flagged = [FLAGGED] if self.watch.thresholds else []
         self.segments = [
-            SegmentCounts(name, [*_PARITY, *flagged]) for name in monitor.wanted.segments
+            SegmentCounts(by, [*_PARITY, *flagged], program.currency)
+            for by in monitor.segments_of(event)
         ]
         self.loaded = portable_of(run.policy, model)
         self.scorer = HistoryScorer(model, self.loaded)
@@ -207,13 +225,36 @@ class _Watch:
         from_us = last if wanted.from_us is None else wanted.from_us
         to_us = span.end_us + 1 if wanted.to_us is None else wanted.to_us
         if not first < last <= from_us < to_us:
-            message = f"is too short to watch `{self.model.name}`"
-            if not (first < last and from_us < to_us):
-                help_ = "it needs a reference week after its warm-up, and a time after that"
-            else:
-                help_ = "what is watched begins after the reference week: name both"
-            raise MappingError([Problem(str(self.monitor.path), self.event.name, message, help_)])
+            raise MappingError(self._wrong_times(first, last, from_us, to_us))
         return Times((first, last), (from_us, to_us))
+
+    def _wrong_times(self, first: int, last: int, from_us: int, to_us: int) -> Iterator[Problem]:
+        """What is wrong with the times, and how far the history reaches."""
+        wanted, span = self.monitor.wanted, self.run.history.span
+        path, event = str(self.monitor.path), self.event.name
+        covered = f"it covers {_moment(span.start_us)} to {_moment(span.end_us)}"
+        said = list(self._named(wanted.from_us, wanted.to_us, "--"))
+        said += self._named(wanted.before_from_us, wanted.before_to_us, "--reference-")
+        if said:
+            for message in said:
+                yield Problem(path, event, message, covered)
+            return
+        message = f"is too short to watch `{self.model.name}`: {covered}"
+        if first < last and from_us < to_us:
+            help_ = "what is watched begins after the reference week: name both"
+        else:
+            help_ = "it needs a reference week after its warm-up, and a time after that"
+        yield Problem(path, event, message, help_)
+
+    def _named(self, from_us: int | None, to_us: int | None, option: str) -> Iterator[str]:
+        """What is wrong with two ends that were named; `to_us` is not in the time any more."""
+        span = self.run.history.span
+        if from_us is not None and to_us is not None and from_us >= to_us:
+            yield f"has the days swapped: `{option}from` lies after `{option}to`"
+        elif from_us is not None and from_us > span.end_us:
+            yield f"ends before the day of `{option}from`: nothing of it is left to look at"
+        elif to_us is not None and to_us <= span.start_us:
+            yield f"begins after the day of `{option}to`: nothing of it is left to look at"
 
     def _day_of(self, at_us: int) -> int:
         return int(days_of(np.array([at_us]), self.run.policy.program.zone)[0])
@@ -242,8 +283,13 @@ class _Watch:
             lowest = next(iter(self.watch.thresholds))
             found[FLAGGED] = (outcomes.absent[self.model.name] == 0) & (scores.values >= lowest)
         for segments in self.segments:
-            segments.add(rows.columns[segments.field], now & used, classes, found)
+            segments.add(rows.columns[segments.by.field], now & used, classes, found)
         self._attribute(inputs, (before, now), outcomes.absent[self.model.name] == 0)
+        for is_now, time in ((False, before), (True, now)):
+            abstained = np.flatnonzero(time & (outcomes.absent[self.model.name] == ABSTAINED))
+            if len(abstained):
+                causes = causes_of(self.scorer, inputs, abstained)
+                self.watch.add_abstentions(causes, now=is_now)
         self.seen += rows.count
 
     def _attribute(self, inputs: Batch, times: tuple[Flags, Flags], scored: Flags) -> None:
@@ -277,6 +323,7 @@ class _Watch:
             now=Period(*self.times.now_us, rows_now),
             answers_before=answers_before,
             answers=answers,
+            abstentions=watch.abstentions(),
             shifts=watch.shifts(levels),
             thresholds=watch.drifts(levels),
             maturity=watch.maturity(),
@@ -303,6 +350,14 @@ class _Watch:
                 f"`{name}` has no `reference.json` beside its version: its inputs are held against"
                 " the reference week"
             )
+
+
+def _listed(events: Sequence[EventType]) -> str:
+    return ", ".join(f"`{event.name}`" for event in events)
+
+
+def _moment(time_us: int) -> str:
+    return format_time(time_us - time_us % SECOND_US)
 
 
 def _without(program: Program, model: Model) -> Program:

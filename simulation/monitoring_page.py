@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from tidegate.simulation.charts import Point, series
 from tidegate.simulation.comparison_page import interval, number, read_page, thousandths, unbroken
-from tidegate.simulation.model_alarms import decimals, times
+from tidegate.simulation.model_alarms import cause_said, decimals, times
 from tidegate.simulation.monitoring_charts import Pair, Spread, forest, paired_bars
 from tidegate.simulation.monitoring_report import keeps_text, moment, name_of, points, rate_text
 from tidegate.simulation.monitoring_result import ModelMonitoring, Monitoring
@@ -50,6 +50,7 @@ def _environment() -> Environment:
     )
     made.filters.update(
         attribution=_attribution,
+        cause=cause_said,
         decimals=decimals,
         distributions=_distributions,
         interval=interval,

@@ -16,7 +16,7 @@ from rich.text import Text
 from tidegate.dsl.zones import SECOND_US
 from tidegate.engine.values import format_time
 from tidegate.simulation.measures import Rate
-from tidegate.simulation.model_alarms import decimals, times
+from tidegate.simulation.model_alarms import cause_said, decimals, times
 from tidegate.simulation.monitoring_result import (
     ModelMonitoring,
     Monitoring,
@@ -34,6 +34,7 @@ from tidegate.simulation.report_pieces import (
 from tidegate.simulation.score_thresholds import score_text, threshold_text
 
 ALARM = "ALARM"
+CAUSES_SHOWN = 10
 WEEKS_SHOWN = 8
 """The last ones; the JSON has each of them."""
 
@@ -118,7 +119,17 @@ def _answers(model: ModelMonitoring) -> RenderableType:
         )
         for name, a in (("reference week", model.answers_before), ("watched", model.answers))
     ]
-    return table_of(("", "scored", "abstained", "unavailable", "outside use", "no score"), rows)
+    columns = ("", "scored", "abstained", "unavailable", "outside use", "no score")
+    table = table_of(columns, rows)
+    if not model.abstentions:
+        return table
+    causes = [
+        f"  {grouped(one.now)} ({grouped(one.before)} then): {cause_said(one)}"
+        for one in model.abstentions[:CAUSES_SHOWN]
+    ]
+    if len(model.abstentions) > CAUSES_SHOWN:
+        causes.append(f"  and {len(model.abstentions) - CAUSES_SHOWN} more causes, in the JSON")
+    return Group(table, stacked(["why it abstained, watched and in the reference week:", *causes]))
 
 
 def _shifts(model: ModelMonitoring) -> RenderableType:
@@ -234,7 +245,11 @@ def _parity(model: ModelMonitoring) -> RenderableType:
 
 def _follow(model: ModelMonitoring) -> RenderableType:
     found = model.follow
-    lines = [f"asked for a review, a step-up or a decline in {grouped(found.asked)}"]
+    lines = [
+        f"asked for a decline, a step-up or a review before in {grouped(found.asked)}",
+        f"asked for no more than a review after in              {grouped(found.asked_after)}"
+        " (stops nothing, in no share here)",
+    ]
     if found.asked:
         lines.append(f"that was the outcome by this policy in {rate_text(found.followed)}")
         lines.append(f"without the model another outcome in   {rate_text(found.determined)}")

@@ -52,6 +52,21 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Abstention:
+    """Rows of the reference week and of the watched time in which the model abstained for `reason`.
+
+    The first of a row's reasons counts. `value` is what the model did not know, of an input of
+    countries or of words that the policy lists; empty of all others.
+    """
+
+    input: str
+    reason: str
+    value: str
+    before: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """One bin of a distribution: its share of the reference and of what is watched."""
 
@@ -202,12 +217,15 @@ class SegmentParity:
 class FollowResult:
     """What became of what the model's rules asked for.
 
-    asked: rows in which a rule that reads the score asked for a review, a step-up or a decline.
+    asked: rows in which a rule that reads the score asked for a payment not to pass as it is: for a
+    decline, a hold, a step-up or a review before it. asked_after: rows in which no such rule asked
+    for more than a review after the payment, which stops nothing and is in no share of these.
     followed: that was the outcome by the policy; determined: without the model it would have been
     another; followed_then: it was the outcome in the history, where that tells one (people's too).
     """
 
     asked: int
+    asked_after: int
     followed: Rate
     determined: Rate
     followed_then: Rate | None
@@ -231,6 +249,7 @@ class ModelMonitoring:
     now: Period
     answers_before: Answers
     answers: Answers
+    abstentions: tuple[Abstention, ...]
     shifts: tuple[InputShift, ...]
     thresholds: tuple[ThresholdDrift, ...]
     maturity: Maturity

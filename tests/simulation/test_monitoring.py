@@ -18,6 +18,7 @@ from tests.simulation.watched_histories import (
     unchanged,
     watched,
 )
+from tidegate.rules.gate import Segments
 from tidegate.simulation.mapping import MappingError
 from tidegate.simulation.model_watch import Levels, keeping
 from tidegate.simulation.monitoring import Wanted, monitor
@@ -25,7 +26,7 @@ from tidegate.simulation.monitoring_report import to_json, to_text
 from tidegate.simulation.monitoring_result import ModelMonitoring, Monitoring
 
 WEEK_US = 7 * DAY_US
-SEGMENTS = Wanted(segments=("origin", "new", "device"))
+SEGMENTS = Wanted(segments=tuple(map(Segments, ("origin", "new", "device"))))
 Spoil = Callable[[Draw], None]
 
 
@@ -247,7 +248,7 @@ def test_four_fifths_is_of_those_left_alone(tmp_path: Path) -> None:
 def test_a_segment_is_no_token(tmp_path: Path) -> None:
     """A card in the clear in a report, and one segment a customer."""
     with pytest.raises(MappingError, match="`card` is a token"):
-        found(tmp_path, wanted=Wanted(segments=("card",)))
+        found(tmp_path, wanted=Wanted(segments=(Segments("card"),)))
 
 
 # --- what became of it -------------------------------------------------------------------------
