@@ -43,8 +43,8 @@ def file_details(old: ModelFiles, new: ModelFiles) -> Iterator[Detail]:
     if old.card is None and new.card is None:
         return
     if old.card is None or new.card is None:
-        cards = (_NO_CARD if one.card is None else _of_test(one.card) for one in (old, new))
-        yield Detail("card", *cards, "none")
+        was, now = (_NO_CARD if one.card is None else _of_test(one.card) for one in (old, new))
+        yield Detail("card", was, now, "none")
         return
     yield from _cards(old.card, new.card)
 

@@ -53,9 +53,6 @@ class Subject:
     models: Mapping[str, ModelFiles] = field(default_factory=dict)
 
 
-_VERSIONS = ("version_before", "version_after")
-
-
 def policy_differences(old: Subject | None, new: Subject) -> tuple[Difference, ...]:
     """What differs, the gravest first; everything is new where `old` is None."""
     found = _Comparison(old, new)
@@ -163,8 +160,8 @@ class _Comparison:
         line = source.position(span.start)[0] if source else 0
         found = replace(difference, file=span.path, line=line)
         if difference.kind == "model":
-            versions = (None if one is None else one.version for one in (was, now))
-            found = replace(found, **dict(zip(_VERSIONS, versions, strict=True)))
+            before, after = (None if one is None else int(one.version) for one in (was, now))
+            found = replace(found, version_before=before, version_after=after)
         if difference.kind != "rule" or self.old is None:
             return found
         texts = _written(was, self.old), _written(now, self.new)

@@ -29,12 +29,19 @@ from tidegate.simulation.backtest import DecidedBatch, DryRun, Progress, nothing
 from tidegate.simulation.history import CHUNK_ROWS
 from tidegate.simulation.history_settler import HistorySettler
 from tidegate.simulation.mapping import MappingError, Problem
-from tidegate.simulation.measures import WARM_UP
+from tidegate.simulation.measures import WARM_UP, Small
 from tidegate.simulation.model_alarms import alarms_of
 from tidegate.simulation.model_scores import HistoryScorer, input_columns, model_hash, portable_of
 from tidegate.simulation.model_watch import Levels, ModelWatch, Times, WatchedBatch, words_of
-from tidegate.simulation.monitoring_result import ModelMonitoring, Monitoring, Period
+from tidegate.simulation.monitoring_result import (
+    Discrimination,
+    ModelMonitoring,
+    Monitoring,
+    Period,
+)
 from tidegate.simulation.parity import SegmentCounts
+from tidegate.simulation.rows import Rows
+from tidegate.simulation.side_by_side import REPLICATES, ScoreBoard, card_of
 from tidegate.simulation.summary import WEEK_US
 from tidegate.simulation.times import Flags, days_of
 
@@ -48,7 +55,8 @@ _PARITY = ("decline", "step_up", "review")
 class Wanted:
     """What to watch: models (all where none is named), times in microseconds, segments.
 
-    A segment's field is looked at in each event that has it; amounts have bands. None: the
+    A segment's field is looked at in each event that has it; amounts have bands. So many `draws`
+    of the bootstrap give the intervals of area and average precision. None: the
     reference week is the first after the warm-up, and what is watched begins after it
     and ends with the history.
     """
@@ -60,6 +68,7 @@ class Wanted:
     to_us: int | None = None
     segments: tuple[Segments, ...] = ()
     levels: Levels = field(default_factory=Levels)
+    draws: int = REPLICATES
 
 
 def monitor(
@@ -99,7 +108,10 @@ class _Monitor:
         models = self._models()
         events = self._events(models)
         self._segments(events)
-        also = {e.name: frozenset(by.field for by in self.segments_of(e)) for e in events}
+        also = {
+            e.name: frozenset({*(b.field for b in self.segments_of(e)), *card_of(e)})
+            for e in events
+        }
         self.run_ = DryRun(policy, mapping_path, also=also, chunk_rows=chunk_rows)
         self.stride = max(self.run_.history.span.rows // ATTRIBUTED_ROWS, 1)
         self.watches = [
@@ -112,6 +124,17 @@ class _Monitor:
             names = ", ".join(f"`{model.use_event}`" for model in models)
             message = f"hold no event that the models are used for: {names}"
             raise MappingError([Problem(str(mapping_path), "sources", message)])
+        self.boards = self._boards()
+
+    def _boards(self) -> dict[str, ScoreBoard]:
+        models: dict[str, list[Model]] = {}
+        for watch in self.watches:
+            models.setdefault(watch.event.name, []).append(watch.model)
+        events = {watch.event.name: watch.event for watch in self.watches}
+        return {
+            name: ScoreBoard(events[name], found, self.wanted.draws)
+            for name, found in models.items()
+        }
 
     def _models(self) -> list[Model]:
         program = self.policy.program
@@ -135,13 +158,14 @@ class _Monitor:
         """Stop where a segment is of a field that no event has, or that makes none."""
         problems = []
         for by in self.wanted.segments:
-            found = [field for event in events for field in event.fields if field.name == by.field]
+            found = [one.type for event in events for one in event.fields if one.name == by.field]
             message, help_ = "", ""
             if not found:
-                known = [field.name for event in events for field in event.fields]
+                known = [one.name for event in events for one in event.fields]
                 message = f"{_listed(events)} has no field `{by.field}`"
                 help_ = nearest(by.field, known)
-            for kind, type_ in ((field.type.kind, field.type) for field in found):
+            for type_ in found:
+                kind = type_.kind
                 if kind is Kind.MONEY and not by.bands:
                     message = f"`{by.field}` is an amount: its segments are made by bands"
                     help_ = f'write `--segment "{by.field}: 50, 250"`'
@@ -155,7 +179,7 @@ class _Monitor:
 
     def segments_of(self, event: EventType) -> tuple[Segments, ...]:
         """The segments of an event: of those that are wanted, the ones whose field it has."""
-        names = {field.name for field in event.fields}
+        names = {one.name for one in event.fields}
         return tuple(by for by in self.wanted.segments if by.field in names)
 
     def run(self, progress: Progress | None) -> Monitoring:
@@ -165,12 +189,16 @@ class _Monitor:
             for watch in self.watches:
                 if watch.event.name == batch.rows.event.name:
                     watch.add(batch)
+            self._compare(batch)
             if progress is not None:
                 read = sum(intake.rows for intake in run.history.intakes.values())
                 progress(read, run.history.span.rows)
         if not any(i.accepted for name, i in run.history.intakes.items() if name in run.facts):
             raise MappingError(nothing_decided(run))
         program, span = self.policy.program, run.history.span
+        told: dict[str, Discrimination] = {}
+        for board in self.boards.values():
+            told |= board.discriminations()
         return Monitoring(
             policy=program.name,
             policy_hash=self.policy.hash,
@@ -180,9 +208,21 @@ class _Monitor:
             start_us=span.start_us,
             end_us=span.end_us,
             false_discoveries=round(1_000_000 * self.wanted.levels.false_discoveries),
-            models=tuple(watch.result() for watch in self.watches),
+            models=tuple(watch.result(told[watch.model.name]) for watch in self.watches),
+            side_by_side=tuple(one for board in self.boards.values() for one in board.pairs()),
             notes=run.notes(),
         )
+
+    def _compare(self, batch: DecidedBatch) -> None:
+        """Keep the scores of all models of the batch's event beside each other."""
+        board = self.boards.get(batch.rows.event.name)
+        if board is None:
+            return
+        first = next(watch for watch in self.watches if watch.event.name == board.event.name)
+        classes = self.run_.classes(batch.rows)
+        absent = batch.outcomes.absent
+        scored = [absent[model.name] == 0 for model in board.models]
+        board.add(batch.rows.columns, scored, classes, first.times_of(batch.rows, classes)[1])
 
 
 class _Watch:
@@ -259,15 +299,19 @@ class _Watch:
     def _day_of(self, at_us: int) -> int:
         return int(days_of(np.array([at_us]), self.run.policy.program.zone)[0])
 
+    def times_of(self, rows: Rows, classes: Small) -> tuple[Flags, Flags]:
+        """The rows of the reference week and of the watched time, outside the warm-up."""
+        before, now = (
+            (classes != WARM_UP) & (rows.at_us >= first) & (rows.at_us < last)
+            for first, last in (self.times.before_us, self.times.now_us)
+        )
+        return before, now
+
     def add(self, batch: DecidedBatch) -> None:
         """The decisions of one batch."""
         rows, outcomes = batch.rows, batch.outcomes
         classes = self.run.classes(rows)
-        measured = classes != WARM_UP
-        before, now = (
-            measured & (rows.at_us >= first) & (rows.at_us < last)
-            for first, last in (self.times.before_us, self.times.now_us)
-        )
+        before, now = self.times_of(rows, classes)
         inputs = Batch(rows.count, rows.columns, self.run.policy.lists, rows.statuses)
         columns = dict(rows.columns)
         columns |= dict(input_columns(self.model, inputs))
@@ -304,7 +348,7 @@ class _Watch:
                 found = self.scorer.contributions(inputs, picked)
                 sums.add(found, self.loaded.unit)
 
-    def result(self) -> ModelMonitoring:
+    def result(self, told: Discrimination) -> ModelMonitoring:
         """What was found."""
         watch, levels = self.watch, self.monitor.wanted.levels
         names = () if self.loaded is None else self.loaded.contribution_names
@@ -317,6 +361,7 @@ class _Watch:
             version=self.model.version,
             hash=model_hash(self.run.policy, self.model),
             external=self.model.external,
+            shadow=self.model.shadow,
             event=self.event.name,
             label=label.name if label is not None else "",
             before=Period(*self.times.before_us, rows_before),
@@ -327,6 +372,7 @@ class _Watch:
             shifts=watch.shifts(levels),
             thresholds=watch.drifts(levels),
             maturity=watch.maturity(),
+            discrimination=told,
             calibration=watch.calibration(levels, alarms=not self.model.external),
             attribution=watch.terms(names, levels),
             attributed_rows=attributed,

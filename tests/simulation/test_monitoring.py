@@ -26,7 +26,7 @@ from tidegate.simulation.monitoring_report import to_json, to_text
 from tidegate.simulation.monitoring_result import ModelMonitoring, Monitoring
 
 WEEK_US = 7 * DAY_US
-SEGMENTS = Wanted(segments=tuple(map(Segments, ("origin", "new", "device"))))
+SEGMENTS = Wanted(segments=tuple(map(Segments, ("origin", "new", "device"))), draws=4)
 Spoil = Callable[[Draw], None]
 
 
@@ -312,17 +312,22 @@ def test_times_are_those_that_are_wanted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    ("wanted", "said"),
     [
-        Wanted(from_us=START_US),
-        Wanted(from_us=START_US + 400 * DAY_US),
-        Wanted(before_from_us=START_US + 2, before_to_us=START_US + 1),
+        (Wanted(from_us=START_US), "begins after the reference week"),
+        (Wanted(from_us=START_US + 400 * DAY_US), "ends before the day of `--from`"),
+        (Wanted(to_us=START_US - DAY_US), "begins after the day of `--to`"),
+        (Wanted(from_us=START_US + 20 * DAY_US, to_us=START_US + 15 * DAY_US), "days swapped"),
+        (Wanted(before_from_us=START_US + 2, before_to_us=START_US + 1),
+         "`--reference-from` lies after `--reference-to`"),
     ],
-)
-def test_times_that_do_not_fit(wanted: Wanted, tmp_path: Path) -> None:
-    """A reference that holds what is watched finds nothing."""
-    with pytest.raises(MappingError, match="reference week"):
+)  # fmt: skip
+def test_times_that_do_not_fit(wanted: Wanted, said: str, tmp_path: Path) -> None:
+    """A reference that holds what is watched finds nothing; each slip is told as what it is."""
+    with pytest.raises(MappingError, match=said) as stopped:
         found(tmp_path, wanted=wanted)
+    # How far the history reaches stands with it: the first row and the last.
+    assert "it covers 2026-09-21T14:13:54Z to 2026-10-26T14:06:03Z" in str(stopped.value)
 
 
 def test_a_model_that_is_none(tmp_path: Path) -> None:
