@@ -10,6 +10,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from tests.simulation.watched_histories import (
     DAY_US,
     POLICY,
@@ -19,6 +20,8 @@ from tests.simulation.watched_histories import (
     watched,
 )
 from tidegate.rules.gate import Segments
+from tidegate.rules.loading import load_policy
+from tidegate.simulation.declared_segments import segments_wanted
 from tidegate.simulation.mapping import MappingError
 from tidegate.simulation.model_watch import Levels, keeping
 from tidegate.simulation.monitoring import Wanted, monitor
@@ -293,6 +296,39 @@ def test_what_it_decides_alone(tmp_path: Path) -> None:
     follow = of_one(tmp_path / "declined", policy=text).follow
     assert 0 < follow.determined.hits < follow.asked
     assert follow.followed.hits < follow.asked
+
+
+def test_reviews_after_are_told_apart(tmp_path: Path) -> None:
+    """A threshold picks 1,268 and its rules ask for something in 186: the rest waits for nobody."""
+    after = POLICY.replace("then step_up confirm because unusual", "then review because unusual")
+    model = of_one(tmp_path, policy=after)
+    at = {drift.at: drift.now.hits for drift in model.thresholds}
+    assert model.follow.asked == at[300_000]
+    assert model.follow.asked_after == at[100_001] - at[300_000] > 500
+
+
+def test_bands_of_an_amount(tmp_path: Path) -> None:
+    """Small payments and large ones are segments where somebody says where they part."""
+    bands = Wanted(segments=(Segments("amount", (5_000,)),), draws=2)
+    named = {one.value for one in of_one(tmp_path, wanted=bands).parity}
+    assert named == {"below 50.00 EUR", "50.00 EUR and more"}
+    with pytest.raises(MappingError, match=r"made by bands\n.*--segment \"amount: 50, 250\""):
+        found(tmp_path, wanted=Wanted(segments=(Segments("amount"),)))
+
+
+def test_segments_as_they_are_written() -> None:
+    """What training declares stands where nothing is asked for."""
+    policy = load_policy(ROOT / "examples" / "scored")
+    trained = Segments("channel"), Segments("amount", (5_000, 25_000))
+    assert segments_wanted(policy, []) == trained
+    assert segments_wanted(policy, ["amount"]) == trained[1:]
+    assert segments_wanted(policy, ["amount: 10, 20.50 EUR"]) == (
+        Segments("amount", (1_000, 2_050)),
+    )
+    assert segments_wanted(policy, ["merchant"]) == (Segments("merchant"),)
+    for wrong in ("amount: 20, 10", "amount: much", "amount:"):
+        with pytest.raises(MappingError, match="no rising amounts of EUR"):
+            segments_wanted(policy, [wrong])
 
 
 # --- times -------------------------------------------------------------------------------------
