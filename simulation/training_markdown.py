@@ -24,7 +24,7 @@ def card_markdown(card: Card, contributions: Contributions) -> bytes:
 def _lines(card: Card, contributions: Contributions) -> Iterator[str]:
     yield f"# Model `{card.model}`, version {card.version}"
     yield ""
-    yield f"{_sentence(plain(card.intended_use))} Owner: {plain(card.owner)}."
+    yield f"{_sentence(_text(card.intended_use))} Owner: {_text(card.owner)}."
     yield ""
     yield from _list("Limits", card.limits)
     yield from _list("Not for", card.out_of_scope)
@@ -58,6 +58,11 @@ def _lines(card: Card, contributions: Contributions) -> Iterator[str]:
     yield from _list("Notes", card.notes)
 
 
+def _text(text: str) -> str:
+    """Text as it stands; a file mentions nobody, so an address needs nothing put into it."""
+    return plain(text).replace("\N{ZERO WIDTH SPACE}", "")
+
+
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
@@ -66,7 +71,7 @@ def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
     if lines:
         yield f"## {title}"
         yield ""
-        yield from (f"- {plain(line)}" for line in lines)
+        yield from (f"- {_text(line)}" for line in lines)
         yield ""
 
 
@@ -98,7 +103,7 @@ def _facts(card: Card) -> Iterator[tuple[str, str]]:
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{code(name)} {plain(str(value))}" for name, value in values.items()) or "-"
+    return ", ".join(f"{code(name)} {_text(str(value))}" for name, value in values.items()) or "-"
 
 
 def _metrics(metrics: Sequence[Metric]) -> Iterator[str]:
@@ -110,7 +115,7 @@ def _metrics(metrics: Sequence[Metric]) -> Iterator[str]:
     head = ("part", "rows", *(name.replace("_", " ") for name in names))
     rows = (
         (
-            plain(part),
+            _text(part),
             f"{next(iter(found.values())).sample.rows:,}",
             *(_figure(found.get(n)) for n in names),
         )
