@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,9 @@ class AsyncLedger:
 
     def settle(self, outcomes: Sequence[tuple[object, Outcome]]) -> None:
         """Called by the writer: hand a batch to the loop."""
-        try:
+        # On a closed loop nobody waits any more, and what was recorded stays.
+        with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(_settle, outcomes)
-        except RuntimeError:
-            pass  # the loop is closed: nobody waits any more, and what was recorded stays
 
 
 def _settle(outcomes: Sequence[tuple[object, Outcome]]) -> None:

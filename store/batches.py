@@ -105,7 +105,12 @@ def fill(
         if request is not None:
             prior = known.get(request[0])
             if prior is not None:
-                drafts.append(_repeated(entry, request[1], prior, first, rows, storage))
+                same = prior[0] == request[1]
+                drafts.append(
+                    Draft(entry, _stored(prior[1], first, rows, storage), repeated=True)
+                    if same
+                    else RequestConflictError(prior[1])
+                )
                 continue
         payload = None
         if entry.payload is not None:
@@ -115,7 +120,9 @@ def fill(
                 drafts.append(error)
                 continue
             own = random[index * RANDOM_BYTES : (index + 1) * RANDOM_BYTES]
-            sealed, payload = seal(entry.id, entry.payload, key_id, cipher, item.lookup, own)
+            sealed, payload = seal(
+                entry.id, entry.payload, key_id, cipher, lookup=item.lookup, random=own
+            )
             rows.add_payload(seq, sealed)
         if request is not None:
             known[request[0]] = (request[1], seq)
@@ -128,14 +135,9 @@ def fill(
     return drafts
 
 
-def _repeated(
-    entry: Entry, hashed: bytes, prior: tuple[bytes, int], first: int, rows: Rows, storage: Storage
-) -> Draft | RequestConflictError:
-    prior_hash, seq = prior
-    if prior_hash != hashed:
-        return RequestConflictError(seq)
-    row = rows.leaves[seq - first] if seq >= first else storage.leaf(seq)
-    return Draft(entry, row, repeated=True)
+def _stored(seq: int, first: int, rows: Rows, storage: Storage) -> LeafTuple:
+    """A leaf of this batch, or of an earlier one."""
+    return rows.leaves[seq - first] if seq >= first else storage.leaf(seq)
 
 
 def leaf_only(entry: Entry, heads: Heads) -> LeafTuple:

@@ -38,7 +38,7 @@ class SchemaError(LedgerError):
 
 
 class TamperedLedgerError(LedgerError):
-    """The ledger is not what it was: changed, cut, forked or rolled back. The message says where."""
+    """The ledger is not what it was: changed, cut, forked, rolled back. The message says where."""
 
 
 class ErasedError(LedgerError):

@@ -34,7 +34,6 @@ from tidegate.store.errors import (
     LedgerError,
     LedgerStoppedError,
     LedgerUnavailableError,
-    SecondWriterError,
     TamperedLedgerError,
 )
 from tidegate.store.heads import Head, Heads, Limits, read_heads

@@ -109,7 +109,7 @@ class Tree:
         return [] if old in (0, new) else self._subproof(old, 0, new, whole=True)
 
     def _over(self, start: int, end: int) -> bytes:
-        """The root over leaves `start` to `end`; `start` is a multiple of the power of two above."""
+        """The root over leaves `start` to `end`; a subtree of the tree begins at `start`."""
         width = end - start
         if width & (width - 1) == 0:
             level = width.bit_length() - 1
@@ -139,7 +139,7 @@ class Tree:
 def verify_inclusion(
     hashed: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
 ) -> None:
-    """`ProofError` unless `proof` shows the leaf hash at `index` under `root` (RFC 9162, 2.1.3.2)."""
+    """`ProofError` unless `proof` leads from the leaf hash at `index` to `root` (RFC 9162)."""
     if not 0 <= index < size:
         raise ProofError(f"no leaf {index} in a tree of {size}")
     node, last, result = index, size - 1, hashed
@@ -160,7 +160,7 @@ def verify_inclusion(
 def verify_consistency(
     old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]
 ) -> None:
-    """`ProofError` unless the tree of `new` leaves begins with that of `old` (RFC 9162, 2.1.4.2)."""
+    """`ProofError` unless the tree of `new` leaves begins with that of `old` (RFC 9162)."""
     if not 0 <= old <= new:
         raise ProofError(f"a tree of {new} leaves does not begin with {old}")
     if old in (0, new):

@@ -1,7 +1,8 @@
-"""The writer's connection to PostgreSQL: synchronous commits, an advisory lock, COPY for batches."""
+"""The writer's connection to PostgreSQL: synchronous commits, an advisory lock, COPY."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -50,10 +51,8 @@ class PostgresStorage(Storage):
     def close(self) -> None:
         """Give up connection and lock."""
         if self._connection is not None:
-            try:
+            with contextlib.suppress(psycopg.Error):
                 self._connection.close()
-            except psycopg.Error:
-                pass
             self._connection = None
 
     def is_fatal(self, error: BaseException) -> bool:

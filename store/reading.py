@@ -13,6 +13,7 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from tidegate.store.batches import lookup_hashes
@@ -25,6 +26,7 @@ from tidegate.store.sealing import Sealed, open_sealed
 from tidegate.vault.keys import KeyDestroyedError
 
 if TYPE_CHECKING:
+    from tidegate.store.storage import LeafTuple
     from tidegate.vault.keys import KeySource, TokenHasher
 
 _PART = 1_000
@@ -129,28 +131,31 @@ class Reader:
             rows = session.exec(select(CheckpointRow).order_by(col(CheckpointRow.size))).all()
             return [(row.size, row.note) for row in rows]
 
-    def leaves(self) -> Iterator[tuple[int, bytes, str, str, bytes]]:
+    def leaves(self) -> Iterator[LeafTuple]:
         """Every row of leaves as it is stored, unchecked: for verification and export."""
-        statement = select(
-            LeafRow.seq, LeafRow.hash, LeafRow.kind, LeafRow.about, LeafRow.leaf
+        statement = select_columns(
+            col(LeafRow.seq),
+            col(LeafRow.hash),
+            col(LeafRow.kind),
+            col(LeafRow.about),
+            col(LeafRow.leaf),
         ).order_by(col(LeafRow.seq))
-        with Session(self._engine) as session:
-            for row in session.exec(statement.execution_options(yield_per=_PART)):
+        with self._engine.connect() as connection:
+            for row in connection.execution_options(yield_per=_PART).execute(statement):
                 yield row[0], bytes(row[1]), row[2], row[3], bytes(row[4])
 
     def payloads(self) -> Iterator[tuple[int, Sealed]]:
         """Every payload as it is stored, unchecked, by number."""
-        statement = select(
-            PayloadRow.seq,
-            PayloadRow.key_id,
-            PayloadRow.lookup,
-            PayloadRow.nonce,
-            PayloadRow.ciphertext,
-        )  # type: ignore[call-overload]  # SQLModel knows overloads for four columns
-        ordered = statement.order_by(col(PayloadRow.seq)).execution_options(yield_per=_PART)
-        with Session(self._engine) as session:
-            for seq, key_id, lookup, nonce, ciphertext in session.execute(ordered):
-                yield seq, _sealed(key_id, lookup, nonce, ciphertext)
+        statement = select_columns(
+            col(PayloadRow.seq),
+            col(PayloadRow.key_id),
+            col(PayloadRow.lookup),
+            col(PayloadRow.nonce),
+            col(PayloadRow.ciphertext),
+        ).order_by(col(PayloadRow.seq))
+        with self._engine.connect() as connection:
+            for row in connection.execution_options(yield_per=_PART).execute(statement):
+                yield row[0], _sealed(row[1], row[2], row[3], row[4])
 
     def wrapped_keys(self) -> dict[bytes, bytes | None]:
         """The wrapped form of every data key, None where it was destroyed."""
@@ -258,7 +263,7 @@ def _expired(session: Session, leaf: Leaf) -> ErasedError:
 
 
 def covers(said: Leaf, leaf: Leaf, key_id: bytes | None) -> bool:
-    """Whether an `erased` leaf speaks of this leaf; `key_id` is known while the payload is there."""
+    """Whether an `erased` leaf speaks of this one; `key_id` is known while its payload is there."""
     if said.facts.get("cause") == "retention":
         return leaf.month < str(said.facts.get("before", ""))
     return key_id is not None and key_id.hex() in said.facts.get("keys", ())

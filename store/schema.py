@@ -73,7 +73,7 @@ class RequestRow(SQLModel, table=True):
     """Which leaf answered a request: keyed hashes of client and key, and of the body."""
 
     __tablename__ = "requests"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy's own form
+    __table_args__ = {"sqlite_with_rowid": False}
 
     key: bytes = Field(primary_key=True, sa_type=LargeBinary)
     hash: bytes = Field(sa_type=LargeBinary)

@@ -44,6 +44,7 @@ def seal(
     plaintext: bytes,
     key_id: bytes,
     cipher: AESGCM,
+    *,
     lookup: bytes | None,
     random: bytes,
 ) -> tuple[Sealed, PayloadFacts]:

@@ -1,7 +1,8 @@
-"""The writer's connection to SQLite: write-ahead log, every commit synced, one process at a time."""
+"""The writer's connection to SQLite: a write-ahead log, every commit synced, one process."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -75,10 +76,9 @@ class SqliteStorage(Storage):
     def close(self) -> None:
         """Give up connection and lock."""
         if self._connection is not None:
-            try:
+            # What was acknowledged is in the log already.
+            with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
-            except sqlite3.Error:
-                pass  # what was acknowledged is in the log already
             self._connection = None
         if self._lock is not None:
             os.close(self._lock)
@@ -99,11 +99,10 @@ class SqliteStorage(Storage):
 
     def rollback(self) -> None:
         """Undo the transaction."""
-        try:
+        # Where this fails, the next look at the head tells what there is.
+        with contextlib.suppress(sqlite3.Error):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-        except sqlite3.Error:
-            pass  # the next look at the head tells what there is
 
     def tidy(self, *, idle: bool) -> None:
         """Move the log into the database, early where nobody waits."""

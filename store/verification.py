@@ -6,7 +6,7 @@ this file or with the writer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,46 +100,59 @@ def _signed(
 def _leaves(
     reader: Reader, signed: Sequence[_Signed], findings: list[Finding]
 ) -> tuple[dict[int, Leaf], int, int]:
-    """Every leaf by the number that it says; the roots at every signed size."""
-    compact, by_seq, covered = CompactRange(), {}, 0
-    waiting = list(signed)
-    good, broken = 0, False
-    for place, (seq, hashed, kind, about, content) in _numbered(reader, findings):
+    """Every leaf by its place, how many a valid head covers, and how many there are."""
+    compact = CompactRange()
+    by_place: dict[int, Leaf] = {}
+    roots: dict[int, bytes] = {0: compact.root()}
+    sizes = {one.checkpoint.size for one in signed}
+    size, wrong = 0, set[int]()
+    for place, hashed, kind, about, content in reader.leaves():
+        if place != size:
+            findings.append(_missing(size, place - 1))
+            wrong.add(size)
+        size = place + 1
         leaf = _leaf(place, hashed, content, findings)
+        if leaf is None or leaf.seq != place or leaf_hash(content) != hashed:
+            wrong.add(place)
         if leaf is not None:
-            by_seq[seq] = leaf
+            by_place[place] = leaf
             if (leaf.kind, leaf.about) != (kind, about):
-                findings.append(Finding("changed", seq, f"the columns of leaf {seq} were changed"))
+                said = f"the columns of leaf {place} were changed"
+                findings.append(Finding("changed", place, said))
         compact.append(leaf_hash(content))
-        while waiting and waiting[0].checkpoint.size == compact.size:
-            one = waiting.pop(0)
-            if one.checkpoint.root == compact.root():
-                good, covered = compact.size, compact.size
-            elif not broken and not findings:
-                broken = True
-                findings.append(_between(one, good))
-    size = compact.size
-    for one in waiting:
-        if one.checkpoint.size > size:
+        if size in sizes:
+            roots[size] = compact.root()
+    _check_order(by_place, findings)
+    covered = _check_heads(signed, roots, size, wrong, findings)
+    return by_place, covered, size
+
+
+def _check_heads(
+    signed: Sequence[_Signed],
+    roots: dict[int, bytes],
+    size: int,
+    wrong: set[int],
+    findings: list[Finding],
+) -> int:
+    """Compare signed heads with the roots; how many leaves the newest valid one covers."""
+    good = 0
+    for one in signed:
+        wanted = one.checkpoint.size
+        if wanted > size:
             findings.append(_cut(one, size))
-            break
-    _check_order(by_seq, findings)
-    return by_seq, covered, size
+        elif roots[wanted] == one.checkpoint.root:
+            good = wanted
+        else:
+            # A leaf that was named already explains it; all heads after the first are as wrong.
+            if not any(good <= place < wanted for place in wrong):
+                findings.append(_between(one, good))
+            return good
+    return good
 
 
-def _numbered(
-    reader: Reader, findings: list[Finding]
-) -> Iterator[tuple[int, tuple[int, bytes, str, str, bytes]]]:
-    expected = 0
-    for row in reader.leaves():
-        if row[0] != expected:
-            last = row[0] - 1
-            which = (
-                f"leaf {expected} is" if last == expected else f"leaves {expected} to {last} are"
-            )
-            findings.append(Finding("missing", expected, f"{which} missing"))
-        expected = row[0] + 1
-        yield row[0], row
+def _missing(first: int, last: int) -> Finding:
+    which = f"leaf {first} is" if last == first else f"leaves {first} to {last} are"
+    return Finding("missing", first, f"{which} missing")
 
 
 def _leaf(place: int, hashed: bytes, content: bytes, findings: list[Finding]) -> Leaf | None:
@@ -153,11 +166,11 @@ def _leaf(place: int, hashed: bytes, content: bytes, findings: list[Finding]) ->
     return leaf
 
 
-def _check_order(by_seq: dict[int, Leaf], findings: list[Finding]) -> None:
-    for place, leaf in by_seq.items():
+def _check_order(by_place: dict[int, Leaf], findings: list[Finding]) -> None:
+    for place, leaf in by_place.items():
         if leaf.seq == place:
             continue
-        other = by_seq.get(leaf.seq)
+        other = by_place.get(leaf.seq)
         if other is not None and other.seq == place:
             if place < leaf.seq:
                 said = f"leaves {place} and {leaf.seq} stand in each other's place"

@@ -29,7 +29,7 @@ class Signer(Protocol):
 
 
 class KeyDestroyedError(Exception):
-    """A data key cannot be unwrapped any more: it was destroyed, or the wrapped form was changed."""
+    """A data key cannot be unwrapped any more: destroyed, or its wrapped form was changed."""
 
 
 @dataclass(frozen=True, slots=True)

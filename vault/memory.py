@@ -7,7 +7,6 @@ replaced whole: nobody sees half of one.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import os

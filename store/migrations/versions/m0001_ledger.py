@@ -69,18 +69,19 @@ def upgrade() -> None:
         op.execute(statement)
 
 
+_POSTGRES = """
+CREATE FUNCTION tidegate_no_change() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'a leaf is never changed'; END $$;
+CREATE TRIGGER leaves_no_change BEFORE UPDATE OR DELETE ON leaves
+FOR EACH ROW EXECUTE FUNCTION tidegate_no_change();
+CREATE TRIGGER leaves_no_truncate BEFORE TRUNCATE ON leaves
+FOR EACH STATEMENT EXECUTE FUNCTION tidegate_no_change()
+"""
 _TRIGGERS = {
     "sqlite": [
         f"CREATE TRIGGER leaves_no_{action} BEFORE {action.upper()} ON leaves "
         "BEGIN SELECT RAISE(ABORT, 'a leaf is never changed'); END"
         for action in ("update", "delete")
     ],
-    "postgresql": [
-        "CREATE FUNCTION tidegate_no_change() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'a leaf is never changed'; END $$",
-        "CREATE TRIGGER leaves_no_change BEFORE UPDATE OR DELETE ON leaves "
-        "FOR EACH ROW EXECUTE FUNCTION tidegate_no_change()",
-        "CREATE TRIGGER leaves_no_truncate BEFORE TRUNCATE ON leaves "
-        "FOR EACH STATEMENT EXECUTE FUNCTION tidegate_no_change()",
-    ],
+    "postgresql": [_POSTGRES],
 }
