@@ -34,12 +34,10 @@ class Exported:
 def export_ledger(reader: Reader, folder: Path) -> Exported:
     """Write the ledger into `folder`, which must not exist; `FileExistsError` where it does.
 
-    Checkpoints are read first: a writer may go on meanwhile, and leaves after the last one are
-    covered by no signature.
+    A writer may go on meanwhile: the export ends with the last leaf that was there, and leaves
+    after its last checkpoint are covered by no signature.
     """
     folder.mkdir(parents=True)
-    notes = [note for _, note in reader.checkpoints()]
-    _write(folder / "checkpoints.jsonl", (_json(note) for note in notes))
     leaves = 0
     with (folder / "leaves.jsonl").open("wb") as out, (folder / "hashes.txt").open("wb") as hashes:
         for _, hashed, _, _, leaf in reader.leaves():
@@ -62,6 +60,9 @@ def export_ledger(reader: Reader, folder: Path) -> Exported:
             if seq < leaves
         ),
     )
+    # Read last: every checkpoint that a leaf names is there, and later ones are left out.
+    notes = [note for size, note in reader.checkpoints() if size <= leaves]
+    _write(folder / "checkpoints.jsonl", (_json(note) for note in notes))
     return Exported(leaves, payloads, len(notes))
 
 

@@ -223,6 +223,13 @@ def _canonical(line: bytes) -> Any:
     return value
 
 
+def _hex(text: str) -> bytes:
+    raw = bytes.fromhex(text)
+    if raw.hex() != text:
+        raise WrongError("it is not hexadecimal in its one form")
+    return raw
+
+
 class Export:
     """The files of an export and what is wrong with them."""
 
@@ -243,6 +250,7 @@ class Export:
         signed = self._signed()
         roots = self._read_leaves({size for size, _, _ in signed})
         self._order()
+        self._check_named({size for size, _, _ in signed})
         self._compare(signed, roots)
         self._read_payloads()
         return self.findings
@@ -330,6 +338,17 @@ class Export:
             self.wrong.add(place)
         self.end = self.size + shift
 
+    def _check_named(self, sizes: set[int]) -> None:
+        """Every leaf says which checkpoint was the newest before it."""
+        for place, leaf in self.leaves.items():
+            size = leaf.get("checkpoint")
+            if size and size not in sizes:
+                self._say(
+                    f"leaf {place} was recorded after a checkpoint over {size} leaves, "
+                    "which is missing"
+                )
+                break
+
     def _compare(self, signed: list[Signed], roots: dict[int, bytes]) -> None:
         good = 0
         for size, root, what in signed:
@@ -363,9 +382,9 @@ class Export:
             try:
                 payload = _canonical(line)
                 number = payload["seq"]
-                parts = [payload["key"], payload["lookup"] or "", payload["nonce"]]
-                key, lookup, nonce = (bytes.fromhex(part) for part in parts)
-                ciphertext = bytes.fromhex(payload["ciphertext"])
+                key, nonce = _hex(payload["key"]), _hex(payload["nonce"])
+                lookup = b"" if payload["lookup"] is None else _hex(payload["lookup"])
+                ciphertext = _hex(payload["ciphertext"])
                 if type(number) is not int or len(payload) != 5:
                     raise WrongError("it has not the members of a payload")
             except (WrongError, KeyError, TypeError, ValueError) as error:

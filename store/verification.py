@@ -123,6 +123,11 @@ def _leaves(
         if size in sizes:
             roots[size] = compact.root()
     _check_order(by_place, findings)
+    for place, leaf in by_place.items():
+        if leaf.checkpoint and leaf.checkpoint not in sizes:
+            said = f"leaf {place} was recorded after a checkpoint over {leaf.checkpoint} leaves"
+            findings.append(Finding("checkpoint", None, f"{said}, which is missing"))
+            break
     covered = _check_heads(signed, roots, size, wrong, findings)
     return by_place, covered, size
 
@@ -140,7 +145,7 @@ def _check_heads(
         wanted = one.checkpoint.size
         if wanted > size:
             findings.append(_cut(one, size))
-        elif roots[wanted] == one.checkpoint.root:
+        elif roots.get(wanted) == one.checkpoint.root:
             good = wanted
         else:
             # A leaf that was named already explains it; all heads after the first are as wrong.

@@ -47,7 +47,7 @@ def test_every_way_to_a_root_is_the_definition() -> None:
         assert compact.root() == tree_root(HASHES[:size]) == tree.root(size) == root
         if size < len(HASHES):
             compact.append(HASHES[size])
-    assert EMPTY_ROOT == defined_root([])
+    assert defined_root([]) == EMPTY_ROOT
 
 
 def test_every_proof_proves_and_no_other_leaf_size_or_root() -> None:

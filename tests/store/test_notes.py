@@ -31,7 +31,10 @@ ROOT = bytes(range(32))
 def test_a_checkpoint_verifies_here_and_with_the_offline_verifier() -> None:
     note = sign_checkpoint(7, ROOT, SIGNER)
     assert verify_checkpoint(note, [KEY]).root == ROOT
-    assert offline_verifier.read_checkpoint(note, offline_verifier.read_key(KEY.text())) == (7, ROOT)
+    assert offline_verifier.read_checkpoint(note, offline_verifier.read_key(KEY.text())) == (
+        7,
+        ROOT,
+    )
 
 
 def test_a_key_is_read_as_it_is_written() -> None:
@@ -128,19 +131,19 @@ def test_plain_ed25519_is_that_of_the_rfc() -> None:
             "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
             "",
             "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
-            "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+            + "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
         ),
         (
             "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
             "72",
             "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
-            "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+            + "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
         ),
         (
             "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
             "af82",
             "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
-            "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
+            + "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
         ),
     ]
     for public, message, signature in vectors:
