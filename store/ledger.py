@@ -340,8 +340,8 @@ class Ledger:
         """The outcomes of a batch that is durable; raises where nothing may be acknowledged."""
         self._reconcile()
         storage, rows = self._storage, Rows()
-        storage.begin()
         try:
+            storage.begin()
             self._expect_head()
             drafts = fill(batch, rows, self._heads, self._ring, storage)
             if rows.leaves:
@@ -384,8 +384,8 @@ class Ledger:
     ) -> Recorded:
         self._reconcile()
         storage = self._storage
-        storage.begin()
         try:
+            storage.begin()
             self._expect_head()
             key_ids = find()
             row = leaf_only(entry if before else with_keys(entry, key_ids), self._heads)
@@ -444,8 +444,8 @@ class Ledger:
         if self._state != "suspect":
             return
         storage, head = self._storage, self._heads.head
-        storage.begin()
         try:
+            storage.begin()
             found, _ = storage.head()
             if found != head.size and self._doubtful:
                 tail = list(storage.leaves_from(head.size))

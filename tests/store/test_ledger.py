@@ -317,7 +317,7 @@ def test_a_head_is_signed_by_and_by_without_traffic(
     with open_ledger(url, keys, [anchor], limits=Limits(checkpoint_seconds=0.01)) as ledger:
         ledger.append(decision(0)).result()
         for _ in range(1_000):
-            if anchor.read():
+            if ledger.signed:
                 break
             threading.Event().wait(0.01)
         assert verify_checkpoint(anchor.read() or "", trusted(keys)).size == 1
@@ -329,7 +329,7 @@ def test_an_anchor_that_cannot_be_reached_does_not_stop_deciding(
     class Down:
         def __init__(self) -> None:
             self.notes: list[str] = []
-            self.down = True
+            self.down = False
 
         def read(self) -> str | None:
             return self.notes[-1] if self.notes else None
@@ -337,11 +337,12 @@ def test_an_anchor_that_cannot_be_reached_does_not_stop_deciding(
         def put(self, note: str, previous: str | None) -> None:
             if self.down:
                 raise OSError("no route")
-            assert previous is None
+            assert previous == self.read()
             self.notes.append(note)
 
     anchor = Down()
     with open_ledger(url, keys, [anchor]) as ledger:
+        anchor.down = True
         ledger.append(decision(0)).result()
         ledger.checkpoint()
         assert "no route" in ledger.why
@@ -349,7 +350,8 @@ def test_an_anchor_that_cannot_be_reached_does_not_stop_deciding(
         anchor.down = False
         ledger.checkpoint()
         assert ledger.why == ""
-    assert len(anchor.notes) == 1
+    sizes = [verify_checkpoint(note, trusted(keys)).size for note in anchor.notes]
+    assert sizes == [0, 2]
 
 
 def test_an_anchor_that_holds_another_head_stops_the_writer(
@@ -586,3 +588,15 @@ def test_a_cancelled_future_does_not_stop_the_writer(tmp_path: Path, keys: Memor
         assert gone.cancel()
         held.set()
         assert ledger.append(decision(1)).result().seq == 1
+
+
+def test_an_anchor_holds_a_head_before_the_first_leaf(
+    url: str, keys: MemoryKeys, tmp_path: Path
+) -> None:
+    """Else a crash between the first checkpoint and its anchor would look like a lost anchor."""
+    anchor = FileAnchor(tmp_path / "head")
+    ledger = open_ledger(url, keys, [anchor])
+    try:
+        assert verify_checkpoint(anchor.read() or "", trusted(keys)).size == 0
+    finally:
+        ledger.close()
