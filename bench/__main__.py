@@ -16,6 +16,7 @@ HANDBOOK = Path(__file__).resolve().parents[2] / "shared" / "data" / "handbook"
 STEPS = (
     ("one decision, 50 rules: our function beside a hand-written chain", "one_decision", True),
     ("50 to 10,000 rules: ours beside a chain of `if`s and other engines", "many_rules", True),
+    ("one score with its contributions: ours beside the library's probability", "models", True),
     ("columns, one core: ours beside Polars", "columns", True),
     ("one rule of 500 edited, 10M rows: the run after it beside a full run", "edited_rule", True),
     ("six exact windows over 1M events, one core: ours beside Polars", "windows", False),

@@ -21,6 +21,7 @@ from tidegate.cli import (
     history,
     init,
     lsp,
+    models,
     replay,
     test,
 )
@@ -69,6 +70,7 @@ histories = typer.Typer(
 )
 histories.command("check", cls=Command)(history.check)
 app.add_typer(histories, name="history")
+app.add_typer(models.models, name="models")
 
 audits = typer.Typer(
     help="Verify the ledger, prove an entry, export, back up.",

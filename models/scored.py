@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from tidegate.dsl.types import Value
 
 ScoredStatus = Literal["ok", "abstained"]
 Int64s = npt.NDArray[np.int64]
@@ -27,6 +30,27 @@ class Scored(NamedTuple):
     reason: str = ""
 
 
+class Unavailable(NamedTuple):
+    """No answer at all, and why: one word for the record, such as `timeout` or `crashed`."""
+
+    reason: str
+
+
+class ModelScorer(Protocol):
+    """Scores the loaded models of one policy, each by the name that the policy declares."""
+
+    def score(
+        self, model: str, values: Sequence[Value | None], within_us: int | None
+    ) -> Scored | Unavailable:
+        """One event's score of `model`, or why there is none.
+
+        values: the policy's values in the order of the model's inputs, None where one is missing.
+        within_us: the longest that the policy waits for it, None where it does not say. Whatever
+        goes wrong is an `Unavailable`; an exception that escapes counts as one too.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class InputColumn:
     """One input of many events: codes (see `portable.Input`) and which of them are there.
@@ -43,10 +67,12 @@ class ScoredColumns:
     """Scores of many events, as `Scored` has them.
 
     `answered` is False where the model abstains (score and total are 0 there). `contributions` is
-    (rows, contributions), or None where they were not asked for.
+    (rows, contributions), or None where they were not asked for. `abstained_by` counts rows by the
+    first reason for which the model abstains, as `Scored.reason` says it.
     """
 
     scores: Int64s
     totals: Int64s
     answered: npt.NDArray[np.bool_]
     contributions: npt.NDArray[Any] | None = None
+    abstained_by: Mapping[str, int] = field(default_factory=dict)

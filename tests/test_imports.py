@@ -13,6 +13,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.test_layout import code_folders
 
+LEARNING = {"interpret", "joblib", "pandas", "scipy", "skops", "sklearn"}
 HEAVY = {"fastapi", "httpx", "polars", "pyarrow", "pydantic", "rich", "sqlmodel", "typer", "yaml"}
 
 # One offence a line: the file it is written to, the import, the contract that has to break.
@@ -20,6 +21,7 @@ OFFENCES = [
     ("dsl/offence.py", "import tidegate.engine", "a folder imports only from the rows below"),
     ("engine/offence.py", "import time", "language and engine know no clock"),
     ("models/offence.py", "import lark", "lark is known to the parser alone"),
+    ("rules/offence_too.py", "import sklearn", "learning libraries are known to the offline"),
     ("rules/offence.py", "import tidegate.examples", "no code imports the examples"),
     ("service/offence.py", "import hvac", "hvac is known in the vault alone"),
     ("store/offence.py", "import tidegate.vault.memory", "below the gateways, the vault"),
@@ -100,6 +102,16 @@ def test_language_and_engine_load_no_framework(folder: str) -> None:
     """A decision in someone's process must not cost them a web or data-frame library."""
     roots = {name.partition(".")[0] for name in loaded(f"import tidegate.{folder}")}
     assert roots & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["models", "models.export", "models.portable", "engine", "rules", "simulation", "cli.main"],
+)
+def test_serving_loads_no_learning_library(module: str) -> None:
+    """What fits models is installed where they are fitted, and costs seconds to import."""
+    roots = {name.partition(".")[0] for name in loaded(f"import tidegate.{module}")}
+    assert roots & LEARNING == set()
 
 
 def impure_calls(source: str) -> list[str]:
