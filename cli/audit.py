@@ -280,7 +280,8 @@ def _reader(database: str) -> Reader:
 
 
 def _development(path: Path) -> MemoryKeys:
-    from tidegate.vault.memory import KeyFileError, MemoryKeys
+    from tidegate.vault.key_file import KeyFileError
+    from tidegate.vault.memory import MemoryKeys
 
     if not path.exists():
         raise bad_input(f"there is no file of keys `{path}`: name it with --keys")
