@@ -1,6 +1,6 @@
-"""Keys and secrets. Empty so far: nothing is signed, encrypted or fetched from Vault yet.
+"""Keys and secrets: `keys.py` is what everything else knows of them.
 
-This folder will hold `keys.py` (the protocols `KeySource`, `Signer` and `TokenHasher`, standard
-library only), `memory.py` for development, and the HashiCorp Vault adapter with leases, Transit
-and PKI. Everything below `service` and `gateways` will know `keys.py` alone.
+`keys.py` has the protocols `KeySource`, `Signer` and `TokenHasher` (standard library only),
+`memory.py` keys for development, `key_file.py` signing keys in files. The adapter to a real vault,
+with leases, Transit and PKI, comes later.
 """

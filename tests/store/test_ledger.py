@@ -602,3 +602,32 @@ def test_an_anchor_holds_a_head_before_the_first_leaf(
         assert verify_checkpoint(anchor.read() or "", trusted(keys)).size == 0
     finally:
         ledger.close()
+
+
+def test_a_role_with_the_rights_of_the_page_is_enough(server: str, keys: MemoryKeys) -> None:
+    """And with no more it cannot change a leaf."""
+    import psycopg
+
+    from tests.store.servers import new_database
+
+    url = new_database(server)
+    prepare(parse_url(url), migrate=True)
+    name = f"service_{url.rpartition('tidegate_')[2].partition('?')[0]}"
+    with psycopg.connect(url, autocommit=True) as owner:
+        for statement in (
+            f"CREATE ROLE {name} LOGIN",
+            f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {name}",
+            f"GRANT UPDATE ON data_keys TO {name}",
+            f"GRANT DELETE ON payloads, requests TO {name}",
+        ):
+            owner.execute(statement.encode())
+    service = url.replace("//postgres:@", f"//{name}:@")
+    with open_ledger(service, keys) as ledger:
+        ledger.append(decision(0, at="2025-01-01T00:00:00Z")).result()
+        ledger.append(decision(1)).result()
+        assert ledger.append(decision(1)).result().repeated
+        ledger.erase("customer-1", entry_id="e", at=AT, reason="asked")
+        ledger.expire("2025-02", entry_id="x", at=AT, reason="retention")
+    for statement in ("UPDATE leaves SET kind = 'x'", "TRUNCATE leaves", "DROP TABLE leaves"):
+        with psycopg.connect(service) as tamperer, pytest.raises(psycopg.Error):
+            tamperer.execute(statement.encode())
