@@ -41,8 +41,9 @@ browser: ## install Debian's chromium, in which pages are tested, where it is ab
 bench: $(BENCH) ## measure against the hand-written baselines
 	@$(BIN)/python -m bench
 
-handbook: $(BENCH) ## every payment of the Handbook, lived online and dry run (../shared)
+handbook: $(BENCH) ## the Handbook: every payment online and dry run, and its table of models (../shared)
 	@$(BIN)/python -m bench.handbook_online
+	@$(BIN)/python -m bench.handbook_models
 
 fuzz-language: $(TEST) ## search longer for a disagreement in the language (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_language --scale $(SCALE)

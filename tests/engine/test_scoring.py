@@ -14,6 +14,7 @@ from tests.engine.scored_policy import BOOSTING, CHALLENGER, TEXT, loaded, payme
 from tests.engine.small_policy import SmallPolicy, policy_of
 from tidegate.dsl.types import COUNT, Value
 from tidegate.engine import Decision, Engine, EventRefused, parse_record
+from tidegate.engine.counterfactual import counterfactuals
 from tidegate.engine.evaluator import EvaluatorKind
 from tidegate.engine.record import ScoreFacts, canonical_bytes
 from tidegate.engine.rescoring import Rescored, rescore
@@ -195,6 +196,7 @@ BAD_ANSWERS = [
     GOOD._replace(status="fine"),  # type: ignore[arg-type]
     GOOD._replace(status=_Sly("ok")),  # type: ignore[arg-type]
     Unavailable("two words"),
+    Unavailable("x" * 41),
     Unavailable(""),
     Unavailable(7),  # type: ignore[arg-type]
 ]
@@ -297,6 +299,26 @@ def test_the_absence_of_a_shadow_model_counts_in_the_shadow_alone(evaluator: Eva
     assert decision.record.shadow_word == "decline"
     assert decision.record.rules.fired == ("many@1",)
     assert "disposition" not in decision.record.determining
+    # The same where no rule hears anything of it.
+    quiet = scored_policy(TEXT.replace(", add 50 points", ""))
+    engine = Engine(quiet, evaluator=evaluator)
+    decision = engine.decide(payment(), stopped={"challenger": "disabled"}, **given)  # type: ignore[arg-type]
+    assert (decision.outcome.word, decision.record.rules.fired) == ("approve", ())
+    assert decision.record.shadow_word == "decline"
+
+
+def test_a_shadow_model_that_gave_no_score_is_behind_nothing() -> None:
+    """An explanation would blame what never acts."""
+    text = TEXT.replace("then decline because risky, add 50 points", "then hold because risky")
+    engine = Engine(scored_policy(text), given_scores=True)
+    decision = engine.decide(
+        payment(amount="4500.00 EUR"),
+        features={"tries": 0},
+        scores={"risk": "0.15"},
+        stopped={"challenger": "disabled"},
+    )
+    found = decision.record.determining["disposition"]
+    assert (found.rules, found.models) == (("dear@1",), ())
 
 
 # --- less authority ----------------------------------------------------------------------------
@@ -327,6 +349,9 @@ def test_a_model_that_was_lowered_excepts_nothing(evaluator: EvaluatorKind) -> N
     assert excepted.outcome.word == "approve"
     held = lowering(AT, **kwargs).decide(payment(amount="4500.00 EUR"), **given)
     assert held.outcome.disposition == "hold"
+    (dear,) = held.explain().ladders[0].rules
+    assert (dear.rule, dear.state) == ("dear@1", "fired")
+    assert dear.exceptions[0].atoms[0].state == "masked"
 
 
 def test_a_lowered_decision_is_replayed_and_explained_as_it_was() -> None:
@@ -435,3 +460,39 @@ def test_facts_are_held_by_canonical_bytes() -> None:
     assert isinstance(facts, ScoreFacts)
     assert b'"total":1000000000' in canonical_bytes(facts)
     assert CHALLENGER.base == facts.base
+
+
+# --- counterfactuals ---------------------------------------------------------------------------
+
+
+def test_a_counterfactual_says_whose_score_it_held() -> None:
+    """The model would say something else of the other payment, and the promise would be empty."""
+    engine = Engine(scored_policy(), given_scores=True)
+    decision = engine.decide(
+        payment(amount="4500.00 EUR"),
+        features={"tries": 5},
+        scores={"vendor_score": 1, "risk": "0.15"},
+    )
+    found = counterfactuals(engine.program, decision.record, audience="analyst")
+    by_changes = {tuple(c.name for c in one.changes): one.held for one in found.found}
+    assert by_changes[("amount",)] == ("challenger",), "the score of boosting was given"
+    assert by_changes[("risk",)] == ()
+    computed = decided(Engine(scored_policy()), **MOTO).record
+    others = counterfactuals(
+        engine.program, computed, audience="analyst", keep=("risk",), to="decline"
+    )
+    assert all(one.held for one in others.found if "amount" in {c.name for c in one.changes})
+    text = str(counterfactuals(engine.program, decision.record, audience="analyst"))
+    assert "the score of challenger held as it was, though it reads what changes" in text
+
+
+def test_a_counterfactual_of_a_lowered_decision_stays_lowered() -> None:
+    """It would promise what a model may no longer cause."""
+
+    def by_the_score_alone(engine: Engine) -> bool:
+        record = engine.decide(payment(), features={"tries": 0}).record
+        found = counterfactuals(engine.program, record, audience="analyst", to="step_up")
+        return any([c.name for c in one.changes] == ["risk"] for one in found.found)
+
+    assert by_the_score_alone(lowering(AT + 1))
+    assert not by_the_score_alone(lowering(AT))
