@@ -127,7 +127,7 @@ class MemoryTokenHasher:
 
 
 class _VersionedKey:
-    """HMAC-SHA-256 (RFC 2104) whose first blocks are hashed once: a third faster on short tokens."""
+    """HMAC-SHA-256 (RFC 2104) whose first blocks are hashed once: faster on short tokens."""
 
     __slots__ = ("_inner", "_outer", "_prefix")
 
