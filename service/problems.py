@@ -151,7 +151,7 @@ class Problem:
             headers["www-authenticate"] = f'Bearer realm="{REALM}", error="insufficient_scope"'
         if self.retry_after is not None:
             headers["retry-after"] = str(self.retry_after)
-        return headers | self.headers
+        return headers | dict(self.headers)
 
 
 class ProblemError(Exception):
