@@ -22,6 +22,7 @@ from tidegate.cli import (
     lsp,
     replay,
     test,
+    token,
 )
 from tidegate.cli.output import Command, Commands, say
 
@@ -59,6 +60,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "diff": diff.diff,
     "gate": gate.gate,
     "lsp": lsp.lsp,
+    "token": token.token,
 }
 for name, run in COMMANDS.items():
     app.command(name, cls=Command)(run)
