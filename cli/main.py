@@ -20,6 +20,7 @@ from tidegate.cli import (
     history,
     init,
     lsp,
+    models,
     replay,
     test,
     token,
@@ -30,7 +31,8 @@ EXIT_CODES = """\b
 Exit codes:
   0   fine
   1   the answer is no: the policy has errors, a case failed, formatting would
-      change a file, a replay differs, a limit of the gate is broken
+      change a file, a replay differs, a limit of the gate is broken,
+      a step of a model is refused or its registry is not as it was signed
   2   wrong usage
   3   bad input: an event is refused, a history, mapping or file cannot be used
   4   no cases to run, no limits to keep
@@ -70,6 +72,7 @@ histories = typer.Typer(
 )
 histories.command("check", cls=Command)(history.check)
 app.add_typer(histories, name="history")
+app.add_typer(models.models, name="models")
 
 
 def _say_version(wanted: bool) -> None:

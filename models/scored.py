@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from tidegate.dsl.types import Value
+
+if TYPE_CHECKING:
+    # One event is scored without it, and so decided without loading it.
+    import numpy as np
+    import numpy.typing as npt
 
 ScoredStatus = Literal["ok", "abstained"]
-Int64s = npt.NDArray[np.int64]
+Int64s: TypeAlias = "npt.NDArray[np.int64]"
 
 
 class Scored(NamedTuple):
@@ -26,6 +30,27 @@ class Scored(NamedTuple):
     total: int | None
     contributions: tuple[int, ...]
     reason: str = ""
+
+
+class Unavailable(NamedTuple):
+    """No answer at all, and why: one word for the record, such as `timeout` or `crashed`."""
+
+    reason: str
+
+
+class ModelScorer(Protocol):
+    """Scores the loaded models of one policy, each by the name that the policy declares."""
+
+    def score(
+        self, model: str, values: Sequence[Value | None], within_us: int | None
+    ) -> Scored | Unavailable:
+        """One event's score of `model`, or why there is none.
+
+        values: the policy's values in the order of the model's inputs, None where one is missing.
+        within_us: the longest that the policy waits for it, None where it does not say. Whatever
+        goes wrong is an `Unavailable`; an exception that escapes counts as one too.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def export_boosting(estimator: Any, columns: Sequence[Column], positive: int) ->
             "name it in `categorical_features`",
         )
     sign = 1 if positive == 1 else -1
-    maker = _Trees(estimator, seen, sign)
+    maker = _Trees(seen, sign)
     trees = tuple(maker.tree(predictor) for (predictor,) in estimator._predictors)
     baseline = sign * finite_units(float(np.asarray(estimator._baseline_prediction).reshape(-1)[0]))
     return Exported(
@@ -72,11 +72,10 @@ def nodes_of(predictor: Any) -> Nodes:
 class _Trees:
     """Makes portable trees of one booster's predictors."""
 
-    def __init__(self, estimator: Any, columns: Sequence[Column], sign: int) -> None:
+    def __init__(self, columns: Sequence[Column], sign: int) -> None:
         self._columns = columns
         self._splits = Splits(columns, float32=False)
         self._sign = sign
-        self._known, self._known_row = estimator._bin_mapper.make_known_categories_bitsets()
 
     def tree(self, predictor: Any) -> Tree:
         """One predictor in its portable form."""
@@ -95,12 +94,10 @@ class _Trees:
         place = int(nodes.columns[node])
         column, missing_left = self._columns[place], bool(nodes.left_on_missing[node])
         goes = predictor.raw_left_cat_bitsets[int(predictor.nodes["bitset_idx"][node])]
-        known = self._known[int(self._known_row[place])]
 
         def left(value: Any) -> bool:
-            if is_missing(value) or value < 0 or not _has(known, value):
-                return missing_left
-            return _has(goes, value)
+            # The encoder inside the booster has made NaN of every category that it does not know.
+            return missing_left if is_missing(value) else _has(goes, value)
 
         if isinstance(column, Levels):
             unknown = column.unknown is not None and left(column.unknown)

@@ -8,10 +8,12 @@ from typing import Any
 
 from tidegate.models.export.columns import Column
 from tidegate.models.export.preparation import prepare
-from tidegate.models.export.refusals import ExportRefused, Reason, refusal
+from tidegate.models.export.refusals import ExportRefused, Reason, reason_of, refusal
 from tidegate.models.export.result import Exported
 from tidegate.models.export.specs import InputSpec, check_specs, column_of, input_of
 from tidegate.models.portable import PortableModel
+from tidegate.models.reading import write_model
+from tidegate.models.refusals import ModelRefused
 
 _Export = Callable[[Any, Sequence[Column], int], Exported]
 _NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
@@ -64,7 +66,7 @@ def export_model(
         )
     exported = export(last, prepared, at)
     _check_answers(inputs, exported)
-    return PortableModel(
+    model = PortableModel(
         name=name,
         version=version,
         family=exported.family,
@@ -75,6 +77,16 @@ def export_model(
         trees=exported.trees,
         divisor=exported.divisor,
     )
+    _check_readable(model)
+    return model
+
+
+def _check_readable(model: PortableModel) -> None:
+    """Refuse here what serving would refuse: too large, or sums that may leave 64 bits."""
+    try:
+        write_model(model)
+    except ModelRefused as refused:
+        raise ExportRefused(map(reason_of, refused.problems)) from None
 
 
 def _check_identity(name: str, version: int) -> None:

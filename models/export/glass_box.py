@@ -149,7 +149,7 @@ def _places_of_categories(column: Number, categories: Mapping[str, int]) -> _Pla
         x = _whole_of_text(column, text)
         if x is not None:
             values[x] = float(x)
-    axis, at = axis_of_steps(column.input, [Steps(column.input, values, 0.0, None)])
+    axis, at = axis_of_steps(column.input, [Steps(column.input, values, 0.0, None, column.is_flag)])
 
     def bin_at(x: int | None) -> int:
         if x is None:

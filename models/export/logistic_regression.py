@@ -15,8 +15,6 @@ from tidegate.models.export.result import Exported
 from tidegate.models.export.steps import axis_of_steps
 from tidegate.models.portable import UNIT, Axis, LinearTerm, TableTerm, Term
 
-Weighted = tuple[float, Column]
-
 
 def export_logistic_regression(
     estimator: Any, columns: Sequence[Column], positive: int
@@ -31,6 +29,7 @@ def export_logistic_regression(
     weights = sign * np.asarray(estimator.coef_, np.float64).reshape(-1)
     if not all(map(is_number, columns)):
         raise refusal("a column of texts reaches the regression", "put a OneHotEncoder before it")
+    columns = tuple(map(_without_line, columns))
     weighted = list(zip(map(float, weights), columns, strict=True))
     base = sign * float(np.asarray(estimator.intercept_).reshape(-1)[0])
     terms: list[Term] = []
@@ -57,6 +56,14 @@ def export_logistic_regression(
             c.input for c in columns if isinstance(c, Levels) and is_missing(c.unknown)
         ),
     )
+
+
+def _without_line(column: Column) -> Column:
+    """A flag by its two values, which need no range that keeps a line within 64 bits."""
+    if not (isinstance(column, Number) and column.is_flag):
+        return column
+    at_0, at_1 = column.at(np.array([0, 1], np.int64)).tolist()
+    return Steps(column.input, {0: at_0, 1: at_1}, at_0, column.missing, is_flag=True)
 
 
 def _line(place: int, numbers: Sequence[tuple[float, Number]]) -> tuple[LinearTerm, float]:

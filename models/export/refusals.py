@@ -28,3 +28,9 @@ class ExportRefused(ValueError):  # noqa: N818 - the word of the field, as in Ev
 def refusal(message: str, way_out: str) -> ExportRefused:
     """The exception for a single reason, to be raised."""
     return ExportRefused((Reason(message, way_out),))
+
+
+def reason_of(problem: str) -> Reason:
+    """A problem of `ModelRefused`, which holds its way out behind the last colon."""
+    message, colon, way_out = problem.rpartition(": ")
+    return Reason(message, way_out) if colon else Reason(problem, "train a smaller model")

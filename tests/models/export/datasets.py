@@ -10,22 +10,22 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tests.models.export.evaluator import score
 from tidegate.dsl.types import COUNT, COUNTRY, DURATION, FLAG, MONEY, NUMBER, TEXT, Kind, Type
 from tidegate.models.export import InputSpec, quantisation_bound
 from tidegate.models.portable import PortableModel, TableTerm
+from tidegate.models.scoring import compile_scorer
 
 COUNTRIES = ("DE", "FR", "NL", "PL", "SE")
 CHANNELS = ("app", "shop", "web")
 Floats = npt.NDArray[np.float64]
 
 SPECS = {
-    "amount": InputSpec("amount", MONEY, currency="EUR", scale=100),
-    "payments": InputSpec("payments", COUNT),
-    "risk": InputSpec("risk", NUMBER, scale=10**6),
-    "age": InputSpec("age", DURATION, scale=3_600 * 10**6),
-    "known": InputSpec("known", FLAG),
-    "country": InputSpec("country", COUNTRY, categories={c: c for c in COUNTRIES}),
+    "amount": InputSpec("amount", MONEY, currency="EUR", scale=100, low=-(10**8), high=10**8),
+    "payments": InputSpec("payments", COUNT, low=-1, high=10**4),
+    "risk": InputSpec("risk", NUMBER, scale=10**6, low=-1, high=10**7),
+    "age": InputSpec("age", DURATION, scale=3_600 * 10**6, low=-1, high=10**13),
+    "returning": InputSpec("returning", FLAG),
+    "issued_in": InputSpec("issued_in", COUNTRY, categories={c: c for c in COUNTRIES}),
     "channel": InputSpec("channel", Type(Kind.WORD, CHANNELS), categories={c: c for c in CHANNELS}),
     "note": InputSpec("note", TEXT, categories={1.0: "gift", 2.0: "rent", 4.0: "loan"}),
 }
@@ -138,9 +138,10 @@ def agree(
     """Check every row against the library; give the largest difference in millionths."""
     bound = quantisation_bound(model)
     assert bound < 1.0
+    scorer = compile_scorer(model)
     worst = 0.0
     for row, probability in zip(rows, probabilities.tolist(), strict=True):
-        given = score(model, row)
+        given = scorer.score(row).score
         assert given is not None, row
         difference = abs(given - 10**6 * probability)
         assert difference <= bound, (row, given, probability)
@@ -175,9 +176,13 @@ def beside(model: PortableModel, rows: Sequence[list[int | str | None]]) -> list
                 at.setdefault(axis.input, set()).update(axis.cuts)
     found = []
     for place, cuts in at.items():
-        near = sorted({cut + step for cut in cuts for step in (-1, 0, 1) if abs(cut) < 2**50})
-        if model.inputs[place].type.kind is Kind.FLAG:
-            near = [x for x in near if x in {0, 1}]
+        entry = model.inputs[place]
+        low, high = entry.low, entry.high
+        if entry.type.kind is Kind.FLAG:
+            low, high = 0, 1
+        assert low is not None
+        assert high is not None
+        near = sorted({x for cut in cuts for x in range(cut - 1, cut + 2) if low <= x <= high})
         for i, x in enumerate(near[:: 1 + len(near) // 200]):
             row = list(rows[i % len(rows)])
             row[place] = x

@@ -26,8 +26,8 @@ from tidegate.models.export import export_model
 # interpret says that its pictures leave missing values out; tables do not.
 pytestmark = pytest.mark.filterwarnings("ignore:Missing values detected")
 
-NUMBERS = ("amount", "payments", "risk", "age", "known")
-MIXED = ("amount", "country", "known", "channel", "payments")
+NUMBERS = ("amount", "payments", "risk", "age", "returning")
+MIXED = ("amount", "issued_in", "returning", "channel", "payments")
 SEEDS = range(3)
 
 
@@ -207,7 +207,7 @@ OF_TEXTS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("setting", OF_TEXTS)
 def test_texts(setting: str, missing: float, seed: int) -> None:
     """Texts, known, unknown and missing, through every encoder."""
-    takes = {"takes_missing": missing > 0, "missing": missing}
+    takes: dict[str, Any] = {"takes_missing": missing > 0, "missing": missing}
     fitted, tested = (payments(at, MIXED, **takes) for at in (seed, seed + 100))
     estimator = OF_TEXTS[setting]().fit(fitted.objects, fitted.y)
     tested = tested.with_unknown()
@@ -221,7 +221,7 @@ def test_texts(setting: str, missing: float, seed: int) -> None:
 @pytest.mark.parametrize("missing", [0.0, 0.15])
 def test_boosting_on_a_frame(missing: float, seed: int) -> None:
     """`from_dtype` finds the categories itself, and moves their columns to the front."""
-    takes = {"takes_missing": True, "missing": missing}
+    takes: dict[str, Any] = {"takes_missing": True, "missing": missing}
     fitted, tested = (payments(at, MIXED, **takes) for at in (seed, seed + 100))
     estimator = HistGradientBoostingClassifier(max_iter=30, min_samples_leaf=5)
     estimator.fit(frame(fitted), fitted.y)
@@ -234,8 +234,8 @@ def test_boosting_on_a_frame(missing: float, seed: int) -> None:
 @pytest.mark.parametrize("setting", ["forest", "boosting", "boosting, by code", "glass box"])
 def test_texts_by_code(setting: str, seed: int) -> None:
     """Texts that the estimator saw as numbers, whose unknown ones have none."""
-    names = ("amount", "note", "known")
-    takes = {"takes_missing": True, "missing": 0.1}
+    names = ("amount", "note", "returning")
+    takes: dict[str, Any] = {"takes_missing": True, "missing": 0.1}
     fitted, tested = (payments(at, names, **takes) for at in (seed, seed + 100))
     by_code = HistGradientBoostingClassifier(max_iter=30, categorical_features=[1])
     estimator = by_code if setting == "boosting, by code" else WITH_MISSING[setting]()
