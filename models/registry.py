@@ -255,7 +255,10 @@ def _whole_before(registry: Registry, active: RegisteredVersion) -> RegisteredVe
 
 def accepted(answer: Serving | NotServing, declared: int) -> Serving | NotServing:
     """What serves, where a policy declares this version: nothing that is newer."""
-    if isinstance(answer, Serving) and (newest := max(answer.version, answer.instead_of)) > declared:
+    if (
+        isinstance(answer, Serving)
+        and (newest := max(answer.version, answer.instead_of)) > declared
+    ):
         return _newer(answer.model, newest, declared, answer.head)
     return answer
 
