@@ -130,12 +130,13 @@ def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     active_folder(folder / "models", 1, 2)
     (folder / "policy.tide").write_text(POLICY)
     people_file(folder / "models" / "people.yaml")
-    (tmp_path / "payment.json").write_text('{"id": "p-1", "at": "2026-11-25T12:00:00Z"}')
-    (tmp_path / "tries.json").write_text('{"tries": 3}')
+    (tmp_path / "payment.json").write_text(
+        '{"id": "p-1", "at": "2026-11-25T12:00:00Z", "tries": 3}'
+    )
     return folder
 
 
-TRY = ("decide", "kept", "payment.json", "--features", "tries.json")
+TRY = ("decide", "kept", "payment.json")
 
 
 def test_decide_asks_the_registry_where_it_is_told_to(run: Run, registered: Path) -> None:
@@ -174,7 +175,8 @@ def test_check_asks_the_registry_where_it_is_told_to(run: Run, registered: Path)
 def test_a_score_that_is_not_read_says_why(run: Run, registered: Path) -> None:
     """An analyst would be told that the rule may not read a score that is not there."""
     assert registered.is_dir()
-    Path("tries.json").write_text('{"tries": 101}')
+    path = Path("payment.json")
+    path.write_text(path.read_text().replace("3}", "101}"))
     said = run(*TRY, "--record", "r.json").stdout
     assert "score not read: boosting, for it abstained because `tries` is above 100" in said
     rule = run("explain", "r.json", "--policy", "kept", "--rule", "risky_payment").stdout

@@ -77,7 +77,7 @@ def test_what_is_no_number_and_no_word_is_refused(score: object) -> None:
 
 
 def test_no_score_is_an_outage() -> None:
-    """A vendor's null would refuse the payment, where its `if unavailable` is what was asked for."""
+    """A vendor's null would refuse the payment, where `if unavailable` was asked for."""
     record = decide(scores={"fraud_score": None}).record
     assert record.missing["fraud_score"] == "unavailable"
 

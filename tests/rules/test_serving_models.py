@@ -130,8 +130,9 @@ def test_a_changed_byte_leaves_the_version_before(policy: Path, name: str, golde
 def people_file(path: Path) -> Path:
     """Write the people as a file."""
     rows = [
-        f"  - {{name: {row.name}, roles: [{', '.join(sorted(row.roles))}], key: {key_text(row.key)}}}"
+        f"  - {{name: {row.name}, roles: [{roles}], key: {key_text(row.key)}}}"
         for row in ROWS
+        for roles in [", ".join(sorted(row.roles))]
     ]
     path.write_text("people:\n" + "\n".join(rows) + "\n")
     return path
@@ -142,12 +143,12 @@ def test_a_file_of_people_is_enough(policy: Path, tmp_path: Path, elsewhere: boo
     """Readers of people and of registries would have to be put together by hand."""
     beside = people_file(policy / "models" / "people.yaml")
     serving = registry(beside.rename(tmp_path / "kept.yaml")) if elsewhere else registry()
-    payment = {"id": "p-1", "at": "2026-11-25T10:00:00Z"}
-    decided = Engine(load_policy(policy, serving=serving)).decide(payment, features={"tries": 3})
+    payment = {"id": "p-1", "at": "2026-11-25T10:00:00Z", "tries": 3}
+    decided = Engine(load_policy(policy, serving=serving)).decide(payment)
     assert decided.record.scored["boosting"].standing == "serving"
     assert "under work" not in str(decided.explain())
     done(policy / "models" / NAME, OLA, "disable")
-    stopped = Engine(load_policy(policy, serving=serving)).decide(payment, features={"tries": 3})
+    stopped = Engine(load_policy(policy, serving=serving)).decide(payment)
     assert stopped.record.missing["risk"] == "disabled"
     assert "score not read: boosting, for it gave no score (disabled)" in str(stopped.explain())
 
@@ -164,6 +165,17 @@ def test_what_serves_is_remembered(policy: Path) -> None:
     assert [d.code for d in loaded.diagnostics if d.code.startswith("TG76")] == ["TG766"]
     again = load_policy(policy, serving=registry(PEOPLE)).models["boosting"]
     assert isinstance(again, StoppedModel)
+
+
+def test_people_that_break_later_stop_nothing(policy: Path) -> None:
+    """A slip of the pen in the people's file would take every model away."""
+    people = people_file(policy / "models" / "people.yaml")
+    serving = registry()
+    load_policy(policy, serving=serving)
+    people.write_text("people: 3")
+    loaded = load_policy(policy, serving=serving)
+    assert isinstance(loaded.models["boosting"], LoadedModel)
+    assert [d.code for d in loaded.diagnostics if d.code.startswith("TG76")] == ["TG766"]
 
 
 def test_people_that_cannot_be_read_let_nothing_serve(policy: Path, tmp_path: Path) -> None:
