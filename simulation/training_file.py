@@ -139,10 +139,10 @@ class _Split(_Part):
 
 
 class _Costs(_Part):
-    missed: str = ""
+    missed: str | int | Decimal = ""
     missed_share: str = "100%"
-    false_alarm: str = ""
-    review: str = ""
+    false_alarm: str | int | Decimal = ""
+    review: str | int | Decimal = ""
 
 
 class _Segment(_Part):
@@ -239,6 +239,14 @@ class _Check:
         written = self.written
         model = self._model()
         if model is None:
+            return None
+        if model.external:
+            self.say(
+                "model",
+                f"`{model.name}` is external: its score comes with the event, and it is not trained"
+                " here",
+                "give it `from` and `reads` instead of `external` in the policy, or name another",
+            )
             return None
         event = self.program.event(model.use_event)
         label = self._label(event)
@@ -402,8 +410,11 @@ class _Check:
             return 0
         return found
 
-    def _money(self, key: str, text: str) -> int:
-        currency = self.program.currency
+    def _money(self, key: str, written: str | int | Decimal) -> int:
+        currency, text = self.program.currency, str(written)
+        if not isinstance(written, str):
+            self.say(key, f"`{text}` needs its currency", f"write `{text} {currency}`")
+            return 0
         amount, _, unit = text.partition(" ")
         if not text:
             return 0
