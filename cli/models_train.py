@@ -188,7 +188,7 @@ def _figures(card: Card) -> Iterator[str]:
     for metric in card.metrics:
         if metric.part != "all" or metric.value is None:
             continue
-        shown = f"{metric.name.replace('_', ' '):26}{metric.value / 10**6:.4f}"
+        shown = f"{metric.name.replace('_', ' '):30}{metric.value / 10**6:.4f}"
         if metric.low is not None and metric.high is not None:
             shown += f"  ({metric.low / 10**6:.4f} to {metric.high / 10**6:.4f})"
         yield shown

@@ -113,8 +113,8 @@ class Card:
 
     `label_cutoff`: labels reported later were not known when the model was trained; `label_delay`
     the time after which a label is due (`7d`). Hashes are SHA-256 in hex: of the history's files
-    and mapping (`data_hash`), of what the inputs mean (`features_hash`; `inputs` has one for each by
-    its name, without the contents of lists and tables), of `model.json`.
+    and mapping (`data_hash`), of what the inputs mean (`features_hash`; `inputs` has one for each
+    by name, without the contents of lists and tables), of `model.json`.
     """
 
     schema: str

@@ -19,12 +19,14 @@ from tidegate.dsl.types import Kind, Type
 from tidegate.engine.column_batch import Batch, IntegerColumn
 from tidegate.engine.column_outcome import OUTSIDE_USE
 from tidegate.engine.decision import Policy
+from tidegate.engine.values import format_time
 from tidegate.models.attribution_shift import AttributionSums
 from tidegate.models.reference import Reference
 from tidegate.rules.gate import SEGMENTED
 from tidegate.simulation.backtest import DecidedBatch, DryRun, Progress, nothing_decided
 from tidegate.simulation.history import CHUNK_ROWS
 from tidegate.simulation.history_settler import HistorySettler
+from tidegate.simulation.learnt import known_until_us
 from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.measures import WARM_UP
 from tidegate.simulation.model_alarms import alarms_of
@@ -46,7 +48,7 @@ class Wanted:
     """What to watch: models (all where none is named), times in microseconds, fields of segments.
 
     None: the reference week is the first after the warm-up, and what is watched begins after it
-    and ends with the history.
+    and after the test of the model's card, and ends with the history.
     """
 
     models: tuple[str, ...] = ()
@@ -176,6 +178,7 @@ class _Watch:
         self.run = run
         self.event = event
         self.model = model
+        self.known_us = known_until_us(run.policy, model.name)
         self.times = self._times()
         reference = monitor.references.get(model.name)
         program = run.policy.program
@@ -204,8 +207,11 @@ class _Watch:
         begins_us = self.run.facts[self.event.name].warm_up.until_us
         first = begins_us if wanted.before_from_us is None else wanted.before_from_us
         last = first + WEEK_US if wanted.before_to_us is None else wanted.before_to_us
-        from_us = last if wanted.from_us is None else wanted.from_us
         to_us = span.end_us + 1 if wanted.to_us is None else wanted.to_us
+        from_us = wanted.from_us
+        if from_us is None:
+            known_us = self.known_us
+            from_us = last if known_us is None or known_us >= to_us else max(last, known_us)
         if not first < last <= from_us < to_us:
             message = f"is too short to watch `{self.model.name}`"
             if not (first < last and from_us < to_us):
@@ -292,6 +298,14 @@ class _Watch:
 
     def _notes(self) -> Iterator[str]:
         name = self.model.name
+        begins_us = self.times.now_us[0]
+        if self.known_us is not None and begins_us < self.known_us:
+            yield (
+                f"`{name}` was trained and tested until {format_time(self.known_us)}: what is"
+                " watched before looks better than new payments"
+            )
+        elif self.known_us == begins_us:
+            yield f"watched from {format_time(begins_us)}, where the test of its card ends"
         if self.watch.follow(self.monitor.wanted.levels).followed_then is None:
             yield "the history tells no outcomes at the time: whether people followed is not known"
         if not self.watch.thresholds:

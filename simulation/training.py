@@ -325,7 +325,7 @@ def _files(
     return {
         MODEL_FILE: content,
         CARD_FILE: write_card(card),
-        "card.md": card_markdown(card, contributions),
+        "card.md": card_markdown(card, contributions, program.zone),
         "contributions.json": write_plain(contributions),
         "reference.json": write_reference(reference),
         "reliability.svg": reliability_plot(card),

@@ -38,8 +38,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.diagnostics import Diagnostic, nearest
 from tidegate.dsl.program import EventType, Label, Model, Program
-from tidegate.dsl.rates import parse_day
+from tidegate.dsl.rates import format_day, parse_day
 from tidegate.dsl.types import Kind
+from tidegate.dsl.zones import DAY_US
 from tidegate.engine.functions import zone_named
 from tidegate.engine.values import (
     NotHeldError,
@@ -54,6 +55,7 @@ from tidegate.rules.strict_yaml import read_yaml
 from tidegate.simulation.mapping import Problem
 
 MILLION: Final = 10**6
+HOURS_A_DAY: Final = 24
 EstimatorName = Literal[
     "logistic_regression", "random_forest", "hist_gradient_boosting", "explainable_boosting"
 ]
@@ -348,9 +350,18 @@ class _Check:
             self.say(
                 "split.test.from",
                 "the test begins before the labels of the training are known",
-                f"let it begin {format_duration(delay_us)} after the end of the training, or later",
+                f"let it begin on {self._earliest(train.end_us + delay_us)} or later:"
+                f" {format_duration(delay_us)} of {HOURS_A_DAY} hours a day after the training's end",
             )
         return Split(train, delay_us, test, written.without_known)
+
+    def _earliest(self, at_us: int) -> str:
+        """The first local day that begins at this time or later: clocks are put forward and back."""
+        zone = zone_named(self.program.zone)
+        day = int(at_us // DAY_US) - 1
+        while zone.day_start_us(day) < at_us:
+            day += 1
+        return format_day(day)
 
     def _span(self, key: str, window: _Window) -> Span | None:
         start_us = self._moment(f"split.{key}.from", window.start)

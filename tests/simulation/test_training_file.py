@@ -89,3 +89,24 @@ def test_an_external_model_is_not_trained_here(tmp_path: Path) -> None:
     (problem,) = raised.value.problems
     assert "is external: its score comes with the event" in problem.message
     assert "instead of `external`" in problem.help
+
+
+@pytest.mark.parametrize(
+    ("until", "wrong", "earliest"),
+    [
+        ("2026-03-20", "2026-04-03", "2026-04-04"),  # an hour is lost on 2026-03-29
+        ("2026-10-20", "2026-11-02", "2026-11-03"),  # one is won on 2026-10-25
+        ("2026-05-01", "2026-05-14", "2026-05-15"),
+    ],
+)
+def test_the_earliest_day_of_a_test_is_said(
+    tmp_path: Path, until: str, wrong: str, earliest: str
+) -> None:
+    """`14d` count hours: the day that one would count out is refused after a clock change."""
+    text = TEXT.replace("until: 2026-04-06", f"until: {until}")
+    text = text.replace("until: 2026-05-23", "until: 2026-12-01")
+    (problem,) = _problems(tmp_path, text.replace("from: 2026-04-20", f"from: {wrong}"))
+    assert problem[0] == "split.test.from"
+    assert problem[2].startswith(f"let it begin on {earliest} or later")
+    path = written(tmp_path / "right.yaml", text.replace("from: 2026-04-20", f"from: {earliest}"))
+    read_training(path, scored_policy().program)
