@@ -55,7 +55,6 @@ from tidegate.rules.strict_yaml import read_yaml
 from tidegate.simulation.mapping import Problem
 
 MILLION: Final = 10**6
-HOURS_A_DAY: Final = 24
 EstimatorName = Literal[
     "logistic_regression", "random_forest", "hist_gradient_boosting", "explainable_boosting"
 ]
@@ -351,12 +350,12 @@ class _Check:
                 "split.test.from",
                 "the test begins before the labels of the training are known",
                 f"let it begin on {self._earliest(train.end_us + delay_us)} or later:"
-                f" {format_duration(delay_us)} of {HOURS_A_DAY} hours a day after the training's end",
+                " the delay counts days of 24 hours",
             )
         return Split(train, delay_us, test, written.without_known)
 
     def _earliest(self, at_us: int) -> str:
-        """The first local day that begins at this time or later: clocks are put forward and back."""
+        """The first local day that begins at this time or later, whatever clocks did."""
         zone = zone_named(self.program.zone)
         day = int(at_us // DAY_US) - 1
         while zone.day_start_us(day) < at_us:
