@@ -8,8 +8,12 @@ from zoneinfo import ZoneInfo
 
 from tidegate.engine.values import format_money
 from tidegate.models.cards import Card, Metric, ThresholdRow, Window
+from tidegate.simulation.comparison_markdown import code, plain
 from tidegate.simulation.thresholds import ROUND
 from tidegate.simulation.training_reference import Contributions
+
+BAR = "\\|"
+"""A bar that is part of a cell's text."""
 
 _CALIBRATION = ("mean_score", "share_of_positives")
 
@@ -22,7 +26,7 @@ def card_markdown(card: Card, contributions: Contributions, zone: str) -> bytes:
 def _lines(card: Card, contributions: Contributions, zone: str) -> Iterator[str]:
     yield f"# Model `{card.model}`, version {card.version}"
     yield ""
-    yield f"{_sentence(card.intended_use)} Owner: {card.owner}."
+    yield f"{_sentence(_text(card.intended_use))} Owner: {_text(card.owner)}."
     yield ""
     yield from _list("Limits", card.limits)
     yield from _list("Not for", card.out_of_scope)
@@ -57,6 +61,11 @@ def _lines(card: Card, contributions: Contributions, zone: str) -> Iterator[str]
     yield from _list("Notes", card.notes)
 
 
+def _text(text: str) -> str:
+    """Text as it stands; a file mentions nobody, so an address needs nothing put into it."""
+    return plain(text).replace("\N{ZERO WIDTH SPACE}", "")
+
+
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
@@ -65,14 +74,14 @@ def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
     if lines:
         yield f"## {title}"
         yield ""
-        yield from (f"- {line}" for line in lines)
+        yield from (f"- {_text(line)}" for line in lines)
         yield ""
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield from (f"| {' | '.join(cell.replace('|', BAR) for cell in row)} |" for row in rows)
     yield ""
 
 
@@ -98,11 +107,11 @@ def _facts(card: Card, zone: str) -> Iterator[tuple[str, str]]:
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    said = {name: _plain(value) for name, value in values.items() if value is not None}
-    return ", ".join(f"`{name}` {value}" for name, value in said.items()) or "-"
+    said = {name: _word(value) for name, value in values.items() if value is not None}
+    return ", ".join(f"{code(name)} {_text(str(value))}" for name, value in said.items()) or "-"
 
 
-def _plain(value: object) -> object:
+def _word(value: object) -> object:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
@@ -124,7 +133,7 @@ def _metrics(metrics: Sequence[Metric]) -> Iterator[str]:
     head = ("part", "rows", *(name.replace("_", " ") for name in names))
     rows = (
         (
-            part,
+            _text(part),
             f"{next(iter(found.values())).sample.rows:,}",
             *(_figure(found.get(n)) for n in names),
         )
@@ -140,7 +149,7 @@ def _on_calibration(card: Card) -> Iterator[str]:
     if error is not None and base is not None and 2 * error > base:
         yield (
             f"**Read scores as an order, not as shares.** They are {_percent(error)} away from what"
-            f" turned out on average, where {_percent(base)} of all rows are `{card.label}`."
+            f" turned out on average, where {_percent(base)} of all rows are {code(card.label)}."
         )
         yield ""
 
