@@ -288,7 +288,7 @@ def _refuse_changed_inputs(folder: Path, version: int, policy: Path | None) -> N
     own = {model.name: model for model in loaded.policy.program.models if not model.external}
     for diagnostic in loaded.diagnostics:
         declared = next((m for m in own.values() if m.span == diagnostic.span), None)
-        if diagnostic.code != "TG766" or declared is None or declared.version != version:
+        if diagnostic.code != "TG768" or declared is None or declared.version != version:
             continue
         if (root / declared.path).resolve() == folder.resolve():
             help_ = diagnostic.help

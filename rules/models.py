@@ -119,7 +119,7 @@ def hold_against_cards(
             held[declared.name] = StoppedModel("inputs_changed", why)
             help_ = f"its `if unavailable` happens until then: {help_}"
         message = f"model `{declared.name}` {why}"
-        said.append(Diagnostic("TG766", message, declared.span, help_, Severity.WARNING))
+        said.append(Diagnostic("TG768", message, declared.span, help_, Severity.WARNING))
     return held, said
 
 

@@ -268,22 +268,22 @@ def test_inputs_that_mean_something_else_are_named(
     shutil.copytree(ROOT / "examples" / "scored", folder)
     path = folder / "policy.tide"
     text = path.read_text()
-    assert not said(folder, "TG766")
+    assert not said(folder, "TG768")
     path.write_text(
         text.replace("= ip_country != card_country", "= ip_country = card_country").replace(
             "tries_7d        = count of payment by card over 7d",
             "tries_7d        = count of payment by card over 8d",
         )
     )
-    shown = said(folder, "TG766")
+    shown = said(folder, "TG768")
     assert isinstance(load_policy(folder).models["risk"], LoadedModel)
     path.write_text(text.replace("may review, step_up", "may review, step_up").replace(
         "large    \"A large payment needs", "large    \"Any large payment needs"
     ))  # fmt: skip
-    assert not said(folder, "TG766")
+    assert not said(folder, "TG768")
     card = folder / "models" / "risk" / "1" / "card.json"
     card.write_text(card.read_text().replace("tidegate-card/2", "tidegate-card/1"))
-    golden("rules/models_inputs_changed.txt", f"{shown}\n{said(folder, 'TG766')}\n")
+    golden("rules/models_inputs_changed.txt", f"{shown}\n{said(folder, 'TG768')}\n")
 
 
 def test_the_value_of_a_param_is_part_of_an_input() -> None:
