@@ -37,7 +37,7 @@ def monitor(
             "--from",
             metavar="DAY",
             formats=[_DAY],
-            show_default="after the reference week",
+            show_default="after the reference week and the card's test",
             help="The first day that is watched, in the policy's zone.",
         ),
     ] = None,

@@ -147,7 +147,9 @@ class _Comparison:
     def _through(self, kind: Kind, part: Any) -> Iterator[Detail]:
         """Conditions, rules' apart, that read a feature or a label which changed."""
         for what, condition, effect in _conditions(kind, part):
-            read = names_below(condition) & {n for n, of in self.changed.items() if of != "let"}
+            read = names_below(condition) & {
+                n for n, of in self.changed.items() if of != "let" or what == "reads"
+            }
             if read:
                 text = self.after.condition(condition)
                 yield Detail(what, text, text, effect, changed_note(read, self.changed))

@@ -28,6 +28,7 @@ from tidegate.simulation.abstention_causes import causes_of
 from tidegate.simulation.backtest import DecidedBatch, DryRun, Progress, nothing_decided
 from tidegate.simulation.history import CHUNK_ROWS
 from tidegate.simulation.history_settler import HistorySettler
+from tidegate.simulation.learnt import known_until_us
 from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.measures import WARM_UP, Small
 from tidegate.simulation.model_alarms import alarms_of
@@ -56,9 +57,9 @@ class Wanted:
     """What to watch: models (all where none is named), times in microseconds, segments.
 
     A segment's field is looked at in each event that has it; amounts have bands. So many `draws`
-    of the bootstrap give the intervals of area and average precision. None: the
-    reference week is the first after the warm-up, and what is watched begins after it
-    and ends with the history.
+    of the bootstrap give the intervals of area and average precision. None: the reference week is
+    the first after the warm-up, and what is watched begins after it and after the test of the
+    model's card, and ends with the history.
     """
 
     models: tuple[str, ...] = ()
@@ -233,6 +234,7 @@ class _Watch:
         self.run = run
         self.event = event
         self.model = model
+        self.known_us = known_until_us(run.policy, model.name)
         self.times = self._times()
         reference = monitor.references.get(model.name)
         program = run.policy.program
@@ -262,8 +264,11 @@ class _Watch:
         begins_us = self.run.facts[self.event.name].warm_up.until_us
         first = begins_us if wanted.before_from_us is None else wanted.before_from_us
         last = first + WEEK_US if wanted.before_to_us is None else wanted.before_to_us
-        from_us = last if wanted.from_us is None else wanted.from_us
         to_us = span.end_us + 1 if wanted.to_us is None else wanted.to_us
+        from_us = wanted.from_us
+        if from_us is None:
+            known_us = self.known_us
+            from_us = last if known_us is None or known_us >= to_us else max(last, known_us)
         if not first < last <= from_us < to_us:
             raise MappingError(self._wrong_times(first, last, from_us, to_us))
         return Times((first, last), (from_us, to_us))
@@ -385,6 +390,14 @@ class _Watch:
 
     def _notes(self) -> Iterator[str]:
         name = self.model.name
+        begins_us = self.times.now_us[0]
+        if self.known_us is not None and begins_us < self.known_us:
+            yield (
+                f"`{name}` was trained and tested until {format_time(self.known_us)}: what is"
+                " watched before looks better than new payments"
+            )
+        elif self.known_us == begins_us:
+            yield f"watched from {format_time(begins_us)}, where the test of its card ends"
         if self.watch.follow(self.monitor.wanted.levels).followed_then is None:
             yield "the history tells no outcomes at the time: whether people followed is not known"
         if not self.watch.thresholds:
