@@ -46,7 +46,7 @@ def rescore(program: Program, models: Models, record: Record) -> tuple[Rescored,
 
 def _again(program: Program, models: Models, name: str, facts: ScoreFacts) -> Rescored:
     loaded = models.get(name)
-    if facts.given or facts.status == "unavailable":
+    if facts.given or facts.status in ("unavailable", "failed"):
         return Rescored(name, facts.version, "not_asked")
     if not isinstance(loaded, LoadedModel) or loaded.hash != facts.hash:
         return Rescored(name, facts.version, "another_file")
