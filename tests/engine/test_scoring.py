@@ -77,7 +77,7 @@ def test_a_model_is_asked_with_its_own_order_and_the_limit_of_its_declaration() 
     decision = decided(Engine(scored_policy(), scorer=scorer), **MOTO)
     assert scorer.asked[0] == ("boosting", (150_000, "moto", 5, None, 15_000_000), 20_000)
     assert scorer.asked[1] == ("challenger", (150_000,), None)
-    assert decision.record.scores["boosting"] == "unavailable"
+    assert decision.record.scores["boosting"] == "failed"
     assert decision.record.missing["risk"] == "timeout"
     assert decision.outcome.reasons == ("down",)
 
@@ -213,7 +213,7 @@ def test_an_answer_that_does_not_hold_together_is_none(answer: object) -> None:
     """A scorer that went wrong would decide payments, or end the process."""
     decision = decided(Engine(scored_policy(), scorer=telling(answer)), **MOTO)
     facts = decision.record.scored["boosting"]
-    assert (facts.status, facts.score, facts.total) == ("unavailable", None, None)
+    assert (facts.status, facts.score, facts.total) == ("failed", None, None)
     assert decision.record.missing["risk"] == "bad_answer"
     assert decision.outcome.reasons == ("down",)
     assert parse_record(decision.record_bytes) == decision.record
@@ -223,7 +223,7 @@ def test_an_exception_of_a_scorer_is_no_answer() -> None:
     """A model that crashes would take the decision with it."""
     decision = decided(Engine(scored_policy(), scorer=Told(_raises)), **MOTO)
     assert decision.record.missing["risk"] == "scorer_failed"
-    assert decision.record.scores["challenger"] == "unavailable"
+    assert decision.record.scores["challenger"] == "failed"
     assert decision.outcome.reasons == ("down",)
 
 
