@@ -227,13 +227,50 @@ def test_an_exception_of_a_scorer_is_no_answer() -> None:
     assert decision.outcome.reasons == ("down",)
 
 
-@pytest.mark.parametrize("reason", ["a\nb", "\ud800", "e\u0301", "x" * 501, 7, None])
+@pytest.mark.parametrize("reason", ["card 4111111111111111 of Jane", "a\nb", "\ud800", "e\u0301", "x" * 501, 7, None])
 def test_words_that_no_record_holds_are_left_out(reason: Any) -> None:
     """A decision that cannot be recorded is not answered: an odd word would stop payments."""
     answer = Scored("abstained", None, None, (), reason)
     decision = decided(Engine(scored_policy(), scorer=telling(answer)), **MOTO)
     assert decision.record.scored["boosting"].reason == "abstained"
     assert decision.record.scores["boosting"] == "abstained"
+
+
+@pytest.mark.parametrize("evaluator", ["compiled", "interpreter"])
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [(Unavailable("late"), "approve"), (Unavailable("crashed"), "approve"), (7, "approve"),
+     (Unavailable("overloaded"), "approve"), (Unavailable("closed"), "decline"),
+     (Unavailable("starting"), "decline")],
+)  # fmt: skip
+def test_a_model_that_fails_causes_no_more_than_it_may(
+    answer: object, word: str, evaluator: EvaluatorKind
+) -> None:
+    """A model that may not decline would, by being late for the payments that it picks."""
+    text = TEXT.replace("if unavailable then review before because down",
+                        "if unavailable then decline because down")  # fmt: skip
+    policy = scored_policy(text)
+    engine = Engine(policy, scorer=telling(answer), evaluator=evaluator)
+    decision = decided(engine, **MOTO)
+    assert decision.outcome.word == word
+    assert [c.rung for c in decision.record.capped] == (["decline"] if word == "approve" else [])
+    assert engine.replay(decision.record).identical
+
+
+@pytest.mark.parametrize(
+    ("score", "word"),
+    [("nan", "approve"), ("100.5", "approve"), ("1.0000001", "approve"),
+     ("abstained", "approve"), ("unavailable", "decline")],
+)  # fmt: skip
+def test_an_external_model_that_sends_no_score_causes_no_more_than_it_may(
+    score: str, word: str
+) -> None:
+    """A vendor that may not decline would, by sending what is no score."""
+    text = TEXT.replace('if unavailable then tag "no_vendor"',
+                        "if unavailable then decline because risky")  # fmt: skip
+    engine = Engine(scored_policy(text))
+    said = engine.decide(payment(), features={"tries": 1}, scores={"vendor_score": score})
+    assert said.outcome.word == word
 
 
 # --- scores that are given ---------------------------------------------------------------------
