@@ -50,7 +50,7 @@ def check_scores(
 
 
 def _sums(path: str, facts: ScoreFacts) -> Iterator[Difference]:
-    """base + contributions + rest = total, and the score is that of the total."""
+    """Base + contributions + rest = total, and the score is that of the total."""
     if (facts.score is not None) != (facts.status == "ok"):
         yield _differs(f"{path}.score", facts.score, "a score where the status is ok, alone")
         return

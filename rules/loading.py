@@ -101,9 +101,7 @@ def read(
             lambda signatures: check(files, shipped=shipped, signatures=signatures).diagnostics,
         )
         bad_models += misfits
-    checked = check(
-        files, today_us=today_us, shipped=shipped, signatures=signatures_of(models)
-    )
+    checked = check(files, today_us=today_us, shipped=shipped, signatures=signatures_of(models))
     # Read whether the rules are right or not: all errors of a policy come in one run.
     lists, rates, problems = _data(root, files)
     tables, bad_tables = _tables(root, checked.tables, files)

@@ -65,7 +65,10 @@ def with_scores(engine: Engine, **scores: str) -> Record:
 FORGERIES: list[tuple[str, Callable[[Record], Record]]] = [
     ("inputs.risk", lambda r: replace(r, inputs={**r.inputs, "risk": "0.01"})),
     ("scored.boosting.inputs.tries", lambda r: replace(r, inputs={**r.inputs, "tries": "1"})),
-    ("scored.boosting.inputs.share", lambda r: replace(r, inputs={**r.inputs, "amount": "5.00 EUR"})),
+    (
+        "scored.boosting.inputs.share",
+        lambda r: replace(r, inputs={**r.inputs, "amount": "5.00 EUR"}),
+    ),
     ("scored.boosting.total", lambda r: facts(r, total=-5)),
     ("scored.boosting.score", lambda r: facts(r, score=10_000)),
     ("scored.boosting.total", lambda r: facts(r, rest=1)),

@@ -227,7 +227,9 @@ def test_an_exception_of_a_scorer_is_no_answer() -> None:
     assert decision.outcome.reasons == ("down",)
 
 
-@pytest.mark.parametrize("reason", ["card 4111111111111111 of Jane", "a\nb", "\ud800", "e\u0301", "x" * 501, 7, None])
+@pytest.mark.parametrize(
+    "reason", ["card 4111111111111111 of Jane", "a\nb", "\ud800", "e\u0301", "x" * 501, 7, None]
+)
 def test_words_that_no_record_holds_are_left_out(reason: Any) -> None:
     """A decision that cannot be recorded is not answered: an odd word would stop payments."""
     answer = Scored("abstained", None, None, (), reason)

@@ -273,9 +273,9 @@ def chain(depth: int) -> Tree:
     inputs = [part for _ in inner for part in (0, -1)] + [-1]
     return Tree(
         inputs=tuple(inputs),
-        cuts=tuple(part for k in inner for part in (k, 0)) + (0,),
-        yes=tuple(part for k in inner for part in (2 * k + 1, 0)) + (0,),
-        no=tuple(part for k in inner for part in (2 * k + 2, 0)) + (0,),
+        cuts=(*tuple(part for k in inner for part in (k, 0)), 0),
+        yes=(*tuple(part for k in inner for part in (2 * k + 1, 0)), 0),
+        no=(*tuple(part for k in inner for part in (2 * k + 2, 0)), 0),
         missing_yes=(False,) * count,
         words=(None,) * count,
         values=(0,) * count,
