@@ -29,6 +29,18 @@ TrainingFile = Annotated[
     typer.Argument(metavar="TRAINING", show_default=False, help="The YAML file of the training."),
 ]
 SCHEMA = "tidegate.training/1"
+VERSION_FILES = frozenset(
+    {
+        "model.json",
+        "card.json",
+        "card.md",
+        "contributions.json",
+        "reference.json",
+        "reliability.svg",
+    }
+)
+"""What a training writes, and so what another may write over."""
+
 _NEEDED = {"sklearn": "scikit-learn", "threadpoolctl": "threadpoolctl"}
 _NEEDED_BY = {"explainable_boosting": {"interpret": "interpret-core"}}
 
@@ -79,7 +91,7 @@ def train(
         files = sorted(trained.files)
         say_json({"schema": SCHEMA, "folder": str(folder), "files": files, "card": card})
     else:
-        say("\n".join(_lines(trained, folder, loaded)))
+        say("\n".join(_lines(trained, folder, loaded, read)))
 
 
 def _need(modules: Mapping[str, str]) -> None:
@@ -114,7 +126,16 @@ def _refuse_to_overwrite(folder: Path, training: Training, *, replace: bool) -> 
             f"version {version} of `{name}` is registered, and what is registered never changes",
             f"raise its version in the policy: `model {name} version {version + 1}`",
         )
-    if folder.exists() and any(folder.iterdir()) and not replace:
+    if not folder.exists():
+        return
+    held = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+    foreign = [path for path in held if path.name not in VERSION_FILES or not path.is_file()]
+    if foreign:
+        raise bad_input(
+            f"`{folder}` holds `{foreign[0].name}`, which no training wrote, and would lose it",
+            "give a folder of the version's own, such as `models/NAME/VERSION`",
+        )
+    if held and not replace:
         raise bad_input(
             f"`{folder}` holds a version already",
             "raise the version in the policy, or write over it with --replace",
@@ -155,7 +176,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 # --- what is said ------------------------------------------------------------------------------
 
 
-def _lines(trained: Trained, folder: Path, policy: Policy) -> Iterator[str]:
+def _lines(trained: Trained, folder: Path, policy: Policy, training: Training) -> Iterator[str]:
     card = trained.card
     yield f"{card.model} {card.version}: {card.family.replace('_', ' ')}"
     yield (
@@ -177,14 +198,18 @@ def _lines(trained: Trained, folder: Path, policy: Policy) -> Iterator[str]:
     yield ""
     yield "next:"
     yield f"  look at {folder / 'card.md'} and {folder / 'reliability.svg'}"
+    own = policy.folder / training.model.path
+    if folder.resolve() != (own / str(card.version)).resolve():
+        yield f"  copy it to the policy: cp -r {folder} {own / str(card.version)}"
     yield f"  tidegate check {policy.folder}"
+    yield f"  tidegate models register {own} {card.version}"
 
 
 def _figures(card: Card) -> Iterator[str]:
     for metric in card.metrics:
         if metric.part != "all" or metric.value is None:
             continue
-        shown = f"{metric.name.replace('_', ' '):26}{metric.value / 10**6:.4f}"
+        shown = f"{metric.name.replace('_', ' '):30}{metric.value / 10**6:.4f}"
         if metric.low is not None and metric.high is not None:
             shown += f"  ({metric.low / 10**6:.4f} to {metric.high / 10**6:.4f})"
         yield shown

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Run, json_of
 from tests.cli.model_samples import PASSPHRASE, prepare_models
-from tests.models.registry_samples import write_version
+from tests.models.registry_samples import READS, write_version
 
 MOMENT = "2026-11-25T09:00:00Z"
 FOLDER = "models/boosting"
@@ -75,7 +75,7 @@ def test_status_of_an_empty_and_of_a_stopped_model(run: Run, folder: Path) -> No
     assert folder.is_dir()
     for command in ("status", "verify"):
         for place in (FOLDER, "."):
-            found = run("models", command, place, "--people", "models/people.yaml", code=4).output
+            found = run("models", command, place, code=4).output
             assert f"`{place}` holds no registry: nothing was registered there" in found
     assert said(step(run, "disable")) == ["boosting is disabled", "head 1"]
     assert said(step(run, "enable")) == ["boosting is enabled: no version is active", "head 2"]
@@ -305,3 +305,18 @@ def test_no_key_is_printed(run: Run, folder: Path) -> None:
     assert body[:20] not in result.output
     assert Path("here.pem").stat().st_mode & 0o777 == 0o600
     assert write_version(folder, 3).is_dir()
+
+
+def test_a_version_whose_inputs_changed_is_not_registered(run: Run, folder: Path) -> None:
+    """It would be approved by its card, and give no scores where it serves."""
+    policy = Path("policy.tide")
+    changed = READS.replace("tries  count", "attempts count").replace(
+        "model boosting", "let tries = attempts + attempts\nmodel boosting"
+    )
+    policy.write_text(changed)
+    result = step(run, "register", "1", code=1)
+    assert "learnt from other inputs: `tries` means something else now" in result.stderr
+    assert not (folder / "log.jsonl").exists()
+    step(run, "register", "2")  # no policy declares it yet
+    policy.write_text(READS)
+    step(run, "register", "1")

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from tests.engine.scored_policy import payment, scored_policy
-from tests.engine.test_scoring import MOTO, decided, telling
+from tests.engine.small_policy import SmallPolicy
+from tests.engine.test_scoring import AT, MOTO, decided, telling
 from tidegate.engine.decision import Engine
 from tidegate.engine.record import Record, parse_record
+from tidegate.engine.rescoring import rescore
 from tidegate.models.scored import Unavailable
+from tidegate.rules.models import LoadedModel
 
 POLICY = scored_policy()
 BARE = Engine(replace(POLICY, models={}))
@@ -127,3 +130,22 @@ def test_an_external_score_has_the_status_that_follows(score: str, status: Any) 
     assert found(record) == set()
     forged = replace(record, scores={**record.scores, "vendor": status})
     assert found(followed(forged)) == {"scores.vendor"}
+
+
+def test_authority_that_was_not_lowered_is_found_where_the_registry_is_asked() -> None:
+    """Whoever keeps records could give a model back what it had lost."""
+    boosting = POLICY.models["boosting"]
+    assert isinstance(boosting, LoadedModel)
+    ended = replace(boosting, validated_until_us=AT, standing="serving")
+    serving = replace(POLICY, models={**POLICY.models, "boosting": ended})
+    record = decided(Engine(serving), **MOTO).record
+    forged = replace(record, lowered=())
+
+    def said(record: Record, policy: SmallPolicy) -> str:
+        found = rescore(policy.program, policy.models, record)
+        return next(one.validation for one in found if one.model == "boosting")
+
+    assert record.lowered == ("boosting",)
+    assert (said(record, serving), said(forged, serving)) == ("agrees", "differs")
+    assert said(record, POLICY) == said(forged, POLICY) == "not_checked"
+    assert said(honest(), POLICY) == "none"
