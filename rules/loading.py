@@ -20,17 +20,14 @@ from tidegate.dsl.tables import TableContent, Tables
 from tidegate.rules.files import data_file, read_source, relative, rule_files
 from tidegate.rules.hygiene import unmatched_keys, unmatched_values
 from tidegate.rules.libraries import Library, shipped
-<<<<<<< HEAD
-from tidegate.rules.models import LoadedModel, WhatServes, read_models, signatures_of, stop_misfits
-=======
 from tidegate.rules.models import (
     LoadedModel,
     WhatServes,
     hold_against_cards,
     read_models,
     signatures_of,
+    stop_misfits,
 )
->>>>>>> 13af6bf1b340a15208b23351e0ddcd1f87a94f0f
 from tidegate.rules.policy import Policy
 from tidegate.rules.reference_tables import read_table
 from tidegate.rules.tables import LIST_KINDS, read_list, read_rates

@@ -241,14 +241,10 @@ class _Declared:
                 Severity.WARNING,
             )
             return StoppedModel(answer.why, answer.said), [said]
-<<<<<<< HEAD
-        model, problems = self._model(answer.model_json, answer.version)
+        model, problems = self._model(answer.model_json, answer.card_json, answer.version)
         if model is None and answer.version < self.version:
             # A rollback takes a model out of use and no more: decisions go on.
             return stopped(self.declared, answer.version, problems[0].message)
-=======
-        model, problems = self._model(answer.model_json, answer.card_json, answer.version)
->>>>>>> 13af6bf1b340a15208b23351e0ddcd1f87a94f0f
         if answer.problems:
             problems.append(self._serves_though(answer))
         if isinstance(model, LoadedModel):

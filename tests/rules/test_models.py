@@ -18,15 +18,11 @@ from tests.rules.repositories import commit, repository
 from tidegate import Engine, load_policy
 from tidegate.dsl.checker import check
 from tidegate.dsl.diagnostics import render
-<<<<<<< HEAD
-from tidegate.dsl.types import COUNT
-from tidegate.models.portable import Input, PortableModel
-=======
 from tidegate.dsl.parser import parse
 from tidegate.dsl.source import Source
+from tidegate.dsl.types import COUNT
 from tidegate.models.cards import write_card
-from tidegate.models.portable import PortableModel
->>>>>>> 13af6bf1b340a15208b23351e0ddcd1f87a94f0f
+from tidegate.models.portable import Input, PortableModel
 from tidegate.models.reading import write_model
 from tidegate.models.registry import NotServing, Serving
 from tidegate.models.registry_log import Head
