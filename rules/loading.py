@@ -26,6 +26,7 @@ from tidegate.rules.models import (
     hold_against_cards,
     read_models,
     signatures_of,
+    stop_misfits,
 )
 from tidegate.rules.policy import Policy
 from tidegate.rules.reference_tables import read_table
@@ -99,12 +100,15 @@ def read(
     files = [p.file for p in parsed]
     libraries = _libraries(files)
     models, bad_models = read_models(root, files, serving)
-    checked = check(
-        files,
-        today_us=today_us,
-        shipped={name: each.files for name, each in libraries.items()},
-        signatures=signatures_of(models),
-    )
+    shipped = {name: each.files for name, each in libraries.items()}
+    if serving is not None:
+        models, misfits = stop_misfits(
+            models,
+            files,
+            lambda signatures: check(files, shipped=shipped, signatures=signatures).diagnostics,
+        )
+        bad_models += misfits
+    checked = check(files, today_us=today_us, shipped=shipped, signatures=signatures_of(models))
     # Read whether the rules are right or not: all errors of a policy come in one run.
     lists, rates, problems = _data(root, files)
     tables, bad_tables = _tables(root, checked.tables, files)

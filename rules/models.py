@@ -160,6 +160,53 @@ def signatures_of(models: Models) -> dict[str, ModelSignature]:
 
 _Found = tuple[LoadedModel | StoppedModel | None, list[Diagnostic]]
 
+DOES_NOT_FIT = "does_not_fit"
+"""Why a model gives no scores whose serving version is not what the policy declares."""
+
+
+def stop_misfits(
+    models: Models,
+    files: Sequence[tree.File],
+    said_of: Callable[[Mapping[str, ModelSignature]], Sequence[Diagnostic]],
+) -> tuple[dict[str, LoadedModel | StoppedModel], list[Diagnostic]]:
+    """The models without those whose serving version reads something else than is declared.
+
+    A registry that went back to a version before takes the model out of use; the policy goes on.
+    The declared version itself has to fit, or the policy is refused. `said_of` checks the policy
+    with the signatures of some models.
+    """
+    kept: dict[str, LoadedModel | StoppedModel] = dict(models)
+    problems: list[Diagnostic] = []
+    for declared in (d for file in files for d in file.declarations):
+        if not isinstance(declared, tree.ModelDeclaration):
+            continue
+        model = kept.get(declared.name.text)
+        if not isinstance(model, LoadedModel) or declared.version is None:
+            continue
+        if model.portable.version >= declared.version:
+            continue
+        found = said_of({declared.name.text: signature_of(model.portable)})
+        misfit = next((d for d in found if d.code == "TG509"), None)
+        if misfit is not None:
+            out, said = stopped(declared, model.portable.version, misfit.message)
+            assert out is not None
+            kept[declared.name.text] = out
+            problems += said
+    return kept, problems
+
+
+def stopped(declared: tree.ModelDeclaration, version: int, why: str) -> _Found:
+    """A model of which a version serves that cannot be used here."""
+    said = f"version {version} serves and does not fit version {declared.version}: {why}"
+    warning = Diagnostic(
+        "TG764",
+        f"model `{declared.name.text}` gives no scores: {said}",
+        (declared.path or declared.name).span,
+        f"activate a version that fits, or declare `version {version}` and what it reads",
+        Severity.WARNING,
+    )
+    return StoppedModel(DOES_NOT_FIT, said), [warning]
+
 
 @dataclass(frozen=True, slots=True)
 class _Declared:
@@ -195,6 +242,9 @@ class _Declared:
             )
             return StoppedModel(answer.why, answer.said), [said]
         model, problems = self._model(answer.model_json, answer.card_json, answer.version)
+        if model is None and answer.version < self.version:
+            # A rollback takes a model out of use and no more: decisions go on.
+            return stopped(self.declared, answer.version, problems[0].message)
         if answer.problems:
             problems.append(self._serves_though(answer))
         if isinstance(model, LoadedModel):

@@ -20,8 +20,9 @@ from tidegate.dsl.checker import check
 from tidegate.dsl.diagnostics import render
 from tidegate.dsl.parser import parse
 from tidegate.dsl.source import Source
+from tidegate.dsl.types import COUNT
 from tidegate.models.cards import write_card
-from tidegate.models.portable import PortableModel
+from tidegate.models.portable import Input, PortableModel
 from tidegate.models.reading import write_model
 from tidegate.models.registry import NotServing, Serving
 from tidegate.models.registry_log import Head
@@ -209,6 +210,35 @@ def test_a_newer_version_than_declared_does_not_serve(tmp_path: Path) -> None:
     newer = replace(BOOSTING, version=4)
     with pytest.raises(PolicyRefused, match="newer than version 3"):
         load_policy(folder, serving=lambda _, v: serving(newer if v == 3 else CHALLENGER))
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_rollback_stops_the_model_and_not_the_policy(tmp_path: Path, refused: bool) -> None:
+    """At night somebody rolls a model back, and nothing is decided any more."""
+    folder = write(tmp_path, BOOSTING, CHALLENGER)
+    older = replace(BOOSTING, version=2, inputs=(*BOOSTING.inputs, Input("age", COUNT)))
+    content = b"{}" if refused else write_model(older)
+    before = serving(older)
+    before = replace(before, model_json=content)
+    policy = load_policy(folder, serving=lambda p, _: before if p.name == "boosting"
+                         else serving(CHALLENGER))  # fmt: skip
+    stopped = policy.models["boosting"]
+    assert isinstance(stopped, StoppedModel)
+    assert stopped.reason == "does_not_fit"
+    (warned,) = (d for d in policy.diagnostics if d.code == "TG764")
+    assert "version 2 serves and does not fit version 3" in warned.message
+    decision = Engine(policy).decide(payment(), features={"tries": 1})
+    assert decision.record.missing["risk"] == "does_not_fit"
+    assert decision.outcome.reasons == ("down",)
+
+
+def test_the_declared_version_has_to_fit(tmp_path: Path) -> None:
+    """A mistake of the policy's author would take the model out of use in silence."""
+    folder = write(tmp_path, BOOSTING, CHALLENGER)
+    other = replace(BOOSTING, inputs=(*BOOSTING.inputs, Input("age", COUNT)))
+    with pytest.raises(PolicyRefused, match="reads `age` too"):
+        load_policy(folder, serving=lambda p, _: serving(other if p.name == "boosting"
+                                                        else CHALLENGER))  # fmt: skip
 
 
 # --- revisions ---------------------------------------------------------------------------------
