@@ -64,7 +64,8 @@ def decide(
 ) -> None:
     """Decide one event and say why.
 
-    Its features and scores are given; nothing is kept but the record that is asked for.
+    Its features are given, and so are external scores; a score that is given for a model of the
+    policy stands in the place of what it says. Nothing is kept but the record that is asked for.
     """
     from tidegate.engine import Engine, EventRefused
 
@@ -72,7 +73,7 @@ def decide(
         raise typer.BadParameter("standard input can be read once", param_hint="-")
     loaded = load(policy)
     try:
-        decision = Engine(loaded).decide(
+        decision = Engine(loaded, given_scores=bool(scores)).decide(
             read_object(body),
             event,
             features=_object(features),

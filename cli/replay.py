@@ -14,6 +14,7 @@ from tidegate.cli.output import ExitCode, Stop, complain, counted, say, say_json
 
 if TYPE_CHECKING:
     from tidegate.engine import Engine, ReplayResult
+    from tidegate.engine.rescoring import Rescored
 
 Measure = Literal["identical", "same_outcome"]
 
@@ -36,7 +37,8 @@ def replay(
 ) -> None:
     """Decide again from records, and compare.
 
-    A record is all that is read beside the policy: no list, no rate, no clock.
+    A record is all that is read beside the policy: no list, no rate, no clock. Scores are those of
+    the record; models that are files of the policy are asked once more, and compared as well.
     """
     from tidegate.engine import Engine
 
@@ -57,18 +59,24 @@ class Replayed:
     path: str
     result: ReplayResult | None = None
     unusable: str = ""
+    scores: tuple[Rescored, ...] = ()
 
     def is_same(self, measure: Measure) -> bool:
-        """Whether the replay agrees with the record."""
-        return self.result is not None and bool(getattr(self.result, measure))
+        """Whether the replay agrees with the record, and every model with what it said then."""
+        differing = any(one.result == "differs" for one in self.scores)
+        same = self.result is not None and bool(getattr(self.result, measure))
+        return same and not (differing and measure == "identical")
 
 
 def _replay(engine: Engine, path: str) -> Replayed:
     from tidegate.engine import RecordError
+    from tidegate.engine.rescoring import rescore
 
     # One bad record must not hide what became of the others.
     try:
-        return Replayed(path, engine.replay(read_record(path)))
+        record = read_record(path)
+        result = engine.replay(record)
+        return Replayed(path, result, scores=rescore(engine.program, engine.policy.models, record))
     except Stop as stop:
         return Replayed(path, unusable=stop.message)
     except RecordError as error:
@@ -88,6 +96,8 @@ def _say(found: Sequence[Replayed], measure: Measure) -> None:
             complain(f"error: {one.unusable}")
         else:
             say(_as_text(one.path, one.result))
+            for line in map(_score_line, one.scores):
+                say(line)
     same = sum(one.is_same(measure) for one in found)
     words = "identical" if measure == "identical" else "with the same outcome"
     say(f"{counted(len(found), 'record')}, {same:,} {words}")
@@ -102,6 +112,18 @@ def _as_text(path: str, result: ReplayResult) -> str:
     return "\n".join(lines)
 
 
+def _score_line(score: Rescored) -> str:
+    name = f"{score.model}@{score.version}"
+    match score.result:
+        case "identical":
+            return f"  {name}: asked again, identical"
+        case "differs":
+            return f"  {name}: asked again, another {', '.join(score.differing)}"
+        case "another_file":
+            return f"  {name}: not asked again, the policy has another file of it"
+    return f"  {name}: not asked again, its score was given or it gave none"
+
+
 def _as_json(one: Replayed) -> dict[str, Any]:
     result = one.result
     return {
@@ -112,5 +134,14 @@ def _as_json(one: Replayed) -> dict[str, Any]:
         "differences": [
             {"path": d.path, "recorded": d.recorded, "replayed": d.replayed}
             for d in (result.differences if result else ())
+        ],
+        "scores": [
+            {
+                "model": s.model,
+                "version": s.version,
+                "result": s.result,
+                "differing": list(s.differing),
+            }
+            for s in one.scores
         ],
     }

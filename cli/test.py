@@ -57,7 +57,7 @@ def run_cases(
     cases = [case for case in _cases(policy) if only in case.case.name]
     if not cases:
         raise _no_cases(policy, only)
-    engine = Engine(loaded)
+    engine = Engine(loaded, given_scores=True)
     results = [run_case(engine, case) for case in cases]
     passed = all(result.passed for result in results)
     if (show_coverage or mutate) and not passed:

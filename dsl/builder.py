@@ -101,5 +101,6 @@ def _clause_word(slot: str) -> str:
         "text": "the description", "from_date": "from", "until_date": "until", "event": "on",
         "group": "in", "maximum": "max", "minimum": "min", "path": "from", "methods": "try",
         "unknown": "if unknown", "settings": "with", "unavailable": "if unavailable",
+        "bounds": "from … to",
     }  # fmt: skip
     return words.get(slot, slot)

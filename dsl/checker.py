@@ -24,7 +24,7 @@ from tidegate.dsl.expressions import Typer
 from tidegate.dsl.feature_checks import check_feature, check_label
 from tidegate.dsl.grant_checks import check_grant, check_guarantee, event_of
 from tidegate.dsl.meaning import meaning_hash
-from tidegate.dsl.model_checks import check_model
+from tidegate.dsl.model_checks import check_model, check_shadow
 from tidegate.dsl.nodes import field_input, score_input
 from tidegate.dsl.plain_checks import check_list, check_param, check_reason, check_step_up
 from tidegate.dsl.program import (
@@ -44,6 +44,8 @@ from tidegate.dsl.rule_checks import RuleChecker
 from tidegate.dsl.rules_together import check_advice, check_names
 from tidegate.dsl.scope import Names, collect
 from tidegate.dsl.shared_checks import text_of
+from tidegate.dsl.signature_checks import check_signature
+from tidegate.dsl.signatures import NO_SIGNATURES, Signatures
 from tidegate.dsl.source import Span
 from tidegate.dsl.table_checks import check_table
 from tidegate.dsl.unknowns import children
@@ -73,11 +75,14 @@ def check(
     *,
     today_us: int | None = None,
     shipped: Shipped = NOTHING_SHIPPED,
+    signatures: Signatures | None = None,
 ) -> Checked:
     """Check the parsed files of one policy.
 
     `today_us`: the day by which `expires` is judged (UTC microseconds); None judges nothing.
     `shipped`: the libraries of templates that are at hand without a folder of the policy.
+    `signatures`: what the files of models say of themselves, by model; `reads` is held against
+    them. Those of a model that is not among them, and of all where it is None, are left unchecked.
     """
     expanded = expand(files, shipped)
     written = write_out(expanded.files)
@@ -86,7 +91,7 @@ def check(
     currency, zone = _units(names, problems)
     typer = Typer(names, currency, zone)
     typer.problems += problems
-    program = _Policy(typer, written.decisions).program()
+    program = _Policy(typer, written.decisions, signatures or NO_SIGNATURES).program()
     typer.problems = list(once_a_table(typer.problems, written.decisions))
     typer.problems += _expired(program, today_us)
     typer.problems += _not_done(program)
@@ -157,10 +162,13 @@ def _units(names: Names, problems: list[Diagnostic]) -> tuple[str, Zone]:
 class _Policy:
     """Builds the program from the declarations of one policy."""
 
-    def __init__(self, typer: Typer, decisions: Sequence[tree.DecisionDeclaration] = ()) -> None:
+    def __init__(
+        self, typer: Typer, decisions: Sequence[tree.DecisionDeclaration], signatures: Signatures
+    ) -> None:
         self.typer = typer
         self.names = typer.names
         self.decisions = decisions
+        self.signatures = signatures
         self._features: dict[str, Feature | None] = {}
         self._checking: list[str] = []
 
@@ -185,12 +193,17 @@ class _Policy:
         models = {
             m.name: m for d in _sorted(names.models) if (m := check_model(typer, d)) is not None
         }
+        for model in models.values():
+            if not model.external and model.name in self.signatures:
+                check_signature(typer, names.models[model.name], model, self.signatures[model.name])
         events = {n: check_event(typer, e) for n, e in sorted(names.events.items())}
         rules = self._rules(models, [n for n, e in events.items() if e.decided])
         guarantees = [
             check_guarantee(typer, d, [n for n, e in events.items() if e.decided])
             for d in _sorted(names.guarantees)
         ]
+        for guarantee in (g for g in guarantees if g is not None):
+            check_shadow(typer, models, guarantee.when)
         grants = [check_grant(typer, d) for d in _sorted(names.grants)]
         self._unread_lets()
         features = tuple(f for _, f in sorted(self._features.items()) if f is not None)
@@ -363,7 +376,7 @@ def _field_input(name: str, inputs: dict[str, Input], event: EventType) -> Input
 
 def _score_input(name: str, used: Sequence[Model]) -> Input:
     model = next(m for m in used if m.score == name)
-    return score_input(name, model.name, model.span)
+    return score_input(name, model.name, model.span, model.bounds)
 
 
 # --- what a date or the product's age says ---
@@ -398,12 +411,6 @@ def _not_done(program: Program) -> Iterable[Diagnostic]:
     """What the language knows and this release does not do yet: said, never skipped."""
     for guarantee in program.guarantees:
         yield _note("TG901", f"guarantee `{guarantee.name}` is not proved", guarantee.span)
-    for model in program.models:
-        yield _note(
-            "TG902",
-            f"model `{model.name}` is not scored here; its score is given as an input",
-            model.span,
-        )
     for grant in program.grants:
         yield _note(
             "TG903", f"grant `{grant.name}` is not enforced: there is no service", grant.span

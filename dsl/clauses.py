@@ -29,7 +29,7 @@ _OPENERS: dict[type[tree.Declaration], frozenset[str]] = {
         (tree.PolicyDeclaration, "language currency timezone rates"),
         (tree.EventDeclaration, "decided silent"),
         (tree.TableDeclaration, "table"),
-        (tree.ModelDeclaration, "version from reads score use may until within if"),
+        (tree.ModelDeclaration, "version external shadow from reads score use may until within if"),
         (tree.ReasonDeclaration, "message retry"),
         (tree.StepUpDeclaration, "rank try within if"),
         (tree.GroupDeclaration, "owner on shadow except if"),
@@ -148,11 +148,18 @@ def _key(
         if ends is not None:
             return "text" if ends not in words[:index] else ""
         return "" if before in _TEXT_FOLLOWS else "text"
+    if isinstance(declaration, tree.ModelDeclaration) and word == "from" and _bounds(words, index):
+        return ""
     fields = isinstance(declaration, tree.EventDeclaration | tree.TableDeclaration)
     if fields and _is_type(words[index + 1 : index + 3]):
         return "field"
     continued = before in _NO_OPENER_FOLLOWS or words[index - 2 : index] == ["if", "unknown"]
     return word if word in openers and not continued else ""
+
+
+def _bounds(words: Sequence[str], index: int) -> bool:
+    """Whether `from` opens the bounds of a score, which are part of its clause."""
+    return words[index - 2] == "score" and not words[index + 1].startswith('"')
 
 
 def _is_type(words: Sequence[str]) -> bool:

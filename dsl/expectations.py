@@ -35,9 +35,9 @@ _LONGER = {
 }  # fmt: skip
 _ORDER = (
     "WORD", "STRING", "version", "language", "currency", "timezone", "rates", "decided", "silent",
-    "rank", "try", "message", "retry", "owner", "in", "on", "shadow", "mandatory", "rollout",
-    "replaces", "from", "reads", "score", "use", "may", "never", "sees", "until", "within",
-    "expires", "when", "then", "because", "and", "or",
+    "rank", "try", "message", "retry", "owner", "in", "on", "external", "shadow", "mandatory",
+    "rollout", "replaces", "from", "reads", "score", "use", "may", "never", "sees", "until",
+    "within", "expires", "when", "then", "because", "and", "or",
     ",", ")", "except", "if", "else", "end", "$END",
 )  # fmt: skip
 _OPERATORS = frozenset(

@@ -47,6 +47,7 @@ from tidegate.dsl.program import (
     Table,
 )
 from tidegate.dsl.scope import VALUES, Names
+from tidegate.dsl.score_bounds import BadBounds, score_bounds
 from tidegate.dsl.shapes import folded_alike
 from tidegate.dsl.source import Span
 from tidegate.dsl.types import (
@@ -325,7 +326,10 @@ class Typer:
                 related=((model.name.span, "the model is here"),),
             )
             return None
-        return score_input(name, model.name.text, span)
+        bounds = score_bounds(model, self.currency, self.zone)
+        if isinstance(bounds, BadBounds):
+            return None  # reported where the model is checked
+        return score_input(name, model.name.text, span, bounds)
 
     def _label(self, name: str, event: str, span: Span) -> Expression | None:
         label = self.names.labels[name]

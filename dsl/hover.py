@@ -30,6 +30,8 @@ def describe(one: Standing, source: Source) -> str:
     elif isinstance(node, tree.ParamDeclaration) and node.type is not None:
         value = node.value.spelling if node.value is not None else ""
         lines[0] += f": {_type(node.type)}" + (f" = {value}" if value else "")
+    if isinstance(node, tree.ModelDeclaration):
+        lines += _model(node)
     if isinstance(node, tree.FeatureDeclaration | tree.LetDeclaration | tree.LabelDeclaration):
         lines.append(f"```tidegate\n{source.slice(node.span).strip()}\n```")
     for slot in ("text", "message"):
@@ -37,6 +39,21 @@ def describe(one: Standing, source: Source) -> str:
         if isinstance(said, tree.Text):
             lines.append(said.value if slot == "text" else f"The customer reads: {said.value}")
     return "\n\n".join(line for line in lines if line)
+
+
+def _model(node: tree.ModelDeclaration) -> Iterator[str]:
+    """Where the score comes from, and that it is read in the shadow alone."""
+    if node.external:
+        low, high = (_number(end) for end in node.bounds) if node.bounds else ("0", "1")
+        yield f"Its score comes with the event, from {low} to {high}."
+    elif node.path is not None and node.version is not None:
+        yield f"Its file is `{node.path.value}/{node.version}/model.json`."
+    if node.shadow:
+        yield "It is in the shadow: only shadow rules read its score."
+
+
+def _number(literal: tree.Literal) -> str:
+    return f"{'-' if literal.negative else ''}{literal.spelling}"
 
 
 def _type(written: tree.TypeName) -> str:

@@ -21,6 +21,7 @@ from tidegate.dsl.program import (
     PointsAtLeast,
     Review,
 )
+from tidegate.dsl.score_bounds import BadBounds, score_bounds
 from tidegate.dsl.shared_checks import is_event, no_labels, one_of, text_of
 from tidegate.dsl.source import Span
 from tidegate.dsl.unknowns import can_be_unknown, walk
@@ -38,6 +39,11 @@ AUTHORITY = frozenset({*CEILINGS, "exempt", "relax", "advise"})
 def check_model(typer: Typer, declared: tree.ModelDeclaration) -> Model | None:
     """A model with everything that bounds it; what is left out is an error, never a default."""
     complete = [_required(typer, declared, slot, hint) for slot, hint in _REQUIRED]
+    complete.append(_source(typer, declared))
+    bounds = score_bounds(declared, typer.currency, typer.zone)
+    if isinstance(bounds, BadBounds):
+        typer.error(bounds.code, bounds.message, bounds.span, bounds.help)
+        return None
     for word in declared.may:
         one_of(typer, word, AUTHORITY, "TG501", "thing a model may cause")
     if not all(complete):
@@ -72,9 +78,12 @@ def check_model(typer: Typer, declared: tree.ModelDeclaration) -> Model | None:
         read_names=tuple(name.text for name in declared.reads),
         use_when=use_when,
         may=may,
-        ceilings=_ceilings(may),
+        ceilings=ceilings_of(may),
         until_us=_until(typer, declared),
         within_us=duration_us(declared.within.spelling) if declared.within else None,
+        external=declared.external,
+        shadow=declared.shadow,
+        bounds=bounds,
     )
 
 
@@ -82,7 +91,6 @@ _REQUIRED = (
     ("version", "add `version N`"),
     ("score", "add `score NAME`, the name that rules read"),
     ("use", "add `use EVENT`; elsewhere the score is masked"),
-    ("path", 'add `from "models/NAME"`'),
     (
         "unavailable",
         "add `if unavailable then ACTION`: every dependency says what its absence means",
@@ -93,12 +101,47 @@ _REQUIRED = (
 def _required(typer: Typer, declared: tree.ModelDeclaration, slot: str, hint: str) -> bool:
     if getattr(declared, slot) is not None:
         return True
-    word = {"path": "from", "unavailable": "if unavailable"}.get(slot, slot)
+    word = {"unavailable": "if unavailable"}.get(slot, slot)
     typer.error("TG502", f"model `{declared.name.text}` has no `{word}`", declared.name.span, hint)
     return False
 
 
-def _ceilings(may: frozenset[str]) -> tuple[tuple[Ladder, int], ...]:
+def _source(typer: Typer, declared: tree.ModelDeclaration) -> bool:
+    """Whether it says where its score comes from: a file that reads inputs, or the event."""
+    name, path, reads = declared.name, declared.path, declared.reads
+    if declared.external:
+        for wrong, word in ((path, "from"), (reads[0] if reads else None, "reads")):
+            if wrong is not None:
+                typer.error(
+                    "TG507",
+                    f"model `{name.text}` is external and has `{word}`",
+                    wrong.span,
+                    f"its score comes with the event: delete `{word}`, or `external`",
+                )
+        return path is None and not reads
+    if declared.bounds is not None:
+        typer.error(
+            "TG507",
+            f"the score of model `{name.text}` is worked out here and lies between 0 and 1",
+            declared.bounds[0].span,
+            "delete its bounds; only an `external` score has its own",
+        )
+    for missing, word, example in (
+        (path is None, "from", '`from "models/NAME"`'),
+        (not reads, "reads", "`reads NAME, …`, what the model is given"),
+    ):
+        if missing:
+            typer.error(
+                "TG502",
+                f"model `{name.text}` has no `{word}`",
+                name.span,
+                f"add {example}; or write `external` where its score comes with the event",
+            )
+    return path is not None and bool(reads) and declared.bounds is None
+
+
+def ceilings_of(may: frozenset[str]) -> tuple[tuple[Ladder, int], ...]:
+    """The highest rung of each ladder that a model with these words may cause."""
     found: dict[Ladder, int] = {}
     for word in may & CEILINGS.keys():
         ladder, rung = CEILINGS[word]
@@ -137,6 +180,20 @@ def _check_use(typer: Typer, condition: Expression) -> None:
             condition.span,
             f"test `{names[0]} is present` first" if names else "",
         )
+
+
+def check_shadow(typer: Typer, models: dict[str, Model], condition: Expression) -> None:
+    """Report where something that acts reads the score of a shadow model."""
+    for name in sorted(condition.models):
+        model = models.get(name)
+        if model is not None and model.shadow:
+            typer.error(
+                "TG508",
+                f"this reads the score of model `{name}`, which is in the shadow",
+                condition.span,
+                "only a rule that is `shadow` reads it; take `shadow` off the model to let it act",
+                ((model.span, "the model is declared here"),),
+            )
 
 
 def check_authority(

@@ -29,6 +29,7 @@ from tidegate.dsl.types import (
     NATURAL_BOUNDS,
     NUMBER,
     NUMBER_SCALE,
+    SCORE_BOUNDS,
     TIME,
     TIME_MAX_US,
     TIME_MIN_US,
@@ -38,7 +39,6 @@ from tidegate.dsl.types import (
     Value,
 )
 
-_SCORE_BOUNDS = Bounds(0, NUMBER_SCALE)
 _TIME_BOUNDS = Bounds(TIME_MIN_US, TIME_MAX_US)
 
 
@@ -72,14 +72,14 @@ def field_input(field: Field, span: Span) -> Input:
     )
 
 
-def score_input(name: str, model: str, span: Span) -> Input:
-    """A model's score: a number from 0 to 1."""
+def score_input(name: str, model: str, span: Span, bounds: Bounds = SCORE_BOUNDS) -> Input:
+    """A model's score: a number from 0 to 1, or within the bounds of one that comes with events."""
     return Input(
         name=name,
         source="score",
         type=NUMBER,
         span=span,
-        bounds=_SCORE_BOUNDS,
+        bounds=bounds,
         models=frozenset({model}),
     )
 

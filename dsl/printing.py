@@ -174,11 +174,14 @@ def _let(let: tree.LetDeclaration) -> Unit:
 
 def _param(param: tree.ParamDeclaration) -> Unit:
     value = f"= {print_literal(param.value)}" if param.value else ""
-    if param.low and param.high:
-        value += f" from {print_literal(param.low)} to {print_literal(param.high)}"
+    value += _bounds(param.low, param.high)
     kind = _type(param.type) if param.type else ""
     text = quote(param.text.value) if param.text else ""
     return Unit("head", (f"param {param.name.text}", kind, value), text)
+
+
+def _bounds(low: tree.Literal | None, high: tree.Literal | None) -> str:
+    return f" from {print_literal(low)} to {print_literal(high)}" if low and high else ""
 
 
 def _label(label: tree.LabelDeclaration) -> Unit:
@@ -217,9 +220,14 @@ def _model(model: tree.ModelDeclaration) -> Iterator[Unit]:
     yield _head("model", model)
     yield from _clause("version", model.version, joins=True)
     yield from _text(model.text)
+    yield from _clause("external", model.external)
+    yield from _clause("shadow", model.shadow)
     yield from _clause("from", model.path)
     yield from _names("reads", model.reads)
-    yield from _clause("score", model.score)
+    if model.score:
+        yield Unit(
+            "score", (), f"score {model.score.text}{_bounds(*(model.bounds or (None, None)))}"
+        )
     if model.use:
         yield Unit("use", (), _scope(f"use {model.use.text}", model.use_when))
     yield from _names("may", model.may)

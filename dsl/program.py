@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import Literal
 
 from tidegate.dsl.source import Span
-from tidegate.dsl.types import Bounds, Type, Value
+from tidegate.dsl.types import SCORE_BOUNDS, Bounds, Type, Value
 
 # --- expressions ---
 
@@ -494,6 +494,9 @@ class Model:
 
     A ladder without an entry: it may cause nothing there. `use_event` with `use_when` says where it
     is used; elsewhere its score is masked. `unavailable` are the actions of `if unavailable`.
+    `external`: the score comes with the event, within `bounds`; else `reads` are what the model at
+    `path` is given, by `read_names`. `shadow`: only shadow rules read it, and nothing that it or
+    its absence asks for acts.
     """
 
     name: str
@@ -511,6 +514,9 @@ class Model:
     ceilings: tuple[tuple[Ladder, int], ...] = ()
     until_us: int | None = None
     within_us: int | None = None
+    external: bool = False
+    shadow: bool = False
+    bounds: Bounds = SCORE_BOUNDS
 
     def ceiling(self, ladder: Ladder) -> int:
         """The highest rung this model may cause on `ladder`; -1 for none at all."""

@@ -11,7 +11,7 @@ from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.expressions import Typer
 from tidegate.dsl.grant_checks import event_of
 from tidegate.dsl.literals import Wrong, read_literal
-from tidegate.dsl.model_checks import check_authority
+from tidegate.dsl.model_checks import check_authority, check_shadow
 from tidegate.dsl.nodes import points_at_least
 from tidegate.dsl.program import (
     LADDERS,
@@ -310,6 +310,9 @@ class RuleChecker:
             )
 
     def _authority(self, rule: Rule) -> None:
+        if not rule.shadow:
+            for condition in (rule.when, *rule.exceptions):
+                check_shadow(self.typer, self.models, condition)
         check_authority(self.typer, self.models, rule.when.models, rule.then, rule.when.span)
         for exception in rule.exceptions:
             for name in sorted(exception.models):

@@ -94,7 +94,7 @@ def _of_rules(rules: Iterable[Rule]) -> Iterator[tuple[str, str, _Advising]]:
 
 
 def _of_models(models: Iterable[Model]) -> Iterator[tuple[str, str, _Advising]]:
-    for model in models:
+    for model in (model for model in models if not model.shadow):
         title = f"model `{model.name}`"
         wanted = () if model.use_when is None else demands(model.use_when)
         for name in sorted({a.name for a in model.unavailable.advice}):

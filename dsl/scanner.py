@@ -82,6 +82,7 @@ _ENDERS = frozenset(
         "lenient",
         "shadow",
         "mandatory",
+        "external",
         "missing",
         "present",
         "end",

@@ -13,8 +13,9 @@ class ModelInput:
     """One input as the model was trained on it.
 
     `currency` is that of money, else empty. For texts, countries and words, `categories` are those
-    the model knows; of an enumeration `type.words` are the same. `takes_missing`: the model has an
-    answer where the input is missing; else it abstains.
+    the model knows; of an enumeration `type.words` are the same. `takes_missing` and
+    `takes_unknown`: the model has an answer where the input is missing, or a text that it does not
+    know; else it abstains.
     """
 
     name: str
@@ -22,6 +23,7 @@ class ModelInput:
     currency: str = ""
     categories: tuple[str, ...] = ()
     takes_missing: bool = False
+    takes_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

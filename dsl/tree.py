@@ -367,13 +367,16 @@ class TableDeclaration(Declaration):
 
 @dataclass(frozen=True, slots=True)
 class ModelDeclaration(Declaration):
-    """`model NAME version N` and its clauses."""
+    """`model NAME version N` and its clauses; `bounds` are those of its score."""
 
     version: int | None = None
+    external: bool = False
+    shadow: bool = False
     text: Text | None = None
     path: Text | None = None
     reads: tuple[Name, ...] = ()
     score: Name | None = None
+    bounds: tuple[Literal, Literal] | None = None
     use: Name | None = None
     use_when: Expr | None = None
     may: tuple[Name, ...] = ()

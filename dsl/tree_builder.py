@@ -321,6 +321,12 @@ class TreeBuilder(ExpressionBuilder):
     def m_score(self, span: Span, children: Children) -> Clause:
         return one("score", span, children[0])
 
+    def m_external(self, span: Span, children: Children) -> Clause:
+        return one("external", span, value=True)
+
+    def m_range(self, span: Span, children: Children) -> Clause:
+        return one("bounds", span, (children[0], children[1]))
+
     def m_use(self, span: Span, children: Children) -> Clause:
         return many("use", span, tuple(children))
 
@@ -329,7 +335,13 @@ class TreeBuilder(ExpressionBuilder):
 
     def model(self, span: Span, children: Children) -> tree.Declaration:
         clauses: Children = [children[0]]
+        before = ""
         for clause in children[1:]:
+            if clause.slot == "bounds" and before != "score":
+                self.problem(
+                    "TG507", "the bounds of a score stand behind its name", clause.span,
+                    "write `score NAME from 0 to 99`",
+                )  # fmt: skip
             if clause.slot == "use":
                 event, *condition = clause.value
                 clauses.append(clause._replace(value=event, many=False))
@@ -338,6 +350,7 @@ class TreeBuilder(ExpressionBuilder):
                 clauses.append(clause._replace(slot="until"))
             else:
                 clauses.append(clause)
+            before = clause.slot
         return self.declare(tree.ModelDeclaration, span, clauses)
 
     def r_message(self, span: Span, children: Children) -> Clause:

@@ -88,6 +88,9 @@ class Bounds:
 
 
 ANY_INT64 = Bounds(INT64_MIN, INT64_MAX)
+SCORE_BOUNDS = Bounds(0, NUMBER_SCALE)
+"""Of a score that is worked out here, and of any other that does not say."""
+
 NATURAL_BOUNDS: dict[Kind, Bounds] = {
     Kind.COUNT: ANY_INT64,
     Kind.NUMBER: ANY_INT64,

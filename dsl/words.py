@@ -22,7 +22,7 @@ CLAUSES = (
     "version", "reads", "score", "use", "may", "until", "within", "if", "message", "retry", "rank",
     "try", "owner", "on", "in", "shadow", "mandatory", "rollout", "replaces", "expires", "when",
     "then", "except", "always", "never", "sees", "because", "takes", "with",
-    "counting", "columns", "rows", "row",
+    "counting", "columns", "rows", "row", "external",
 )  # fmt: skip
 
 OPERATORS = (

@@ -366,7 +366,7 @@ def overreaching(
     adding = [rule for _, rule, actions in acting if by_points and actions.points > 0]
     read = NOBODY.union(*(rule.models for rule in (*asking, *adding)))
     behind = [model for model in answered if model.name in read]
-    for model in abstained:
+    for model in (model for model in abstained if not model.shadow):
         own = model.unavailable
         if _reaches(own, *rung) or (by_points and own.points > 0):
             behind.append(model)
@@ -382,6 +382,7 @@ class _Won:
     evaluation: Evaluation
 
 
+_Silent = tuple[tuple[Model, bool], ...]
 _Climb = tuple[_Won | None, ...]
 """In the order of `LADDERS`, what was won; None where nobody asked with authority."""
 
@@ -392,7 +393,8 @@ class _Settlement:
 
     `clamped` keeps the evaluations that were needed, in that order; `is_singular` once the event
     itself was looked at, so that the result holds for it alone. `silent` are the models that are
-    used here and gave no score, each with whether it abstained.
+    used here and gave no score, each with whether it abstained; `watching` those among them that
+    are in the shadow, which `silent` leaves out.
     """
 
     authority: Authority
@@ -403,17 +405,20 @@ class _Settlement:
     absent: int
     clamped: dict[frozenset[str], Evaluation]
     is_singular: bool = False
-    silent: tuple[tuple[Model, bool], ...] = ()
+    silent: _Silent = ()
+    watching: _Silent = ()
 
     def __post_init__(self) -> None:
         """Look once which models said nothing: mostly none, and each rung asks."""
         bits = self.unavailable | self.abstained
         if bits:
-            self.silent = tuple(
+            found = tuple(
                 (model, bool(self.abstained >> index & 1))
                 for index, model in enumerate(self.authority.models)
                 if bits >> index & 1
             )
+            self.silent = tuple(one for one in found if not one[0].shadow)
+            self.watching = tuple(one for one in found if one[0].shadow)
 
     @property
     def abstained(self) -> int:
@@ -433,7 +438,7 @@ class _Settlement:
 
     def settled(self) -> Settled:
         live = self.standing.live
-        climb = self.climb(live, self.evaluation)
+        climb = self.climb(live, self.silent, self.evaluation)
         levels = self._levels(climb)
         winners = {won.rung.ladder: self._winners(won, live) for won in climb if won is not None}
         outcome = outcome_of(
@@ -471,16 +476,21 @@ class _Settlement:
         if found.points == found.all_points or not self.authority.points_readers:
             return found
         self.is_singular = True
-        everyone = Standing(self.standing.live | self.standing.shadow, 0)
+        everyone = Standing(self.standing.live | self.standing.shadow, 0, everyone=True)
         return evaluate_as(self.authority.program, self.situation, clamp.models, everyone)
 
     # ladders
 
-    def climb(self, acting: int, evaluation_of: Callable[[Clamp], Evaluation]) -> _Climb:
+    def climb(
+        self,
+        acting: int,
+        silent: _Silent,
+        evaluation_of: Callable[[Clamp], Evaluation],
+    ) -> _Climb:
         """The highest rung on each ladder that its own evaluation reaches."""
         unmasked = evaluation_of(self.authority.unclamped)
         return tuple(
-            self._highest(rungs, acting, unmasked, evaluation_of)
+            self._highest(rungs, acting, silent, unmasked, evaluation_of)
             for rungs in self.authority.ladders
         )
 
@@ -488,22 +498,23 @@ class _Settlement:
         self,
         rungs: tuple[Rung, ...],
         acting: int,
+        silent: _Silent,
         unmasked: Evaluation,
         evaluation_of: Callable[[Clamp], Evaluation],
     ) -> _Won | None:
         for rung in rungs:
-            asked = self._asked(rung, unmasked, acting)
+            asked = self._asked(rung, unmasked, acting, silent)
             if rung.clamp.only_lowers and not asked:
                 continue
             evaluation = evaluation_of(rung.clamp)
             if evaluation is not unmasked:
-                asked = self._asked(rung, evaluation, acting)
+                asked = self._asked(rung, evaluation, acting, silent)
             if asked:
                 return _Won(rung, evaluation)
         return None
 
-    def _asked(self, rung: Rung, evaluation: Evaluation, acting: int) -> bool:
-        return rung.asked(evaluation, acting) or self._models_ask(rung)
+    def _asked(self, rung: Rung, evaluation: Evaluation, acting: int, silent: _Silent) -> bool:
+        return rung.asked(evaluation, acting) or _models_ask(silent, rung)
 
     def _levels(self, climb: _Climb) -> Levels:
         disposition, authentication, review = climb
@@ -536,23 +547,9 @@ class _Settlement:
 
     def _wanted(self, rung: Rung, live: int) -> bool:
         """Whether somebody asks for the rung or a higher one, authority aside."""
-        return rung.asked(self.unmasked, live) or self._models_ask(rung, capped=False)
+        return rung.asked(self.unmasked, live) or _models_ask(self.silent, rung, capped=False)
 
     # actions
-
-    def _models_ask(self, rung: Rung, capped: bool = True) -> bool:
-        """Whether an absent model asks for the rung or a higher one."""
-        return bool(self.silent) and any(
-            ask.rung >= rung.rung for ask in self._model_asks(rung.ladder, capped)
-        )
-
-    def _model_asks(self, ladder: Ladder, capped: bool = True) -> Iterator[Ask]:
-        """What absent models' `if unavailable` asks; an abstention only within its ceiling."""
-        for model, abstained in self.silent:
-            for ask in model.unavailable.asks:
-                allowed = not (abstained and capped) or ask.rung <= model.ceiling(ladder)
-                if ask.ladder == ladder and allowed:
-                    yield ask
 
     def _winners(self, won: _Won, live: int) -> tuple[int, tuple[Ask, ...]]:
         """Who asks for the rung that was won: the rules' bits, and all asks.
@@ -569,7 +566,7 @@ class _Settlement:
             for ask in actions.asks
             if ask.ladder == ladder and ask.rung >= rung
         ]
-        asks += [(0, ask) for ask in self._model_asks(ladder) if ask.rung >= rung]
+        asks += [(0, ask) for ask in _model_asks(self.silent, ladder) if ask.rung >= rung]
         exact = [(bit, ask) for bit, ask in asks if ask.rung == rung] or asks
         bits = 0
         for bit, _ in exact:
@@ -602,10 +599,28 @@ class _Settlement:
     def _shadow_word(self, word: str) -> str:
         shadow = self.standing.shadow
         seen = (self.unmasked, *self.clamped.values())
-        if not any(shadow & (found.fired | found.unknown) for found in seen):
+        heard = any(shadow & (found.fired | found.unknown) for found in seen)
+        if not (heard or self.watching):
             return word
-        climb = self.climb(self.standing.live | shadow, self.evaluation_all_live)
+        everyone = self.standing.live | shadow, self.silent + self.watching
+        climb = self.climb(*everyone, self.evaluation_all_live)
         return outcome_of(self._levels(climb)).word
 
     def _names(self, bits: int) -> tuple[str, ...]:
         return tuple(m.name for m in self._models(bits))
+
+
+def _models_ask(silent: _Silent, rung: Rung, capped: bool = True) -> bool:
+    """Whether one of these absent models asks for the rung or a higher one."""
+    return bool(silent) and any(
+        ask.rung >= rung.rung for ask in _model_asks(silent, rung.ladder, capped)
+    )
+
+
+def _model_asks(silent: _Silent, ladder: Ladder, capped: bool = True) -> Iterator[Ask]:
+    """What absent models' `if unavailable` asks; an abstention only within its ceiling."""
+    for model, abstained in silent:
+        for ask in model.unavailable.asks:
+            allowed = not (abstained and capped) or ask.rung <= model.ceiling(ladder)
+            if ask.ladder == ladder and allowed:
+                yield ask

@@ -158,7 +158,7 @@ def _slots(plan: EventPlan, items: Callable[[Actions], tuple[Item, ...]]) -> Ite
     for index, rule in enumerate(plan.rules):
         yield from (Slot(item, index) for item in items(rule.rule.then))
         yield from (Slot(item, index, when_unknown=True) for item in items(rule.unknown))
-    for model in plan.models:
+    for model in (model for model in plan.models if not model.model.shadow):
         yield from (Slot(item, model=model) for item in items(model.model.unavailable))
 
 

@@ -375,8 +375,7 @@ class ChunkEvaluation:
     # points
 
     def _add_points(self) -> tuple[Points, Points]:
-        total = self._points_of_models()
-        watched = np.zeros_like(total)
+        total, watched = self._points_of_models()
         for index, plan in enumerate(self.plan.rules):
             if plan.adds:
                 self._add(total, index, self.standing.live[index])
@@ -390,15 +389,17 @@ class ChunkEvaluation:
         add_where(total, found.fired & standing, plan.rule.then.points)
         add_where(total, found.unknown & standing, plan.unknown.points)
 
-    def _points_of_models(self) -> Points:
-        total = np.zeros(self.chunk.rows, self.plan.points_type)
+    def _points_of_models(self) -> tuple[Points, Points]:
+        """What absent models add, those that are live and those in the shadow."""
+        total, watched = (np.zeros(self.chunk.rows, self.plan.points_type) for _ in range(2))
         for plan in self.plan.models:
             rows = silent_rows(self.chunk, plan)
             if plan.model.name in self.clamped:
                 # An abstention is the model's own act, so it is clamped; an outage is not.
                 rows = rows & (self.chunk.full ^ abstained_rows(self.chunk, plan))
-            add_where(total, rows, plan.model.unavailable.points)
-        return total
+            whose = watched if plan.model.shadow else total
+            add_where(whose, rows, plan.model.unavailable.points)
+        return total, watched
 
 
 def add_where(total: Points, rows: Bits, points: int) -> None:

@@ -35,6 +35,7 @@ from tidegate.engine.boundaries import DAY_US, Boundaries
 from tidegate.engine.changes import Change, changed
 from tidegate.engine.evaluator import Evaluator, evaluator_of
 from tidegate.engine.expression_text import show_value
+from tidegate.engine.lowered import lowered_program
 from tidegate.engine.record import Record
 from tidegate.engine.replay import situation_of
 from tidegate.engine.situation import Outcome, Settled, Situation
@@ -80,11 +81,15 @@ class InputChange:
 
 @dataclass(frozen=True, slots=True)
 class Counterfactual:
-    """Changes that together would have led to `word`; no part of them does."""
+    """Changes that together would have led to `word`; no part of them does.
+
+    `held` are the models that read what is changed, and whose score stays as it was all the same.
+    """
 
     changes: tuple[InputChange, ...]
     word: str
     reasons: tuple[str, ...]
+    held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,7 @@ def counterfactuals(
     """
     if audience != "analyst":
         raise NotForCustomersError("what would have been approved is not told to customers")
+    program = lowered_program(program, record.lowered)
     event = program.event(record.event.type)
     situation = situation_of(program, event, record)
     search = Search(program, situation, tables, to=to, keep=keep, missing=missing, trials=trials)
@@ -147,7 +153,7 @@ def counterfactuals(
         key=_key(record, situation, program),
         word=record.outcome.word,
         to=to,
-        found=tuple(_told(program, situation, one) for one in found),
+        found=tuple(_told(program, situation, record, one) for one in found),
         trials=search.tried,
         complete=search.complete,
     )
@@ -159,9 +165,20 @@ def _key(record: Record, situation: Situation, program: Program) -> str:
     return show_value(key, of, program.currency).strip('"') if of.kind is Kind.TOKEN else key
 
 
-def _told(program: Program, situation: Situation, found: Found) -> Counterfactual:
+def _told(program: Program, situation: Situation, record: Record, found: Found) -> Counterfactual:
     changes = tuple(_input_change(program, situation, change) for change in found.changes)
-    return Counterfactual(changes, found.settled.outcome.word, found.settled.outcome.reasons)
+    outcome = found.settled.outcome
+    held = tuple(_held(program, record, {change.name for change in found.changes}))
+    return Counterfactual(changes, outcome.word, outcome.reasons, held)
+
+
+def _held(program: Program, record: Record, changed: set[str]) -> Iterator[str]:
+    """The models that scored the event and read one of these, unless their score is changed too."""
+    for name, facts in sorted(record.scored.items()):
+        model = program.model(name)
+        read = {part for expression in model.reads for part in _read_by(expression)}
+        if facts.inputs and read & changed and model.score not in changed:
+            yield name
 
 
 def _input_change(program: Program, situation: Situation, change: Change) -> InputChange:

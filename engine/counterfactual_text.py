@@ -33,6 +33,8 @@ def _one(one: Counterfactual, number: int) -> Iterator[str]:
     for place, change in enumerate(one.changes):
         lead = "and " if place else "or " if number else ""
         yield f"  {lead:>4}{_change(change)}"
+    for model in one.held:
+        yield f"      the score of {model} held as it was, though it reads what changes"
     if one.reasons:
         yield f"      reasons then: {', '.join(one.reasons)}"
 

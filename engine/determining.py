@@ -74,7 +74,8 @@ class _Search:
         return actions_of(self.authority.event.rules[index], state_of(index, found)).points
 
     def _models(self, ladder: Ladder, rung: int, points_won: bool) -> Iterator[Model]:
-        for model in used_here(self.authority.program, self.situation):
+        used = used_here(self.authority.program, self.situation)
+        for model in (model for model in used if not model.shadow):
             status = self.situation.statuses.get(model.name, "unavailable")
             may = status == "unavailable" or rung <= model.ceiling(ladder)
             actions = model.unavailable

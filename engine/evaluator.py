@@ -37,6 +37,10 @@ class Evaluator(Protocol):
         """The decision for one event."""
         ...
 
+    def outside_use(self, situation: Situation) -> int:
+        """Bit i: `event.models[i]` is outside its use for this event."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Interpreted:
@@ -57,6 +61,10 @@ class Interpreted:
     def settle(self, situation: Situation) -> Settled:
         """The decision for one event."""
         return self.authority.settle(situation)
+
+    def outside_use(self, situation: Situation) -> int:
+        """The models that are outside their use, by bit."""
+        return self.authority.outside_use(situation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,10 @@ class Compiled:
     def settle(self, situation: Situation) -> Settled:
         """The decision for one event."""
         return self.compiled.decide_values(situation.values, situation.lists, situation.statuses)
+
+    def outside_use(self, situation: Situation) -> int:
+        """The models that are outside their use, by bit."""
+        return self.compiled.outside_use(situation)
 
 
 def evaluator_of(

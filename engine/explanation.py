@@ -61,8 +61,10 @@ from tidegate.engine.interpreter import (
     used_here,
 )
 from tidegate.engine.interpreter import evaluate as interpret
+from tidegate.engine.lowered import lowered_program
 from tidegate.engine.record import Record
 from tidegate.engine.replay import situation_of
+from tidegate.engine.score_explanation import ScoreExplanation, explain_scores
 from tidegate.engine.situation import Capped, Evaluation, Situation
 from tidegate.engine.standing import in_share
 from tidegate.engine.values import format_decimal
@@ -157,7 +159,10 @@ class LadderExplanation:
 
 @dataclass(frozen=True, slots=True)
 class AnalystExplanation:
-    """Everything about one decision. `missing` pairs inputs with the reason for their absence."""
+    """Everything about one decision. `missing` pairs inputs with the reason for their absence.
+
+    `scores` are those of models that are files of the policy, with what they are made of.
+    """
 
     word: str
     event: str
@@ -172,6 +177,7 @@ class AnalystExplanation:
     silenced: tuple[RuleExplanation, ...]
     shadow: tuple[RuleExplanation, ...]
     shadow_word: str
+    scores: tuple[ScoreExplanation, ...] = ()
 
     def __str__(self) -> str:
         """The text that `render_explanation` gives."""
@@ -224,6 +230,7 @@ class _Explainer:
     """Explains one record; lives for one call."""
 
     def __init__(self, program: Program, record: Record) -> None:
+        program = lowered_program(program, record.lowered)
         self.program = program
         self.record = record
         self.event: EventType = program.event(record.event.type)
@@ -251,6 +258,7 @@ class _Explainer:
             silenced=self._of(rules.silenced),
             shadow=self._of(r for r in heard if r in rules.shadow),
             shadow_word=record.shadow_word,
+            scores=explain_scores(self.program, record),
         )  # fmt: skip
 
     def named(self, name: str) -> RuleExplanation:

@@ -14,6 +14,7 @@ from tidegate.engine.explanation import (
     Reading,
     RuleExplanation,
 )
+from tidegate.engine.score_explanation import score_lines
 from tidegate.engine.situation import Capped
 
 _STATES = {
@@ -56,6 +57,8 @@ def _analyst_lines(explanation: AnalystExplanation) -> Iterator[str]:
     yield from (_capped_line(capped) for capped in explanation.capped)
     yield from (f"score not read: {model} ({why})" for model, why in explanation.masked)
     yield from (f"missing: {name} ({why})" for name, why in explanation.missing)
+    for score in explanation.scores:
+        yield from score_lines(score)
     yield from _rules("unknown", explanation.unknown)
     yield from _rules("silenced", explanation.silenced)
     yield from _rules("in the shadow", explanation.shadow)

@@ -92,7 +92,7 @@ class CompiledEvent:
         if not is_fixed:
             arguments += [stand.live, stand.live | stand.shadow]
         if masked or clamped:
-            arguments += self._masks(situation, clamped, masked, outside)
+            arguments += self._masks(situation, clamped, masked, outside, stand.everyone)
         return Evaluation(*generated.run(*arguments))
 
     def decide(self, situation: Situation) -> Settled:
@@ -142,15 +142,21 @@ class CompiledEvent:
         return bits
 
     def _masks(
-        self, situation: Situation, clamped: frozenset[str], masked: int, outside: int
+        self,
+        situation: Situation,
+        clamped: frozenset[str],
+        masked: int,
+        outside: int,
+        everyone: bool,
     ) -> Iterator[object]:
-        """The points that absent models add, then for each context which models are read."""
-        yield sum(
-            model.unavailable.points
-            for index, model in enumerate(self.authority.models)
-            if (masked & ~outside) >> index & 1
-            and not (model.name in clamped and situation.statuses.get(model.name) == "abstained")
-        )
+        """The points that absent models add and that those in the shadow would, then for each
+        context which models are read."""
+        points = [0, 0]
+        for index, model in enumerate(self.authority.models):
+            own = model.name in clamped and situation.statuses.get(model.name) == "abstained"
+            if (masked & ~outside) >> index & 1 and not own:
+                points[model.shadow and not everyone] += model.unavailable.points
+        yield from points
         for word in ("", "relax", "exempt"):
             yield tuple(
                 not masked >> index & 1 and (model.name not in clamped or word in model.may)
@@ -184,7 +190,7 @@ def _rules_function(compiled: CompiledEvent, masking: bool, fixed: Standing | No
     if fixed is None:
         parameters += ["L", "A"]
     if masking:
-        parameters += ["base", "ordinary", "relaxing", "exempting"]
+        parameters += ["base", "watched", "ordinary", "relaxing", "exempting"]
     return body.function(parameters, [f"return {', '.join(body.answers)}"])
 
 
@@ -338,7 +344,14 @@ class _Body:
             if f"{name} |= " in text or f"{name} = " in text:
                 self.answers[index] = name
         if self.masking or "p += " in text or "q += " in text:
-            self.answers[3:] = ["p", "p + q"] if "q += " in text else ["p", "p"]
+            watching = self._watches() or "q += " in text
+            self.answers[3:] = ["p", "p + q"] if watching else ["p", "p"]
+
+    def _watches(self) -> bool:
+        """Whether a model in the shadow may add points."""
+        return self.masking and any(
+            m.shadow and m.unavailable.points for m in self.authority.models
+        )
 
     def _jobs(
         self, reading: bool, without: Mapping[int, IndexedRule] = NOTHING_INDEXED
@@ -482,9 +495,10 @@ class _Body:
         if self.masking:
             for prefix, flags in (("a", "ordinary"), ("b", "relaxing"), ("e", "exempting")):
                 yield f"{_targets(prefix, len(self.event.models))} = {flags}"
-        yield "m = u = s = q = 0" if self.masking else "m = u = s = q = p = 0"
+        yield "m = u = s = 0" if self.masking else "m = u = s = q = p = 0"
         if self.masking:
             yield "p = base"
+            yield "q = watched"
 
 
 def _targets(prefix: str, count: int) -> str:

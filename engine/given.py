@@ -7,12 +7,12 @@ event; none of it repeats a value.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from decimal import Decimal
 
 from tidegate.dsl.lists import ListContent
-from tidegate.dsl.program import Input, Program
-from tidegate.dsl.types import NUMBER, Kind, Value
+from tidegate.dsl.program import Input, Model, Program
+from tidegate.dsl.types import NUMBER, Bounds, Kind, Value
 from tidegate.engine.event import Refusal, unknown_name
 from tidegate.engine.wire import UnreadableError, read_amount, read_value
 from tidegate.rules.tables import content_of
@@ -20,7 +20,7 @@ from tidegate.rules.tables import content_of
 UNAVAILABLE = "unavailable"
 ABSTAINED = "abstained"
 BAD_SCORE = "bad_score"
-"""Why a score is missing that is no number from 0 to 1 with at most 6 decimals."""
+"""Why a score is missing that is no number within its bounds with at most 6 decimals."""
 
 FeatureValue = tuple[Value | None, str | None]
 """A feature's value, or None and why it is missing: what windows answer."""
@@ -37,7 +37,6 @@ GivenList = ListContent | Iterable[str] | None
 _NUMERAL = re.compile(
     r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.ASCII | re.IGNORECASE
 )
-_MILLION = 10**6
 
 
 def check_mapping(what: str, given: object, example: str) -> None:
@@ -89,22 +88,37 @@ def _feature_amount(program: Program, raw: object) -> int:
 
 
 def read_scores(
-    known: Iterable[str], given: Mapping[str, object]
+    known: Mapping[str, Model], given: Mapping[str, object], scored: Container[str] = ()
 ) -> tuple[dict[str, HeardScore], list[Refusal]]:
-    """Scores by name. One that is a number and no score is none; what is neither is refused."""
+    """Scores by name; `known` are the models that they are of.
+
+    One that is a number and no score is none; what is neither is refused, and so is a score of the
+    models `scored`, which are asked here.
+    """
     check_mapping("scores", given, '{"fraud_score": 0.91}')
-    names = frozenset(known)
-    refusals = unknown_names("score", given, names)
+    refusals = unknown_names("score", given, known)
     heard: dict[str, HeardScore] = {}
-    for name, raw in ((name, raw) for name, raw in given.items() if name in names):
+    for name, raw in ((name, raw) for name, raw in given.items() if name in known):
+        if known[name].name in scored:
+            refusals.append(_worked_out(name, known[name]))
+            continue
         try:
-            heard[name] = _read_score(raw)
+            heard[name] = _read_score(raw, known[name].bounds)
         except UnreadableError as bad:
             refusals.append(Refusal(bad.code, name, f"`{name}` {bad.what}", bad.help))
     return heard, refusals
 
 
-def _read_score(raw: object) -> HeardScore:
+def _worked_out(name: str, model: Model) -> Refusal:
+    return Refusal(
+        "score_not_given",
+        name,
+        f"`{name}` is worked out here by model `{model.name}`",
+        "leave it out: only the score of an `external` model comes with the event",
+    )
+
+
+def _read_score(raw: object, bounds: Bounds) -> HeardScore:
     if raw in (UNAVAILABLE, ABSTAINED):
         return str(raw)
     if not _is_numeral(raw):
@@ -116,7 +130,8 @@ def _read_score(raw: object) -> HeardScore:
         score = read_value(raw, NUMBER)
     except UnreadableError:
         return BAD_SCORE
-    return score if isinstance(score, int) and 0 <= score <= _MILLION else BAD_SCORE
+    fits = isinstance(score, int) and bounds.low <= score <= bounds.high
+    return score if isinstance(score, int) and fits else BAD_SCORE
 
 
 def _is_numeral(raw: object) -> bool:

@@ -378,9 +378,9 @@ def evaluate_as(
     active = [i for i in range(len(rules)) if (stand.live | stand.shadow) >> i & 1]
     reader = reader_of(situation)
     found = {i: rule_state(rules[i], reader, hidden) for i in active if not rules[i].reads_points}
-    from_models = _points_of_models(program, situation, clamped)
-    points = from_models + _points(rules, found, stand.live)
-    all_points = from_models + _points(rules, found, stand.live | stand.shadow)
+    live, watched = points_of_models(program, situation, clamped)
+    points = live + (watched if stand.everyone else 0) + _points(rules, found, stand.live)
+    all_points = live + watched + _points(rules, found, stand.live | stand.shadow)
     for i in active:
         if rules[i].reads_points:
             read = points if stand.live >> i & 1 else all_points
@@ -416,11 +416,18 @@ def actions_of(rule: Rule, found: Found) -> Actions:
     return (rule.unknown or Actions()) if found == "unknown" else Actions()
 
 
-def _points_of_models(program: Program, situation: Situation, clamped: frozenset[str]) -> int:
-    """An abstention is the model's own act, so it is clamped; an outage is not."""
-    return sum(
-        model.unavailable.points
+def points_of_models(
+    program: Program, situation: Situation, clamped: frozenset[str]
+) -> tuple[int, int]:
+    """What absent models add, those that are live and those in the shadow.
+
+    An abstention is the model's own act, so it is clamped; an outage is not.
+    """
+    absent = [
+        model
         for model in used_here(program, situation)
         if not is_ok(model.name, situation)
         and not (situation.statuses.get(model.name) == "abstained" and model.name in clamped)
-    )
+    ]
+    live = sum(model.unavailable.points for model in absent if not model.shadow)
+    return live, sum(model.unavailable.points for model in absent if model.shadow)

@@ -29,6 +29,7 @@ from tidegate.engine.mutants import Mutant, mutants_of
 from tidegate.engine.situation import Situation
 from tidegate.engine.standing import roster
 from tidegate.rules.cases import LocatedCase
+from tidegate.rules.models import Models
 
 TRIED_CASES = 20
 """From so many cases a suggestion is looked for, those first in which the rule fires."""
@@ -73,7 +74,7 @@ class Mutation:
 
 def mutation(policy: Policy, cases: Sequence[LocatedCase]) -> Mutation:
     """Try every mutant of every decided event. The cases have to pass as the rules are."""
-    engine = Engine(policy, evaluator="interpreter")
+    engine = Engine(policy, evaluator="interpreter", given_scores=True)
     placed = [(case, situation_of_case(engine, case)) for case in cases]
     noticed = equivalent = 0
     survivors: list[Survivor] = []
@@ -110,6 +111,7 @@ class _MutantPolicy:
     lists: Lists
     tables: Tables
     rates: Rates | None
+    models: Models
 
 
 class _Other:
@@ -166,8 +168,10 @@ class _Trial:
     def _engine(self, mutant: Mutant) -> Engine:
         policy = self.policy
         program = mutant.program(self.program)
-        mutated = _MutantPolicy(program, policy.hash, policy.lists, policy.tables, policy.rates)
-        return Engine(mutated, evaluator="interpreter")
+        mutated = _MutantPolicy(
+            program, policy.hash, policy.lists, policy.tables, policy.rates, policy.models
+        )
+        return Engine(mutated, evaluator="interpreter", given_scores=True)
 
     def _seen(
         self, mutant: Mutant, situation: Situation, said: dict[str, Found] | None = None

@@ -27,6 +27,7 @@ from tidegate.dsl.program import (
     StepUp,
     Table,
 )
+from tidegate.dsl.types import NUMBER
 from tidegate.engine.differences import Detail, Effect
 from tidegate.engine.expression_text import show_actions, show_expression, show_value
 from tidegate.engine.narrowing import implies
@@ -138,6 +139,9 @@ def model_details(old: Model, new: Model, before: Writer, after: Writer) -> Iter
         note = _direction(actions_effect(old.unavailable, new.unavailable))
         yield Detail("if unavailable", *texts, "authority", note)
     yield from differing(
+        ("external", _flag(old.external), _flag(new.external), "authority"),
+        ("shadow", _flag(old.shadow), _flag(new.shadow), "authority"),
+        ("bounds", _bounds(old), _bounds(new), "authority"),
         ("version", str(old.version), str(new.version), "authority"),
         ("from", old.path, new.path, "authority"),
         ("score", old.score, new.score, "authority"),
@@ -145,6 +149,16 @@ def model_details(old: Model, new: Model, before: Writer, after: Writer) -> Iter
         ("within", _span(old.within_us), _span(new.within_us), "authority"),
         ("text", old.text, new.text, "none"),
     )
+
+
+def _flag(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _bounds(model: Model) -> str:
+    """Between what its score lies."""
+    low, high = (show_value(end, NUMBER, "") for end in (model.bounds.low, model.bounds.high))
+    return f"{low} to {high}"
 
 
 def _granted(what: str, old: frozenset[str], new: frozenset[str]) -> Iterator[Detail]:

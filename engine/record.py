@@ -22,7 +22,7 @@ from unicodedata import is_normalized
 from tidegate.engine.rates import Conversion
 from tidegate.engine.situation import Capped, ScoreStatus
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised with every change of the record's form."""
 
 
@@ -84,6 +84,42 @@ class RuleFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreContribution:
+    """What one input, or two together, moved a total by."""
+
+    inputs: tuple[str, ...]
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFacts:
+    """What a model of the policy said, and from what.
+
+    `hash` is that of its file, `version` the one that served. `score` is in millionths; `base`,
+    `total`, the amounts of `contributions` and `rest`, the sum of those that are not shown, are in
+    1/`unit` of the link's scale, and base + contributions + rest = total. All of them are null, or
+    empty, where there is no score; `reason` says why. `given`: the score was not worked out but
+    stands in the place of what the model would say. `inputs` are canonical texts, null where an
+    input was missing; none where the model was not asked.
+    """
+
+    version: int
+    hash: str
+    status: ScoreStatus
+    reason: str
+    given: bool
+    score: int | None
+    link: Literal["logit", "probability"]
+    unit: int
+    divisor: int
+    base: int
+    total: int | None
+    contributions: tuple[ScoreContribution, ...]
+    rest: int
+    inputs: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Determining:
     """What led to the rung on one ladder.
 
@@ -118,9 +154,11 @@ class RecordedOutcome:
 class Record:
     """One decision. `missing` says why for each input that is null.
 
-    `scores` is the status of each model of the event, `models` their versions, `masked` those
-    whose score was read nowhere, `shadow_word` what the word would have been had every shadow rule
-    been live.
+    `scores` is the status of each model of the event, `models` the versions that the policy
+    declares, `scored` what those of them said that are files of the policy, `lowered` those whose
+    validation has ended and which may cause less. `masked` are those whose score was read nowhere,
+    `shadow_word` what the word would have been had every shadow rule
+    been live, and every shadow model.
     """
 
     schema: int
@@ -133,6 +171,8 @@ class Record:
     missing: Mapping[str, str]
     scores: Mapping[str, ScoreStatus]
     models: Mapping[str, int]
+    scored: Mapping[str, ScoreFacts]
+    lowered: tuple[str, ...]
     lists: Mapping[str, ListFacts]
     rates: RatesFacts
     rules: RuleFacts

@@ -7,7 +7,7 @@ is) is worked out once for an event type.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidegate import __version__
 from tidegate.dsl.program import Actions, EventType, Expression, InList, Model, Program
@@ -26,6 +26,7 @@ from tidegate.engine.record import (
     Record,
     RecordedOutcome,
     RuleFacts,
+    ScoreFacts,
 )
 from tidegate.engine.situation import Outcome, Settled, Situation
 from tidegate.engine.values import format_value
@@ -42,6 +43,8 @@ class Provenance:
     key: str
     rates: RatesFacts
     list_hashes: Mapping[str, str | None]
+    scored: Mapping[str, ScoreFacts] = field(default_factory=dict)
+    lowered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class Recorder:
             missing=_missing(situation),
             scores={m: situation.statuses.get(m, "unavailable") for m in event.models},
             models={m.name: m.version for m in self.authority.models},
+            scored=dict(provenance.scored),
+            lowered=provenance.lowered,
             lists=self._lists(situation, provenance.list_hashes),
             rates=provenance.rates,
             rules=_rules(event, settled),

@@ -15,6 +15,7 @@ from tidegate.dsl.program import EventType, Input, Program
 from tidegate.dsl.types import Value
 from tidegate.engine.authority import Evaluate, authority
 from tidegate.engine.interpreter import evaluate
+from tidegate.engine.lowered import lowered_program
 from tidegate.engine.record import Record, RecordError, plain
 from tidegate.engine.recorder import Provenance, Recorder, recorder
 from tidegate.engine.situation import Situation
@@ -59,6 +60,7 @@ def replay(
     event.
     """
     same_policy = policy_hash == record.policy.hash
+    program = lowered_program(program, record.lowered)
     event = _event(program, record.event.type)
     writer = recorder(authority(program, event))
     situation = situation_of(program, event, record, strict=same_policy)
@@ -130,7 +132,9 @@ def _lists(program: Program, record: Record) -> dict[str, ListContent | None]:
 def _provenance(writer: Recorder, policy_hash: str, record: Record) -> Provenance:
     hashes = {name: facts.hash for name, facts in record.lists.items()}
     known = {name: hashes.get(name) for name in writer.tested_lists}
-    return Provenance(policy_hash, record.event.key, record.rates, known)
+    return Provenance(
+        policy_hash, record.event.key, record.rates, known, record.scored, record.lowered
+    )
 
 
 _ABSENT = object()

@@ -56,7 +56,7 @@ class Evaluation(NamedTuple):
     fired: `when` true, no exception holds. unknown: `when` unknown, no exception holds. silenced:
     an exception holds and `when` is true or unknown. Rules out of their dates have no bit at all;
     shadow rules do. `points` sums live adders, `all_points` live and shadow ones (what a shadow
-    rule reads).
+    rule reads); adders are rules, and models that gave no score.
     """
 
     fired: int
@@ -71,11 +71,13 @@ class Standing:
     """Which rules act for this event, by bit: the rest is out of its dates.
 
     A rule is shadow by declaration, outside its rollout's share, or because a newer version that
-    is live here replaces it.
+    is live here replaces it. Models in the shadow act where `everyone` does: never but in the
+    question what would have come out had all that is in the shadow been live.
     """
 
     live: int
     shadow: int
+    everyone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

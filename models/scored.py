@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from tidegate.dsl.types import Value
 
 ScoredStatus = Literal["ok", "abstained"]
 Int64s = npt.NDArray[np.int64]
@@ -26,6 +28,27 @@ class Scored(NamedTuple):
     total: int | None
     contributions: tuple[int, ...]
     reason: str = ""
+
+
+class Unavailable(NamedTuple):
+    """No answer at all, and why: one word for the record, such as `timeout` or `crashed`."""
+
+    reason: str
+
+
+class ModelScorer(Protocol):
+    """Scores the loaded models of one policy, each by the name that the policy declares."""
+
+    def score(
+        self, model: str, values: Sequence[Value | None], within_us: int | None
+    ) -> Scored | Unavailable:
+        """One event's score of `model`, or why there is none.
+
+        values: the policy's values in the order of the model's inputs, None where one is missing.
+        within_us: the longest that the policy waits for it, None where it does not say. Whatever
+        goes wrong is an `Unavailable`; an exception that escapes counts as one too.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

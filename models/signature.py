@@ -13,7 +13,12 @@ def signature_of(model: PortableModel) -> ModelSignature:
         model.version,
         tuple(
             ModelInput(
-                entry.name, entry.type, entry.currency, entry.categories, entry.takes_missing
+                entry.name,
+                entry.type,
+                entry.currency,
+                entry.categories,
+                takes_missing=entry.takes_missing,
+                takes_unknown=entry.takes_unknown,
             )
             for entry in model.inputs
         ),

@@ -127,7 +127,7 @@ def read_source(path: Path, folder: Path) -> Source | Diagnostic:
             "rename the file; its name is a part of the policy",
         )
     if not path.resolve().is_relative_to(folder.resolve()):
-        return _outside(name, _at(name))
+        return outside(name, _at(name))
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -149,7 +149,7 @@ def _data_file(folder: Path, named: str, place: Span) -> Path | Diagnostic:
     inside = folder.resolve()
     path = (inside / named).resolve() if named and not Path(named).is_absolute() else None
     if path is None or not path.is_relative_to(inside):
-        return _outside(named, place)
+        return outside(named, place)
     if not path.is_file():
         near = (relative(p, inside) for p in _data_files(inside))
         return Diagnostic("TG702", f"there is no file `{named}`", place, nearest(named, near))
@@ -158,7 +158,8 @@ def _data_file(folder: Path, named: str, place: Span) -> Path | Diagnostic:
     return path
 
 
-def _outside(named: str, place: Span) -> Diagnostic:
+def outside(named: str, place: Span) -> Diagnostic:
+    """What is said of a path that leads out of the folder."""
     return Diagnostic(
         "TG701",
         f"`{named}` lies outside the policy folder",

@@ -20,6 +20,7 @@ from tidegate.dsl.tables import TableContent, Tables
 from tidegate.rules.files import data_file, read_source, relative, rule_files
 from tidegate.rules.hygiene import unmatched_keys, unmatched_values
 from tidegate.rules.libraries import Library, shipped
+from tidegate.rules.models import LoadedModel, WhatServes, read_models, signatures_of
 from tidegate.rules.policy import Policy
 from tidegate.rules.reference_tables import read_table
 from tidegate.rules.tables import LIST_KINDS, read_list, read_rates
@@ -50,13 +51,19 @@ class PolicyRefused(ValueError):  # noqa: N818 - the word of the field, as in Ev
         self.diagnostics = loaded.diagnostics
 
 
-def load_policy(folder: str | Path, *, today_us: int | None = None) -> Policy:
+def load_policy(
+    folder: str | Path, *, today_us: int | None = None, serving: WhatServes | None = None
+) -> Policy:
     """Load the policy in `folder`; `PolicyRefused` with every error where it has any.
 
     `today_us` (UTC microseconds) is the day by which a rule's `expires` is judged; without it no
     rule is too old.
+
+    `serving` says which version of each model serves; a model of which none does gives no scores.
+    Without it, which is for work on a policy, each model is the version that the policy declares,
+    whether or not anybody approved it.
     """
-    loaded = read(folder, today_us=today_us)
+    loaded = read(folder, today_us=today_us, serving=serving)
     if loaded.policy is None:
         raise PolicyRefused(loaded)
     return loaded.policy
@@ -68,6 +75,7 @@ def read(
     today_us: int | None = None,
     unsaved: Mapping[str, str] = NOTHING_UNSAVED,
     parse_one: Callable[[Source], Parsed] = parse,
+    serving: WhatServes | None = None,
 ) -> Loaded:
     """Read the policy in `folder`; whatever is wrong with it is a diagnostic, not an exception.
 
@@ -84,13 +92,17 @@ def read(
     parsed = [parse_one(source) for source in sources.values()]
     files = [p.file for p in parsed]
     libraries = _libraries(files)
+    models, bad_models = read_models(root, files, serving)
     checked = check(
-        files, today_us=today_us, shipped={name: each.files for name, each in libraries.items()}
+        files,
+        today_us=today_us,
+        shipped={name: each.files for name, each in libraries.items()},
+        signatures=signatures_of(models),
     )
     # Read whether the rules are right or not: all errors of a policy come in one run.
     lists, rates, problems = _data(root, files)
     tables, bad_tables = _tables(root, checked.tables, files)
-    problems += bad_tables
+    problems += (*bad_tables, *bad_models)
     said = checked.diagnostics if not unread else filter(_is_sure, checked.diagnostics)
     found = in_order([*unread, *(d for p in parsed for d in p.diagnostics), *said, *problems])
     shown = {path: s for each in libraries.values() for path, s in each.sources.items()} | sources
@@ -100,8 +112,9 @@ def read(
         *unmatched_values(checked.program, lists), *unmatched_keys(checked.program, tables)
     )  # fmt: skip
     found = in_order([*found, *unmatched])
-    digest = _digest(sources, lists, rates, tables, _used(files, libraries))
-    policy = Policy(checked.program, digest, lists, rates, sources, found, root, tables)
+    hashes = {n: m.hash for n, m in models.items() if isinstance(m, LoadedModel)}
+    digest = _digest(sources, lists, rates, tables, _used(files, libraries), models=hashes)
+    policy = Policy(checked.program, digest, lists, rates, sources, found, root, tables, models)
     return Loaded(policy, found, shown)
 
 
@@ -223,6 +236,8 @@ def _digest(
     rates: Rates | None,
     tables: Tables,
     libraries: Mapping[str, str],
+    *,
+    models: Mapping[str, str],
 ) -> str:
     """SHA-256 (hex) over every file's path and content, in the order of the paths."""
     digest = hashlib.sha256(HASH_FORMAT)
@@ -234,6 +249,7 @@ def _digest(
     ]
     parts += [("table", name, table.hash.encode()) for name, table in sorted(tables.items())]
     parts += [("library", name, found.encode()) for name, found in sorted(libraries.items())]
+    parts += [("model", name, found.encode()) for name, found in sorted(models.items())]
     if rates is not None:
         parts.append(("rates", "", rates.hash.encode()))
     for sort, name, content in parts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tidegate.dsl.diagnostics import Diagnostic
@@ -12,6 +12,7 @@ from tidegate.dsl.program import Program
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.source import Source
 from tidegate.dsl.tables import Tables
+from tidegate.rules.models import Models
 from tidegate.rules.tables import content_of
 
 
@@ -19,9 +20,10 @@ from tidegate.rules.tables import content_of
 class Policy:
     """A policy without errors. Nothing in it changes; any number of threads may share it.
 
-    `hash` covers every rule file, list file, table and the rates, by path and content. `lists`
-    holds the lists that come from files; a `managed` one is None until the caller gives its
+    `hash` covers every rule file, list file, table, model and the rates, by path and content.
+    `lists` holds the lists that come from files; a `managed` one is None until the caller gives its
     contents.
+    `models` has every model that is not external, whether it can be scored or not.
     `diagnostics` are warnings and notes on what this release does not do yet.
     """
 
@@ -33,6 +35,7 @@ class Policy:
     diagnostics: tuple[Diagnostic, ...]
     folder: Path
     tables: Tables = field(default_factory=dict)
+    models: Models = field(default_factory=dict)
 
     def with_lists(self, contents: Mapping[str, ListContent | Iterable[str]]) -> Policy:
         """This policy with the contents of managed lists, each a list of texts.
@@ -48,13 +51,4 @@ class Policy:
             if isinstance(content, str):
                 raise ValueError(f"list `{name}`: {content}")
             read[name] = content
-        return Policy(
-            self.program,
-            self.hash,
-            {**self.lists, **read},
-            self.rates,
-            self.sources,
-            self.diagnostics,
-            self.folder,
-            self.tables,
-        )
+        return replace(self, lists={**self.lists, **read})

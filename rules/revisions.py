@@ -14,6 +14,8 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from tidegate.dsl.diagnostics import visible
+from tidegate.models.manifest import MODEL_FILE
+from tidegate.models.registry_log import LOG_FILE
 from tidegate.rules.cases import CASE_FOLDER, SUFFIXES, Cases, read_cases
 from tidegate.rules.files import MAX_DATA_BYTES, RULE_SUFFIX
 from tidegate.rules.gate import GATE_FILE, NO_GATE, Gate, read_gate
@@ -21,6 +23,7 @@ from tidegate.rules.git import FOLDER, LINK, SUBMODULE, Entry, GitError, Reposit
 from tidegate.rules.loading import Loaded, read
 
 _QUOTED = re.compile(rb'"((?:[^"\\\n]|\\.)*)"')
+_VERSION = re.compile(rb"\bversion\s+([0-9]{1,9})\b")
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
@@ -151,7 +154,7 @@ def _read(repository: Repository, name: str, commit: str, tree: str | None) -> R
     contents = _contents(repository, own, name)
     if not any(map(_is_rule_file, contents)):
         return Revision(name, commit, None, NO_CASES)
-    named = set(_named_files(contents)) & by_path.keys() - contents.keys()
+    named = {*_named_files(contents), *_model_files(contents)} & by_path.keys() - contents.keys()
     contents |= _contents(repository, [by_path[path] for path in sorted(named)], name)
     with TemporaryDirectory(prefix="tidegate-") as drafts:
         root = Path(drafts)
@@ -186,11 +189,24 @@ def _contents(repository: Repository, entries: list[Entry], name: str) -> dict[s
 
 
 def _named_files(contents: Mapping[str, bytes]) -> Iterator[str]:
-    """Whatever stands in quotes in a rule file may name a list or the rates."""
+    """Whatever stands in quotes in a rule file may name a list, the rates or a model."""
     for path, content in contents.items():
         if _is_rule_file(path):
             for quoted in _QUOTED.findall(content):
                 yield posixpath.normpath(quoted.decode(errors="replace"))
+
+
+def _model_files(contents: Mapping[str, bytes]) -> Iterator[str]:
+    """Whatever stands in quotes may name a model's folder, and every version one that it has."""
+    versions = {
+        found.decode()
+        for path, content in contents.items()
+        if _is_rule_file(path)
+        for found in _VERSION.findall(content)
+    }
+    for named in _named_files(contents):
+        yield f"{named}/{LOG_FILE}"
+        yield from (f"{named}/{version}/{MODEL_FILE}" for version in versions)
 
 
 def _in_the_way(entry: Entry, name: str) -> RevisionRefused:

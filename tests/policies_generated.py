@@ -782,6 +782,8 @@ class Maker:
         self.names = {event: list(names) for event, names in self.schema.names.items()}
         self.decided = [e for e in self.names if e != "chargeback"]
         self.models: list[Model] = []
+        self.challenger: Model | None = None
+        """A model in the shadow, which shadow rules alone read."""
         self.params: list[Name] = []
         self.groups: list[tuple[str, str, str, str]] = []
         self.numbers = count(1)
@@ -813,6 +815,9 @@ class Maker:
         wanted = self.rng.randint(*self.shape.rules)
         while sum(d.kind == "rule" for d in self.drafts) < wanted:
             self._rule()
+        if self.challenger is not None:
+            for _ in range(self.rng.randint(1, 3)):
+                self._challenging(self.challenger)
         self._promises()
         return self.drafts
 
@@ -847,8 +852,7 @@ class Maker:
             )
             lines = [
                 f"model {model.name} version {self.rng.randint(1, 9)}",
-                f'  from "models/{letter}"',
-                f"  reads {', '.join(reads)}",
+                *self._source(letter, reads),
                 f"  score {model.score}",
                 f"  use {event}{use}",
                 f"  may {', '.join(words)}",
@@ -860,6 +864,33 @@ class Maker:
             self.names[event].append(
                 Name(model.score, NUMBER, False, frozenset({model.name}), "score")
             )
+
+        if self.shape.models[1] and self.chance(0.25):
+            self._challenger()
+
+    def _source(self, letter: str, reads: Sequence[str]) -> list[str]:
+        """Where the score comes from."""
+        if self.chance(0.3):
+            return ["  external"]
+        return [f'  from "models/{letter}"', f"  reads {', '.join(reads)}"]
+
+    def _challenger(self) -> None:
+        words = self.rng.sample(MAY, self.rng.randint(1, 4))
+        self.challenger = Model("challenger", "challenged", "payment", frozenset(words), "")
+        bounds = self.rng.choice(("", " from 0 to 99", " from -1 to 1"))
+        lines = [
+            "model challenger version 1",
+            "  external",
+            "  shadow",
+            f"  score challenged{bounds}",
+            f"  use payment{self._use('payment')}",
+            f"  may {', '.join(words)}",
+            f"  if unavailable then {self._unavailable()}",
+        ]
+        self.drafts.append(Draft("model", "challenger", "\n".join(lines)))
+        self.names["payment"].append(
+            Name("challenged", NUMBER, False, frozenset({"challenger"}), "score")
+        )
 
     def _use(self, event: str) -> str:
         if self.chance(0.55):
@@ -1080,6 +1111,19 @@ class Maker:
         self._add_rule(
             event, when, then, self._spare(then, bool(writer.models)), writer.optional,
             [*self._status(), *self._grouped(event)], self._exceptions(event),
+        )  # fmt: skip
+
+    def _challenging(self, model: Model) -> None:
+        """A shadow rule that reads the challenger, and points where it adds none."""
+        then = self._then(model, points=True)
+        writer = self.writer("payment", [model.name, *self._allowed(model, "payment", then)])
+        when = f"challenged >= 0.{self.rng.randint(1, 9)}"
+        if self.chance(0.5):
+            when += f" and {_wrapped(writer.condition(1))}"
+        if not any(action.startswith("add ") for action in then) and self.chance(0.4):
+            when = f"{when} and points >= {self.rng.choice((5, 20, 45))}"
+        self._add_rule(
+            "payment", when, then, self._spare(then, True), writer.optional, ["shadow"]
         )  # fmt: skip
 
     def _adder(self, event: str) -> None:

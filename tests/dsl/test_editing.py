@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tidegate.dsl.completion import complete
-from tidegate.dsl.hover import describe_expression, expression_at
+from tidegate.dsl.hover import describe, describe_expression, expression_at
 from tidegate.dsl.parser import parse
 from tidegate.dsl.positions import Lines
 from tidegate.dsl.source import Source
@@ -120,3 +120,21 @@ def test_the_type_of_what_stands_there(mark: str, said: str) -> None:
     found = expression_at(loaded.policy.program, "rules.tide", source.text.index(mark))
     assert found is not None
     assert describe_expression(found, source, loaded.policy.program) == said
+
+
+def test_a_model_says_where_its_score_comes_from() -> None:
+    """Whoever reads a rule would have to look for the model's declaration."""
+    text = (
+        'model boosting version 3 from "models/boosting" reads amount score risk use pay '
+        "if unavailable then review\n"
+        "model vendor version 1 external shadow score vendor_score from -1.5 to 99 use pay "
+        "if unavailable then review\n"
+        "model plain version 1 external score plain_score use pay if unavailable then review\n"
+    )
+    source = Source("p.tide", text)
+    said = {s.name: describe(s, source) for s in standings(parse(source).file) if s.node}
+    assert "Its file is `models/boosting/3/model.json`." in said["risk"]
+    assert "comes with the event, from -1.5 to 99." in said["vendor_score"]
+    assert "only shadow rules read its score" in said["vendor"]
+    assert "comes with the event, from 0 to 1." in said["plain"]
+    assert "shadow" not in said["plain"]

@@ -12,7 +12,7 @@ from tidegate.dsl import unknowns
 SOURCES = ("tip > 1 EUR", "tries > 1", 'email = "a"', 'ip_country = "FR"', "opened < at",
            "customer = card", "other > 1", "usual > 1 EUR")  # fmt: skip
 MODELS = "".join(
-    f'model m{i} version 1 from "models/m{i}" score score_{i} use pay may review '
+    f"model m{i} version 1 external score score_{i} use pay may review "
     "if unavailable then review because down\n"
     for i in range(4)
 )

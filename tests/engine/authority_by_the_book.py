@@ -54,7 +54,8 @@ class Book:
 
     def absent(self) -> list[Model]:
         used = used_here(self.program, self.situation)
-        return [m for m in self.models() if m in used and not is_ok(m.name, self.situation)]
+        silent = [m for m in self.models() if m in used and not is_ok(m.name, self.situation)]
+        return [m for m in silent if self.stand.everyone or not m.shadow]
 
     def abstained(self, model: Model) -> bool:
         return self.situation.statuses.get(model.name) == "abstained"
@@ -167,7 +168,7 @@ class Book:
         if self.abstained(model):
             asks = [a.rung for a in model.unavailable.asks if a.ladder == ladder]
             pays = points_count and model.unavailable.points > 0
-            return pays or max(asks, default=-1) >= rung
+            return not model.shadow and (pays or max(asks, default=-1) >= rung)
         adders = [rule for rule, do in acting if points_count and do.points > 0]
         is_read = any(model.name in rule.models for rule in asking + adders)
         return is_read and is_ok(model.name, self.situation)
@@ -185,7 +186,7 @@ def settle_by_the_book(program: Program, situation: Situation, clamping: bool = 
     """The decision, evaluated once for every rung."""
     stand = standing(situation.event, situation)
     settled = Book(program, situation, stand, clamping).settled()
-    everyone = Standing(stand.live | stand.shadow, 0)
+    everyone = Standing(stand.live | stand.shadow, 0, everyone=True)
     as_if = Book(program, situation, everyone, clamping).settled()
     return Settled(
         settled.outcome,

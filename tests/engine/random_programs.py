@@ -554,6 +554,7 @@ def _random_model(writer: Writer, name: str, score: str) -> Model:
         use_when=use_when if writer.chance(0.4) and not use_when.can_be_missing else None,
         may=may,
         ceilings=tuple(sorted(ceilings.items())),
+        shadow=writer.chance(0.2),
     )
 
 

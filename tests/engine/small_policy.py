@@ -14,6 +14,7 @@ from tidegate.dsl.program import Program
 from tidegate.dsl.rates import Rates
 from tidegate.dsl.source import Source
 from tidegate.dsl.tables import Tables
+from tidegate.rules.models import Models
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class SmallPolicy:
     lists: Lists = field(default_factory=dict)
     rates: Rates | None = None
     tables: Tables = field(default_factory=dict)
+    models: Models = field(default_factory=dict)
 
 
 def policy_of(
@@ -72,8 +74,7 @@ list blocked of token from "lists/blocked.csv"
 list trusted of token managed
 
 model boosting version 3
-  from "models/boosting"
-  reads amount, tries
+  external
   score fraud_score
   use payment when amount <= 1000 EUR
   may review, step_up

@@ -93,8 +93,7 @@ feature day_lands  = distinct origin of payment by card over calendar day
 let ratio = amount / usual
 
 model judge version 1
-  from "models/judge"
-  reads amount
+  external
   score risk
   use payment when amount <= 5000 EUR
   may review, step_up

@@ -195,8 +195,7 @@ KEPT = """guarantee kept on payment
 
 """
 GUESS = """model guess version 1
-  from "models/guess"
-  reads amount
+  external
   score other_risk
   use payment when tries < 5
   may review

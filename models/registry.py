@@ -1,0 +1,361 @@
+"""The registry of one model: a folder with a signed log and a folder for each version.
+
+    models/boosting/log.jsonl      who registered, approved, activated … which content
+    models/boosting/3/             model.json, card.json and what reviewers look at
+
+`read_registry` believes nothing: it verifies the chain, every signature, every role, and every file
+of each version that may still serve. `act` adds one signed entry. `serving_version` answers what
+may serve. What is wrong is a value; nothing that the folder holds makes them raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal
+
+from tidegate.models.admission import why_not_admitted
+from tidegate.models.durable import FileChanged, replace_durably, sync_folder
+from tidegate.models.manifest import VersionFiles, content_hash, differences, read_files
+from tidegate.models.moments import moment_text
+from tidegate.models.people import People
+from tidegate.models.problems import Problem
+from tidegate.models.registry_log import (
+    LOG_FILE,
+    MAX_LOG_BYTES,
+    MODEL_NAME,
+    Action,
+    Entry,
+    Head,
+    Line,
+    is_signed,
+    read_log,
+    signed_line,
+    start_of,
+    why_no_reason,
+    wrong_field,
+)
+from tidegate.models.standing import (
+    NEEDED,
+    RegisteredVersion,
+    Standing,
+    advance,
+    beginning,
+)
+from tidegate.vault.keys import Signer
+
+NEEDS_WHOLE: Final[frozenset[Action]] = frozenset({"approve", "activate", "rollback", "enable"})
+"""Actions after which a version is nearer to serving: not where a file of it has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What a folder held, verified. `faults` are, by version, files that are not as registered."""
+
+    folder: Path
+    standing: Standing
+    lines: tuple[Line, ...]
+    faults: Mapping[int, tuple[Problem, ...]]
+    files: Mapping[int, VersionFiles] = field(repr=False)
+    content: bytes = field(repr=False)
+
+    @property
+    def head(self) -> Head:
+        """The last entry: keep it elsewhere, and a log that was cut short is noticed."""
+        return self.standing.head
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A version that may serve, with the bytes that were verified: `model` and `card` are JSON.
+
+    From `validated_until_us` (UTC microseconds) on it has less authority.
+    """
+
+    model: str
+    version: int
+    content: str
+    validated_until_us: int
+    author: str
+    approver: str
+    head: Head
+    model_json: bytes = field(repr=False)
+    card_json: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NotServing:
+    """Why no version serves: the policy's `if unavailable` answers.
+
+    `refused` alone is a failure: log or files are not what was signed, and `problems` say where.
+    """
+
+    model: str
+    why: Literal["nothing_active", "disabled", "newer_than_declared", "refused"]
+    said: str
+    head: Head | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody wants done at a moment in UTC microseconds.
+
+    `version` is needed by `register`, `approve`, `activate` and `withdraw` alone; `content`, where
+    it is given, is what the version has to hold. `validated_until` is a date.
+    """
+
+    action: Action
+    reason: str
+    at_us: int
+    version: int | None = None
+    content: str = ""
+    validated_until: str = ""
+
+
+def read_registry(
+    folder: Path, people: People, *, expected: Head | None = None
+) -> Registry | Problem:
+    """The registry in `folder`, named like its model; a Problem where its log is not right.
+
+    `expected` is a head that was seen before: the log has to hold it still.
+    """
+    content = _log_bytes(folder)
+    if isinstance(content, Problem):
+        return content
+    name = folder.resolve().name
+    lines = read_log(content, name)
+    if isinstance(lines, Problem):
+        return lines
+    if expected is not None and (problem := _forgotten(lines, expected, name)):
+        return problem
+    standing = beginning(name)
+    for line in lines:
+        after = _follow(standing, line, people)
+        if isinstance(after, Problem):
+            return after
+        standing = after
+    faults: dict[int, tuple[Problem, ...]] = {}
+    files: dict[int, VersionFiles] = {}
+    for number, version in sorted(standing.versions.items()):
+        if version.withdrawn is not None:
+            continue
+        found = read_files(folder, number)
+        if isinstance(found, Problem):
+            faults[number] = (found,)
+        elif wrong := tuple(differences(number, found.digests, version.files)):
+            faults[number] = wrong
+        else:
+            files[number] = found
+    return Registry(
+        folder, standing, lines, MappingProxyType(faults), MappingProxyType(files), content
+    )
+
+
+def act(
+    folder: Path,
+    people: People,
+    signer: Signer,
+    request: Request,
+    *,
+    expected: Head | None = None,
+) -> Registry | Problem:
+    """Do what is asked, as one signed entry on the disk; a Problem where it may not be done.
+
+    OSError where the system does not let the log be written: it then is the old one or the new one.
+    """
+    registry = read_registry(folder, people, expected=expected)
+    if isinstance(registry, Problem):
+        return registry
+    entry = _entry(registry, signer, request)
+    if isinstance(entry, Problem):
+        return entry
+    if wrong := wrong_field(entry):
+        return Problem("not_an_entry", f"`{wrong}` is not what an entry holds there")
+    # Rules first, on the entry as it would be read: the signer is asked for nothing that is refused.
+    after = advance(registry.standing, entry, registry.head, people)
+    if isinstance(after, Problem):
+        return after
+    if problem := _not_whole(registry, entry):
+        return problem
+    content = registry.content + signed_line(entry, signer)
+    # The log is read back before it is written: a signer that is broken must not break it.
+    lines = read_log(content, registry.standing.model)
+    last = lines if isinstance(lines, Problem) else _follow(registry.standing, lines[-1], people)
+    if isinstance(last, Problem):
+        return last
+    if entry.action == "register":
+        sync_folder(folder / str(entry.version))
+    try:
+        replace_durably(folder / LOG_FILE, registry.content, content)
+    except FileChanged:
+        message = "somebody else wrote to the log meanwhile; nothing was done"
+        return Problem("log_changed", message, "look at it again, then repeat", LOG_FILE)
+    return read_registry(folder, people, expected=last.head)
+
+
+def serving_version(
+    folder: Path, declared: int, people: People, *, expected: Head | None = None
+) -> Serving | NotServing:
+    """What may serve of the model in `folder`, where its policy declares the version `declared`.
+
+    The active version serves where it is not newer than the declared one.
+    """
+    registry = read_registry(folder, people, expected=expected)
+    if isinstance(registry, Problem):
+        return NotServing(folder.resolve().name, "refused", str(registry), None, (registry,))
+    return serving_of(registry, declared)
+
+
+def serving_of(registry: Registry, declared: int) -> Serving | NotServing:
+    """The same, of a registry that was read."""
+    standing, head = registry.standing, registry.head
+    active, stopped = standing.active, standing.disabled
+    if stopped is not None:
+        said = f"`{stopped.who}` disabled the model at {stopped.at}: {stopped.reason}"
+        return NotServing(standing.model, "disabled", said, head)
+    if active is None:
+        return NotServing(standing.model, "nothing_active", "no version is active", head)
+    if active.version > declared:
+        said = (
+            f"version {active.version} is active, and the policy accepts none above {declared}: "
+            "raise the version that it declares, or roll back"
+        )
+        return NotServing(standing.model, "newer_than_declared", said, head)
+    if faults := registry.faults.get(active.version):
+        return NotServing(standing.model, "refused", str(faults[0]), head, faults)
+    return _serving(standing, active, registry.files[active.version])
+
+
+def _serving(standing: Standing, active: RegisteredVersion, files: VersionFiles) -> Serving:
+    until_us, approved = active.validated_until_us, active.approved
+    assert until_us is not None, "only what is approved becomes active"
+    assert approved is not None
+    return Serving(
+        standing.model,
+        active.version,
+        active.content,
+        until_us,
+        active.registered.who,
+        approved.who,
+        standing.head,
+        files.kept["model.json"],
+        files.kept["card.json"],
+    )
+
+
+def _log_bytes(folder: Path) -> bytes | Problem:
+    try:
+        if not folder.is_dir():
+            return Problem("unreadable", f"`{folder}` is no folder")
+        with (folder / LOG_FILE).open("rb") as stream:
+            return stream.read(MAX_LOG_BYTES + 1)
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        return Problem("unreadable", f"cannot be read: {error.strerror}", "", LOG_FILE)
+
+
+def _forgotten(lines: tuple[Line, ...], expected: Head, name: str) -> Problem | None:
+    """Why a log is not the one, or a later one of it, whose head was seen."""
+    heads = [start_of(name), *(line.head for line in lines)]
+    if len(heads) <= expected.sequence:
+        return Problem(
+            "log_cut_short",
+            f"the log has {len(lines)} entries, and {expected.sequence} were seen",
+            "bring it back from version control or a copy, and ask who wrote to it",
+            LOG_FILE,
+        )
+    if heads[expected.sequence] != expected:
+        message = f"entry {expected.sequence} is another one than was seen"
+        return Problem(
+            "log_replaced",
+            message,
+            "bring it back from version control or a copy, and ask who wrote to it",
+            f"{LOG_FILE}:{expected.sequence}",
+        )
+    return None
+
+
+def _follow(standing: Standing, line: Line, people: People) -> Standing | Problem:
+    """The standing after a line, once its signature and its signer are known to be right."""
+    after = advance(standing, line.entry, line.head, people)
+    place = f"{LOG_FILE}:{line.head.sequence}"
+    if isinstance(after, Problem):
+        return Problem(after.kind, after.message, after.help, place)
+    if not is_signed(line):
+        message = f"the signature is not that of `{line.entry.who}`"
+        return Problem("bad_signature", message, "ask who wrote to the log", place)
+    return after
+
+
+def _entry(registry: Registry, signer: Signer, request: Request) -> Entry | Problem:
+    """The entry that a request asks for, unsigned."""
+    if why := why_no_reason(request.reason):
+        return Problem("no_reason", why)
+    standing = registry.standing
+    if MODEL_NAME.fullmatch(standing.model) is None:
+        message = f"`{standing.model}` is no name of a model"
+        return Problem("no_model_name", message, "a folder is named like its model: `fraud_score`")
+    version, content, files = _target(registry, request)
+    if request.action == "register":
+        found = read_files(registry.folder, version)
+        if isinstance(found, Problem):
+            return found
+        if problem := why_not_admitted(standing.model, version, found):
+            return problem
+        files = found.digests
+        content = content_hash(standing.model, version, files)
+    if request.content and request.content != content:
+        message = f"version {version} holds {content or 'nothing'}, not what was asked for"
+        return Problem("hash_mismatch", message, "look at what lies there now")
+    return Entry(
+        sequence=registry.head.sequence + 1,
+        previous=registry.head.hash,
+        at=moment_text(request.at_us),
+        action=request.action,
+        model=standing.model,
+        version=version,
+        content=content,
+        who=signer.name,
+        key=signer.public_key.hex(),
+        reason=request.reason,
+        validated_until=request.validated_until,
+        files=files,
+    )
+
+
+def _target(registry: Registry, request: Request) -> tuple[int, str, Mapping[str, str]]:
+    """Version and content that a request is about."""
+    standing = registry.standing
+    if request.action == "rollback":
+        left = standing.before
+        number = left[-1] if left else 0
+    elif request.action in ("disable", "enable"):
+        number = standing.active.version if standing.active else 0
+    else:
+        number = request.version or 0
+    version = standing.versions.get(number)
+    return number, version.content if version else "", {}
+
+
+def _not_whole(registry: Registry, entry: Entry) -> Problem | None:
+    if entry.action not in NEEDS_WHOLE:
+        return None
+    faults = registry.faults.get(entry.version)
+    return faults[0] if faults else None
+
+
+__all__ = [
+    "NEEDED",
+    "NotServing",
+    "Registry",
+    "Request",
+    "Serving",
+    "act",
+    "read_registry",
+    "serving_of",
+    "serving_version",
+]

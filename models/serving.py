@@ -1,0 +1,115 @@
+"""What a running service holds: for each model the version that serves, replaced as a whole.
+
+`refresh` reads the registries again. Where a log or a file is not what was signed, the version that
+served goes on serving and the problem is handed back, for an alert; a model that was disabled,
+rolled back or activated by a right entry changes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
+
+from tidegate.models.people import People
+from tidegate.models.problems import Problem
+from tidegate.models.registry import NotServing, Serving, read_registry, serving_of
+from tidegate.models.registry_log import Head
+from tidegate.models.standing import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredModel:
+    """A model as a policy declares it: where its registry lies, and the newest version it takes."""
+
+    folder: Path
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModels:
+    """A snapshot: by the model's name in the policy, what serves. It never changes.
+
+    `heads` are the heads of the logs that were seen; given back to `ServingModels` when a service
+    starts again, they notice a log that was cut short meanwhile.
+    """
+
+    models: Mapping[str, Serving | NotServing]
+    heads: Mapping[str, Head]
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh led to: what serves now, and by name what was found wrong."""
+
+    served: ServedModels
+    problems: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
+
+
+class ServingModels:
+    """The models of one policy, for many threads: `served` is read without a lock."""
+
+    def __init__(
+        self, declared: Mapping[str, DeclaredModel], *, seen: Mapping[str, Head] | None = None
+    ) -> None:
+        """Nothing serves before the first `refresh`; `seen` are heads that were kept."""
+        self._declared = dict(declared)
+        self._lock = Lock()
+        nothing = {
+            name: NotServing(name, "nothing_active", "the registry was not read yet")
+            for name in self._declared
+        }
+        self._served = ServedModels(MappingProxyType(nothing), MappingProxyType(dict(seen or {})))
+
+    @property
+    def served(self) -> ServedModels:
+        """The snapshot of the last refresh."""
+        return self._served
+
+    def refresh(self, people: People) -> Refreshed:
+        """Read every registry again and replace the snapshot."""
+        with self._lock:
+            models = dict(self._served.models)
+            heads = dict(self._served.heads)
+            problems: dict[str, tuple[Problem, ...]] = {}
+            for name, declared in self._declared.items():
+                registry = read_registry(declared.folder, people, expected=heads.get(name))
+                if isinstance(registry, Problem):
+                    problems[name] = (registry,)
+                    models[name] = _kept(models[name], (registry,))
+                    continue
+                heads[name] = registry.head
+                if found := tuple(p for each in registry.faults.values() for p in each):
+                    problems[name] = found
+                answer = serving_of(registry, declared.version)
+                if isinstance(answer, NotServing) and answer.why == "refused":
+                    before = models[name]
+                    if isinstance(before, Serving) and _may_go_on(before, registry.standing):
+                        continue
+                models[name] = answer
+            self._served = ServedModels(MappingProxyType(models), MappingProxyType(heads))
+            return Refreshed(self._served, MappingProxyType(problems))
+
+
+def _kept(before: Serving | NotServing, problems: tuple[Problem, ...]) -> Serving | NotServing:
+    """What goes on where the log cannot be believed: as it was, stopped models stay stopped."""
+    if isinstance(before, Serving) or before.why in ("disabled", "newer_than_declared"):
+        return before
+    return NotServing(before.model, "refused", str(problems[0]), before.head, problems)
+
+
+def _may_go_on(before: Serving, standing: Standing) -> bool:
+    """Whether what served may serve while the active version is not whole.
+
+    It may where it is what a rollback would lead to, or the active version as it was read before;
+    a version that was left by a rollback, or withdrawn, may not.
+    """
+    version = standing.versions.get(before.version)
+    return (
+        version is not None
+        and version.may_serve
+        and version.content == before.content
+        and before.version in standing.activations
+    )

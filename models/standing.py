@@ -1,0 +1,301 @@
+"""What a log says: which versions there are, who approved them, which one is active.
+
+`advance` is the whole of the rules: who may do what, and when. Reading a log and adding to it both
+go through it, so nothing can be written that would not be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from tidegate.models.manifest import content_hash
+from tidegate.models.moments import moment_text
+from tidegate.models.people import People, Person, Role
+from tidegate.models.problems import Problem
+from tidegate.models.registry_log import Action, Entry, Head, day_us, start_of
+
+NEEDED: Final[Mapping[Action, tuple[Role, ...]]] = {
+    "register": ("author",),
+    "approve": ("approver",),
+    "activate": ("operator",),
+    "rollback": ("operator",),
+    "disable": ("operator",),
+    "enable": ("operator",),
+    "withdraw": ("author", "approver"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who did something, with which key (hex), when and why."""
+
+    who: str
+    key: str
+    at: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredVersion:
+    """One version: what it holds, and whether it may serve.
+
+    `validated_until` is a date: from its beginning (UTC) the version has less authority.
+    """
+
+    version: int
+    content: str
+    files: Mapping[str, str]
+    registered: Signature
+    approved: Signature | None = None
+    validated_until: str = ""
+    withdrawn: Signature | None = None
+
+    @property
+    def validated_until_us(self) -> int | None:
+        """The moment, UTC microseconds; None where nobody approved it."""
+        return day_us(self.validated_until)
+
+    @property
+    def may_serve(self) -> bool:
+        """Whether it is approved and was not withdrawn."""
+        return self.approved is not None and self.withdrawn is None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The state of one model's registry after its last entry.
+
+    `activations` are the versions that were active, oldest first: the last is active, the ones
+    before it are what a rollback goes back to. `disabled` says who stopped the model; None where
+    it is not stopped.
+    """
+
+    model: str
+    head: Head
+    versions: Mapping[int, RegisteredVersion] = field(default_factory=dict)
+    activations: tuple[int, ...] = ()
+    disabled: Signature | None = None
+    at_us: int | None = None
+
+    @property
+    def active(self) -> RegisteredVersion | None:
+        """The version that was activated last and not rolled back."""
+        return self.versions[self.activations[-1]] if self.activations else None
+
+    @property
+    def before(self) -> tuple[int, ...]:
+        """What a rollback leaves of `activations`: it ends with a version that may serve."""
+        left = self.activations[:-1]
+        while left and not self.versions[left[-1]].may_serve:
+            left = left[:-1]
+        return left
+
+
+def beginning(model: str) -> Standing:
+    """The standing of a model without entries."""
+    return Standing(model, start_of(model))
+
+
+def advance(standing: Standing, entry: Entry, head: Head, people: People) -> Standing | Problem:
+    """The standing after an entry, or why its signer may not do that now.
+
+    `head` is the entry's own. The signature is not looked at here; that the signer may use the
+    key is.
+    """
+    if standing.at_us is not None and entry.at_us < standing.at_us:
+        return Problem(
+            "time_goes_back",
+            f"the entry is of {entry.at}, before the last one of {moment_text(standing.at_us)}",
+            "look at the clock of whoever wrote it",
+        )
+    person = _person(entry, people)
+    if isinstance(person, Problem):
+        return person
+    after = _ACTIONS[entry.action](standing, entry)
+    if entry.action == "withdraw" and (problem := _withdraw_problem(standing, entry, person)):
+        return problem
+    return after if isinstance(after, Problem) else replace(after, head=head, at_us=entry.at_us)
+
+
+def _person(entry: Entry, people: People) -> Person | Problem:
+    person = people.owner(bytes.fromhex(entry.key))
+    if entry.who not in people:
+        message = f"`{entry.who}` is not among the people"
+        return Problem("unknown_person", message, "a reviewed change of the people's file adds one")
+    if person is None or person.name != entry.who:
+        whose = f"it is `{person.name}`'s" if person else "nobody's that is listed"
+        message = f"`{entry.who}` used a key that is not theirs: {whose}"
+        return Problem("foreign_key", message, "sign with the key that the people's file lists")
+    if person.until_us is not None and entry.at_us >= person.until_us:
+        message = f"the key of `{person.name}` ended at {moment_text(person.until_us)}"
+        return Problem("key_ended", message, "sign with a key that is still in force")
+    needed = NEEDED[entry.action]
+    if not person.roles & set(needed):
+        message = f"`{person.name}` may not {entry.action}: that takes an {' or '.join(needed)}"
+        return Problem("role_missing", message, f"ask an {' or '.join(needed)}")
+    return person
+
+
+def _withdraw_problem(standing: Standing, entry: Entry, person: Person) -> Problem | None:
+    """Authors take back what is theirs and nobody approved yet; the rest is for approvers."""
+    version = standing.versions.get(entry.version)
+    if version is None or "approver" in person.roles:
+        return None
+    if version.approved is None and version.registered.who == entry.who:
+        return None
+    whose = "is approved" if version.approved else f"is `{version.registered.who}`'s"
+    message = f"version {entry.version} {whose}, and `{entry.who}` is no approver"
+    return Problem("role_missing", message, "ask an approver")
+
+
+def _signature(entry: Entry) -> Signature:
+    return Signature(entry.who, entry.key, entry.at, entry.reason)
+
+
+def _with(standing: Standing, version: RegisteredVersion) -> Standing:
+    return replace(standing, versions={**standing.versions, version.version: version})
+
+
+def _register(standing: Standing, entry: Entry) -> Standing | Problem:
+    if entry.version in standing.versions:
+        return Problem(
+            "registered_before",
+            f"version {entry.version} is registered, and a version is registered once",
+            f"give the model a version that is new: {max(standing.versions) + 1} is",
+        )
+    if content_hash(entry.model, entry.version, entry.files) != entry.content:
+        return Problem("hash_mismatch", "the content hash is not that of the files", _AGAIN)
+    registered = RegisteredVersion(entry.version, entry.content, entry.files, _signature(entry))
+    return _with(standing, registered)
+
+
+def _approve(standing: Standing, entry: Entry) -> Standing | Problem:
+    version = _known(standing, entry)
+    if isinstance(version, Problem):
+        return version
+    author = version.registered
+    if entry.who == author.who or entry.key == author.key:
+        return Problem(
+            "self_approval",
+            f"`{entry.who}` registered version {entry.version}, and its author cannot approve it",
+            "another approver looks at it",
+        )
+    until_us = day_us(entry.validated_until)
+    if until_us is None or until_us <= entry.at_us:
+        return Problem(
+            "validated_until_past",
+            f"`{entry.validated_until}` is over: a validation lasts beyond the approval",
+            "give a later date",
+        )
+    return _with(
+        standing,
+        replace(version, approved=_signature(entry), validated_until=entry.validated_until),
+    )
+
+
+def _activate(standing: Standing, entry: Entry) -> Standing | Problem:
+    version = _known(standing, entry)
+    if isinstance(version, Problem):
+        return version
+    if version.approved is None:
+        return Problem(
+            "not_approved",
+            f"version {version.version} is not approved",
+            "an approver who is not its author approves it first",
+        )
+    if standing.active is version:
+        return Problem("active_already", f"version {version.version} is active already")
+    if version.validated_until_us is not None and version.validated_until_us <= entry.at_us:
+        return Problem(
+            "validation_expired",
+            f"version {version.version} was validated until {version.validated_until}",
+            "an approver validates it anew: `approve` with a later date",
+        )
+    return replace(standing, activations=(*standing.activations, version.version))
+
+
+def _rollback(standing: Standing, entry: Entry) -> Standing | Problem:
+    left = standing.before
+    if not left:
+        return Problem(
+            "nothing_before",
+            "no version was active before that could serve",
+            "`disable` stops the model; the policy's `if unavailable` answers then",
+        )
+    version = _known(standing, entry)
+    if isinstance(version, Problem):
+        return version
+    if left[-1] != version.version:
+        message = f"a rollback leads to version {left[-1]}, not to {version.version}"
+        return Problem("not_before", message, _AGAIN)
+    return replace(standing, activations=left)
+
+
+def _disable(standing: Standing, entry: Entry) -> Standing | Problem:
+    if standing.disabled is not None:
+        by = standing.disabled
+        return Problem("disabled_already", f"`{by.who}` disabled the model at {by.at}")
+    if problem := _about_active(standing, entry):
+        return problem
+    return replace(standing, disabled=_signature(entry))
+
+
+def _enable(standing: Standing, entry: Entry) -> Standing | Problem:
+    if standing.disabled is None:
+        return Problem("not_disabled", "the model is not disabled")
+    if problem := _about_active(standing, entry):
+        return problem
+    return replace(standing, disabled=None)
+
+
+def _withdraw(standing: Standing, entry: Entry) -> Standing | Problem:
+    version = _known(standing, entry)
+    if isinstance(version, Problem):
+        return version
+    if standing.active is version:
+        return Problem(
+            "is_active",
+            f"version {version.version} is active",
+            "`rollback` or `disable` stops it at once; it is withdrawn when another one is active",
+        )
+    return _with(standing, replace(version, withdrawn=_signature(entry)))
+
+
+def _known(standing: Standing, entry: Entry) -> RegisteredVersion | Problem:
+    """The version that an entry is about, with the content that it names."""
+    version = standing.versions.get(entry.version)
+    if version is None:
+        known = ", ".join(map(str, sorted(standing.versions))) or "none"
+        message = f"version {entry.version} is not registered"
+        return Problem("not_registered", message, f"registered: {known}")
+    if version.content != entry.content:
+        message = f"version {entry.version} was registered with another content"
+        return Problem("hash_mismatch", message, _AGAIN)
+    if version.withdrawn is not None:
+        by = version.withdrawn
+        message = f"`{by.who}` withdrew version {entry.version} at {by.at}"
+        return Problem("withdrawn", message, "register a new version")
+    return version
+
+
+def _about_active(standing: Standing, entry: Entry) -> Problem | None:
+    active = standing.active
+    expected = (active.version, active.content) if active else (0, "")
+    if (entry.version, entry.content) == expected:
+        return None
+    return Problem("not_active", f"the entry is about version {entry.version}, not active", _AGAIN)
+
+
+_AGAIN = "read the registry again with `tidegate models status`"
+
+_ACTIONS: Final[Mapping[Action, Callable[[Standing, Entry], Standing | Problem]]] = {
+    "register": _register,
+    "approve": _approve,
+    "activate": _activate,
+    "rollback": _rollback,
+    "disable": _disable,
+    "enable": _enable,
+    "withdraw": _withdraw,
+}

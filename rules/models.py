@@ -1,0 +1,220 @@
+"""The files of a policy's models: read, checked and held against what is declared.
+
+Who works on a policy reads the version that it declares, whole or not at all. What serves asks the
+registry, which hands on the bytes that it verified: `load_policy(folder, serving=…)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from tidegate.dsl import tree
+from tidegate.dsl.diagnostics import Diagnostic, Severity
+from tidegate.dsl.signatures import ModelSignature
+from tidegate.dsl.source import Span
+from tidegate.models.manifest import MAX_FILE_BYTES, MODEL_FILE
+from tidegate.models.portable import PortableModel
+from tidegate.models.reading import read_model
+from tidegate.models.refusals import ModelRefused
+from tidegate.models.registry import NotServing, Serving
+from tidegate.models.registry_log import LOG_FILE, read_log
+from tidegate.models.scoring import Scorer, compile_scorer
+from tidegate.models.signature import signature_of
+from tidegate.rules.files import outside, unreadable
+
+WhatServes = Callable[[Path, int], Serving | NotServing]
+"""What serves of the model in a folder, where a policy declares this version: the registry's word.
+
+`functools.partial(serving_version, people=…)` of `tidegate.models.registry` is one.
+"""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that can be scored. `hash` is the SHA-256 (hex) of its `model.json`.
+
+    From `validated_until_us` (UTC microseconds) on its validation has ended, and it has less
+    authority; None for a model under work, which nobody has approved.
+    """
+
+    portable: PortableModel
+    hash: str
+    validated_until_us: int | None = None
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """Its scorer, made when it is first needed."""
+        return compile_scorer(self.portable)
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedModel:
+    """A model of which no version may serve: one word for the record, and a sentence for people."""
+
+    reason: str
+    said: str
+
+
+Models = Mapping[str, LoadedModel | StoppedModel]
+"""By the name that the policy declares; external models are none of them."""
+
+
+def read_models(
+    root: Path, files: Sequence[tree.File], serving: WhatServes | None
+) -> tuple[dict[str, LoadedModel | StoppedModel], list[Diagnostic]]:
+    """The models of files, by name; what is wrong with one is said at its `from`."""
+    models: dict[str, LoadedModel | StoppedModel] = {}
+    problems: list[Diagnostic] = []
+    for declared in (d for file in files for d in file.declarations):
+        if not isinstance(declared, tree.ModelDeclaration) or declared.external:
+            continue
+        if declared.path is None or declared.version is None or declared.name.text in models:
+            continue  # said by the checker
+        found, said = _Declared(root, declared, declared.path, declared.version).read(serving)
+        problems += said
+        if found is not None:
+            models[declared.name.text] = found
+    return models, problems
+
+
+def signatures_of(models: Models) -> dict[str, ModelSignature]:
+    """What the checker holds `reads` against."""
+    return {
+        name: signature_of(model.portable)
+        for name, model in models.items()
+        if isinstance(model, LoadedModel)
+    }
+
+
+_Found = tuple[LoadedModel | StoppedModel | None, list[Diagnostic]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """One model of the policy, and where its files lie."""
+
+    root: Path
+    declared: tree.ModelDeclaration
+    path: tree.Text
+    version: int
+
+    def read(self, serving: WhatServes | None) -> _Found:
+        """The model that serves or, where nobody is asked, the declared version."""
+        folder = self.root / self.path.value
+        try:
+            is_inside = folder.resolve().is_relative_to(self.root.resolve())
+        except (OSError, RuntimeError):
+            is_inside = False  # a name that is too long, links in a circle
+        if not is_inside or Path(self.path.value).is_absolute():
+            return None, [outside(self.path.value, self.path.span)]
+        return self._under_work(folder) if serving is None else self._serving(serving, folder)
+
+    def _serving(self, serving: WhatServes, folder: Path) -> _Found:
+        answer = serving(folder, self.version)
+        if isinstance(answer, NotServing):
+            said = Diagnostic(
+                "TG764",
+                f"model `{self._name}` gives no scores: {answer.said}",
+                self.path.span,
+                "what its `if unavailable` says happens until a version serves",
+                Severity.WARNING,
+            )
+            return StoppedModel(answer.why, answer.said), [said]
+        return self._model(answer.model_json, answer.version, answer.validated_until_us)
+
+    def _under_work(self, folder: Path) -> _Found:
+        file = folder / str(self.version) / MODEL_FILE
+        if not file.is_file():
+            return None, [self._absent(folder)]
+        try:
+            if not file.resolve().is_relative_to(self.root.resolve()):
+                return None, [outside(f"{self.path.value}/{self.version}", self.path.span)]
+            with file.open("rb") as stream:
+                content = stream.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            return None, [unreadable(f"{self.path.value}/{self.version}/{MODEL_FILE}", error)]
+        model, problems = self._model(content, self.version, None)
+        if model is not None and not _is_approved(folder, self.version):
+            problems.append(self._unapproved())
+        return model, problems
+
+    @property
+    def _name(self) -> str:
+        return self.declared.name.text
+
+    def _absent(self, folder: Path) -> Diagnostic:
+        versions = sorted(_versions(folder))
+        there = f"; there is version {', '.join(map(str, versions))}" if versions else ""
+        return Diagnostic(
+            "TG761",
+            f"model `{self._name}` has no file `{self.path.value}/{self.version}/{MODEL_FILE}`"
+            f"{there}",
+            self.path.span,
+            "train it with `tidegate models train`, or write `external` where the score comes with "
+            "the event",
+        )
+
+    def _unapproved(self) -> Diagnostic:
+        return Diagnostic(
+            "TG765",
+            f"no log approves version {self.version} of model `{self._name}`: it can be tried, and "
+            "does not serve",
+            self.path.span,
+            severity=Severity.NOTE,
+        )
+
+    def _model(self, content: bytes, version: int, validated_until_us: int | None) -> _Found:
+        try:
+            portable = _parsed(content)
+        except ModelRefused as refused:
+            return None, list(self._refused(version, refused))
+        if (portable.name, portable.version) != (self._name, version):
+            return None, [
+                Diagnostic(
+                    "TG763",
+                    f"`{self.path.value}/{version}/{MODEL_FILE}` is version {portable.version} of "
+                    f"model `{portable.name}`, not version {version} of `{self._name}`",
+                    self.path.span,
+                    "a file's name and version are part of what was reviewed: do not move it",
+                )
+            ]
+        digest = hashlib.sha256(content).hexdigest()
+        return LoadedModel(portable, digest, validated_until_us), []
+
+    def _refused(self, version: int, refused: ModelRefused) -> Iterator[Diagnostic]:
+        file = Span(f"{self.path.value}/{version}/{MODEL_FILE}", 0, 0)
+        for problem in refused.problems:
+            yield Diagnostic(
+                "TG762", f"the file of model `{self._name}` is refused: {problem}", file
+            )
+
+
+@lru_cache(maxsize=8)
+def _parsed(content: bytes) -> PortableModel:
+    """An editor reads the same files at every stroke."""
+    return read_model(content)
+
+
+def _versions(folder: Path) -> Iterator[int]:
+    try:
+        for entry in folder.iterdir():
+            if entry.name.isascii() and entry.name.isdecimal() and (entry / MODEL_FILE).is_file():
+                yield int(entry.name)
+    except OSError:
+        return
+
+
+def _is_approved(folder: Path, version: int) -> bool:
+    """Whether an entry of the log says so; who wrote it is verified where the model serves."""
+    try:
+        content = (folder / LOG_FILE).read_bytes()
+    except OSError:
+        return False
+    lines = read_log(content, folder.name)
+    return isinstance(lines, tuple) and any(
+        line.entry.action == "approve" and line.entry.version == version for line in lines
+    )

@@ -1,0 +1,111 @@
+"""The commands on a policy that has models of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run, json_of
+from tests.engine.scored_policy import BOOSTING, CHALLENGER, payment
+from tests.rules.test_models import write
+
+Golden = Callable[[str, str], None]
+
+CASES = """
+- name: a high score asks for a challenge
+  event: {payment: {id: p-1, at: 2026-11-23T14:00:00+01:00, amount: 20.00 EUR, card: tok_abcdef,
+          channel: ecom}}
+  features: {tries: 0}
+  scores: {risk: 0.5}
+  expect: {outcome: step_up, reasons: [risky], fired: [risky, seen]}
+- name: one that the model works out
+  event: {payment: {id: p-2, at: 2026-11-23T14:00:00+01:00, amount: 20.00 EUR, card: tok_abcdef,
+          channel: ecom}}
+  features: {tries: 0}
+  expect: {outcome: approve, reasons: [], fired: []}
+"""
+
+
+@pytest.fixture
+def scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A policy with models, an event with its features, and cases."""
+    folder = write(tmp_path / "scored", BOOSTING, CHALLENGER)
+    (folder / "cases").mkdir()
+    (folder / "cases" / "scores.yaml").write_text(CASES)
+    body = payment(amount="1500.00 EUR", channel="moto")
+    (tmp_path / "event.json").write_text(json.dumps(body))
+    (tmp_path / "features.json").write_text('{"tries": 5}')
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+DECIDE = ("decide", "scored", "event.json", "--features", "features.json")
+
+
+@pytest.mark.usefixtures("scored")
+def test_decide_says_what_a_score_is_made_of(run: Run, golden: Golden) -> None:
+    """An analyst would be shown a number that nobody can argue with."""
+    golden("cli/decide_scored.txt", run(*DECIDE).stdout)
+
+
+@pytest.mark.usefixtures("scored")
+def test_a_score_that_is_given_is_told(run: Run, tmp_path: Path) -> None:
+    """A what-if would be taken for a decision."""
+    (tmp_path / "scores.json").write_text('{"risk": "0.1"}')
+    said = run(*DECIDE, "--scores", "scores.json").stdout
+    assert "score risk of boosting@3: 0.1, given in the place of what the model says" in said
+    assert "risky@1" not in said
+
+
+@pytest.mark.usefixtures("scored")
+def test_the_customer_hears_no_score(run: Run) -> None:
+    """Scores and thresholds teach fraud."""
+    assert run(*DECIDE, "--audience", "customer").stdout == "Please confirm this payment.\n"
+
+
+@pytest.mark.usefixtures("scored")
+def test_a_record_is_explained_and_replayed(run: Run, scored: Path, golden: Golden) -> None:
+    """A record would say less than the decision did, or nobody would ask the model again."""
+    decided = run(*DECIDE, "--record", "record.json").stdout
+    explained = run("explain", "record.json", "--policy", "scored").stdout
+    assert explained in decided
+    golden("cli/replay_scored.txt", run("replay", "record.json", "--policy", "scored").stdout)
+    otherwise = run("explain", "record.json", "--policy", "scored", "--counterfactual").stdout
+    assert "risk (score) 0.499999 instead of 0.92226" in otherwise
+    # The same file with another content behind the name that was recorded.
+    write(scored, replace(BOOSTING, base=0))
+    result = run("replay", "record.json", "--policy", "scored", "--outcome").stdout
+    assert "boosting@3: not asked again, the policy has another file of it" in result
+
+
+@pytest.mark.usefixtures("scored")
+def test_a_record_whose_score_was_changed_is_found(run: Run, tmp_path: Path) -> None:
+    """Whoever keeps records could make a model say what it never said."""
+    run(*DECIDE, "--record", "record.json")
+    record = tmp_path / "record.json"
+    record.write_bytes(record.read_bytes().replace(b'"amount":900000000', b'"amount":900000001'))
+    result = run("replay", "record.json", "--policy", "scored", "--json", code=1)
+    (found,) = json_of(result)["records"]
+    assert found["scores"][0] == {
+        "model": "boosting", "version": 3, "result": "differs", "differing": ["contributions"],
+    }  # fmt: skip
+    assert (
+        "another contributions" in run("replay", "record.json", "--policy", "scored", code=1).stdout
+    )
+
+
+@pytest.mark.usefixtures("scored")
+def test_cases_give_scores_or_leave_them_to_the_model(run: Run) -> None:
+    """A threshold could only be tested with an event that happens to lie at it."""
+    assert json_of(run("test", "scored", "--json"))["failed"] == 0
+    assert "of" in run("test", "scored", "--mutate").stdout
+
+
+@pytest.mark.usefixtures("scored")
+def test_check_notes_what_does_not_serve_yet(run: Run, golden: Golden) -> None:
+    """Its author would think that it serves."""
+    golden("cli/check_scored.txt", run("check", "scored").stdout)
