@@ -24,6 +24,7 @@ from tidegate.cli import (
     models,
     replay,
     test,
+    token,
 )
 from tidegate.cli.output import Command, Commands, say
 
@@ -61,6 +62,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "diff": diff.diff,
     "gate": gate.gate,
     "lsp": lsp.lsp,
+    "token": token.token,
 }
 for name, run in COMMANDS.items():
     app.command(name, cls=Command)(run)

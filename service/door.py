@@ -112,7 +112,7 @@ class Door:
     def check_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Look over names and values of headers."""
         headers = list(headers)
-        joined = b"\n".join(b"%b: %b" % header for header in headers).replace(b"\n", b"\x00")
+        joined = b"\n".join(b'%b:"%b"' % header for header in headers)
         if len(joined) > self.limits.header_bytes:
             raise refused(
                 "headers_too_large", f"at most {self.limits.header_bytes} bytes are taken"
