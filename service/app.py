@@ -89,5 +89,3 @@ async def _plain(_request: Request, error: Exception) -> Response:
     if code is None:
         code = "bad_request" if error.status_code < 500 else "internal"
     return problem_response(Problem(code))
-
-

@@ -51,13 +51,13 @@ from tidegate.store.errors import (
 )
 
 if TYPE_CHECKING:
-    from tidegate.engine.decision import Decision
     from tidegate.dsl.lists import Lists
+    from tidegate.engine.decision import Decision
     from tidegate.store.ledger import Outcome, Receiver
     from tidegate.store.reading import Read
 
 _LOG = logging.getLogger("tidegate.decider")
-NO_SCORES: Mapping[str, Score] = {}
+_LANDING_SECONDS = 0.005
 
 
 class Appends(Protocol):
@@ -157,8 +157,12 @@ class Decider:
         subjects: Mapping[str, tuple[str, ...]] | None = None,
         scorers: Executor | None = None,
         readers: Executor | None = None,
+        through: int = -1,
     ) -> None:
-        """`scorers`: threads to decide in, where scores are waited for; without them in line."""
+        """`scorers`: threads to decide in, where scores are waited for; without them in line.
+
+        `through`: the last entry of the ledger that the windows hold.
+        """
         self.engine = engine
         self.windows = windows
         self.grants = grants
@@ -181,8 +185,9 @@ class Decider:
         self._answers: OrderedDict[tuple[str, str], tuple[bytes, Answer]] = OrderedDict()
         self._holders: dict[EventName, _Holder] = {}
         self._given_lists = {d.name for d in self._program.lists if not d.path}
-        self.through = -1
+        self.through = through
         self.in_doubt = False
+        self.failures = 0
 
     # --- asked by routes
 
@@ -190,6 +195,17 @@ class Decider:
     def waiting(self) -> int:
         """How many decisions are not durable yet."""
         return len(self._flights)
+
+    async def landed(self) -> None:
+        """Return when all that is under way now is durable, or has failed."""
+        flights = list(self._flights.values())
+        while any(self._flights.get(flight.name) is flight for flight in flights):
+            await asyncio.sleep(_LANDING_SECONDS)
+
+    def is_certain(self, through: int) -> None:
+        """After an error: the windows hold what the ledger holds, up to this entry."""
+        self.through = through
+        self.in_doubt = False
 
     async def decide(self, call: Call) -> Answer:
         """The decision of this key; `ProblemError` where there is none to be had."""
@@ -207,6 +223,8 @@ class Decider:
             return known[1]
         flight = self._flights.get(name)
         if flight is None:
+            if self.in_doubt:
+                raise ProblemError(_IN_DOUBT)
             flight = self._start(call, name)
         elif flight.hash != call.hash:
             raise ProblemError(_CONFLICT)
@@ -307,9 +325,7 @@ class Decider:
             "form": 1,
             "answer": flight.body.decode(),
             "caller": call.caller,
-            "event": self._forms.full(counted)
-            if decision is None
-            else self._forms.beside(counted),
+            "event": self._forms.full(counted) if decision is None else self._forms.beside(counted),
         }
         entry = Entry(
             "decision",
@@ -421,6 +437,7 @@ class Decider:
                 self._answer(flight, Answer(flight.id, flight.body))
 
     def _unrecorded(self, flight: _Flight, error: LedgerError) -> None:
+        self.failures += 1
         if isinstance(error, LedgerUnavailableError):
             self.in_doubt = True
         self._fail(flight, _why_not_recorded(error))
@@ -486,6 +503,12 @@ _CONFLICT = Problem(
     "idempotency_conflict",
     "this idempotency key was used with another body",
     "send a new key with a new body; a retry repeats the body byte for byte",
+)
+_IN_DOUBT = Problem(
+    "unavailable",
+    "after an error of the ledger it is being found out what it holds",
+    "take the event's `silent` answer, or send the same request again",
+    retry_after=1,
 )
 _NOT_IN_TIME = Problem(
     "unavailable",

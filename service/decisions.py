@@ -65,9 +65,7 @@ class Decisions:
         await self._note(caller, decision_id, "decision")
         return answer_of(found.explained.program, found.explained.decided, sees)
 
-    async def explain(
-        self, caller: Caller, decision_id: str, audience: Audience
-    ) -> dict[str, Any]:
+    async def explain(self, caller: Caller, decision_id: str, audience: Audience) -> dict[str, Any]:
         """Why it was decided, as this audience is told."""
         found, sees = await self._seen(caller, decision_id)
         if not sees & NEEDED[audience]:
@@ -149,5 +147,3 @@ class Decisions:
 
 def _gone(erased: ErasedError | None) -> str:
     return "its data were erased" if erased is not None else "it holds no data"
-
-

@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from tidegate.service.door import Door
-from tidegate.service.http import Disconnected, Message, Receive, Scope, Send, read_body, send_problem
 from tidegate.service.hot import PATH, HotDecisions
+from tidegate.service.http import (
+    Disconnected,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    send_problem,
+)
 from tidegate.service.problems import Problem, ProblemError
 
 _LOG = logging.getLogger("tidegate.front")
@@ -23,9 +31,7 @@ class Front:
     are looked for like those of any text.
     """
 
-    def __init__(
-        self, app: Any, hot: HotDecisions, door: Door, unread: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, app: Any, hot: HotDecisions, door: Door, unread: Sequence[str] = ()) -> None:
         self.app = app
         self._hot = hot
         self._door = door

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from tidegate.service.callers import Caller
 from tidegate.service.decider import Answer, Call, Decider
 from tidegate.service.door import Door
+from tidegate.service.gate import Gate
 from tidegate.service.http import (
-    Authenticates,
     Disconnected,
     Headers,
     Receive,
@@ -33,6 +32,7 @@ from tidegate.service.settings import ClientSettings, Priority
 _LOG = logging.getLogger("tidegate.hot")
 
 PATH = "/v1/decisions/"
+ROUTE = "/v1/decisions/{event}"
 _MEMBERS = frozenset({"event", "scores"})
 _PRIORITIES: Mapping[str, int] = {"low": 0, "normal": 1, "high": 2}
 _KEY_LENGTH = 255
@@ -45,16 +45,14 @@ class HotDecisions:
         self,
         decider: Decider,
         door: Door,
-        authenticator: Authenticates,
+        gate: Gate,
         clients: Mapping[str, ClientSettings],
-        seen: Callable[[Caller, str, int, float], None] | None = None,
     ) -> None:
-        """`seen` is told of every answer: the caller, the event, the status and the seconds."""
         self._decider = decider
         self._door = door
-        self._authenticator = authenticator
+        self._gate = gate
+        self._access = gate.table.of("POST", ROUTE)
         self._clients = clients
-        self._seen = seen
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -76,7 +74,7 @@ class HotDecisions:
         headers = scope["headers"]
         self._door.check_target(scope.get("raw_path", b""), scope.get("query_string", b""))
         self._door.check_headers(headers)
-        caller = await self._authenticator.caller(scope)
+        caller = self._gate.enter(self._access, scope)
         event = scope["path"][len(PATH) :]
         raw = await read_body(receive, self._door.limits.body_bytes)
         body, scores = members_of(self._door.read_body(raw))

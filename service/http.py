@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
-from tidegate.service.callers import Caller
 from tidegate.service.problems import Problem, ProblemError
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -13,14 +12,6 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
-
-
-class Authenticates(Protocol):
-    """Says who sent a request."""
-
-    async def caller(self, scope: Scope) -> Caller:
-        """The caller of a request by its headers and connection; `ProblemError` where nobody is."""
-        ...
 
 
 class Disconnected(Exception):  # noqa: N818 - nobody is left to be told
@@ -84,7 +75,9 @@ async def send_json(
 async def send_problem(send: Send, problem: Problem) -> None:
     """Answer with a problem."""
     body = problem.to_bytes()
-    pairs = [(name.encode(), value.encode("latin-1")) for name, value in problem.all_headers().items()]
+    pairs = [
+        (name.encode(), value.encode("latin-1")) for name, value in problem.all_headers().items()
+    ]
     pairs.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": problem.status, "headers": pairs})
     await send({"type": "http.response.body", "body": body})
@@ -92,4 +85,6 @@ async def send_problem(send: Send, problem: Problem) -> None:
 
 def _too_large(limit: int) -> Problem:
     # What is left of the body is not read, so the connection cannot go on.
-    return Problem("too_large", f"a body has at most {limit} bytes", headers={"connection": "close"})
+    return Problem(
+        "too_large", f"a body has at most {limit} bytes", headers={"connection": "close"}
+    )

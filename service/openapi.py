@@ -8,9 +8,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-
 HOT = "/v1/decisions/{event}"
-_OPEN = {"/livez", "/readyz", "/oauth/token", "/.well-known/jwks.json"}
+_OPEN = {"/livez", "/oauth/token", "/oauth/jwks.json"}
 """Paths for which no token is needed."""
 
 _PROBLEM: dict[str, Any] = {
@@ -235,5 +234,3 @@ def _answer(schema: dict[str, Any]) -> dict[str, Any]:
         "description": "Recorded, and then answered",
         "content": {"application/json": {"schema": schema}},
     }
-
-

@@ -15,38 +15,42 @@ from tidegate.service.decider import Answer, Call, Decider
 from tidegate.service.decisions import Decisions
 from tidegate.service.explanations import Audience
 from tidegate.service.front import BODY
+from tidegate.service.gate import Gate
 from tidegate.service.hot import deadline_of, idempotency_key, members_of, priority_of
-from tidegate.service.http import Authenticates
 from tidegate.service.problems import FieldError, Problem, ProblemError, refused
 from tidegate.service.settings import ClientSettings
 
+DecisionId = Annotated[str, Path(description="The decision's id.")]
 _ITEM = frozenset({"event_type", "idempotency_key", "event", "scores"})
 
 
 def decision_routes(
     decider: Decider,
     decisions: Decisions,
-    authenticator: Authenticates,
+    gate: Gate,
     clients: Mapping[str, ClientSettings],
     batch: int,
 ) -> APIRouter:
     """The routes for whoever may decide or read decisions."""
     router = APIRouter(prefix="/v1/decisions", tags=["decisions"])
 
-    async def caller_of(request: Request) -> Caller:
-        return await authenticator.caller(request.scope)
+    def asking(method: str, path: str) -> Any:
+        return Depends(gate.admits(method, f"/v1/decisions{path}"))
 
-    asking = Annotated[Caller, Depends(caller_of)]
-    identifier = Annotated[str, Path(alias="id", description="The decision's id.")]
+    batching = asking("POST", "")
+    reading = asking("GET", "/{decision}")
+    explaining = asking("GET", "/{decision}/explanation")
 
     @router.post("", summary="Decide several events, each once for its own key")
-    async def decide_batch(request: Request, caller: asking) -> Response:
+    async def decide_batch(request: Request, caller: Caller = batching) -> Response:
         started = asyncio.get_running_loop().time()
         headers = request.scope["headers"]
         priority = priority_of(headers, clients.get(caller.name))
         deadline_ms = deadline_of(headers)
         asked: list[Answer | Problem | asyncio.Future[Answer]] = []
-        for item in _items(request.scope["state"].get(BODY), batch):
+        items = _items(request.scope["state"].get(BODY), batch)
+        gate.take(caller, len(items) - 1)
+        for item in items:
             try:
                 event, key, body, scores = _read_item(item)
                 call = Call(
@@ -66,21 +70,19 @@ def decision_routes(
             except ProblemError as error:
                 asked.append(error.problem)
         parts = [await _part(each) for each in asked]
-        return Response(
-            b'{"decisions":[' + b",".join(parts) + b"]}", media_type="application/json"
-        )
+        return Response(b'{"decisions":[' + b",".join(parts) + b"]}", media_type="application/json")
 
-    @router.get("/{id}", summary="Read a decision, as far as the caller's grants show it")
-    async def read_decision(decision_id: identifier, caller: asking) -> dict[str, Any]:
-        return await decisions.read(caller, decision_id)
+    @router.get("/{decision}", summary="Read a decision, as far as the caller's grants show it")
+    async def read_decision(decision: DecisionId, caller: Caller = reading) -> dict[str, Any]:
+        return await decisions.read(caller, decision)
 
-    @router.get("/{id}/explanation", summary="Why a decision fell, as an audience is told it")
+    @router.get("/{decision}/explanation", summary="Why a decision fell, as an audience is told it")
     async def explain_decision(
-        decision_id: identifier,
-        caller: asking,
+        decision: DecisionId,
+        caller: Caller = explaining,
         audience: Annotated[Audience, Query(description="Whom it is for.")] = "subject",
     ) -> dict[str, Any]:
-        return await decisions.explain(caller, decision_id, audience)
+        return await decisions.explain(caller, decision, audience)
 
     return router
 

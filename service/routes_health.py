@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
+
+from tidegate.service.gate import Gate
 
 
-def health_routes(is_ready: Callable[[], bool]) -> APIRouter:
-    """The routes, for which no token is needed."""
+def health_routes(is_ready: Callable[[], bool], gate: Gate) -> APIRouter:
+    """The routes: anybody may ask whether it lives, nothing else is answered without a token."""
     router = APIRouter(tags=["health"])
 
     @router.get("/livez", summary="Whether the process lives")
@@ -19,6 +21,7 @@ def health_routes(is_ready: Callable[[], bool]) -> APIRouter:
         "/readyz",
         summary="Whether decisions can be made and recorded",
         responses={503: {"description": "Not now"}},
+        dependencies=[Depends(gate.admits("GET", "/readyz"))],
     )
     async def readyz(response: Response) -> dict[str, str]:
         if is_ready():
