@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -16,11 +15,11 @@ from starlette.routing import Route
 
 from tidegate.service.door import Door
 from tidegate.service.front import Front
+from tidegate.service.gate import Gate
 from tidegate.service.hot import HotDecisions
 from tidegate.service.openapi import describe
 from tidegate.service.problems import FieldError, Problem, ProblemError
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 _STATUS_CODES: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -34,9 +33,10 @@ class Routes:
 
 def application(
     routes: Routes,
+    gate: Gate,
     door: Door,
     events: Mapping[str, Mapping[str, Any]],
-    lifespan: Lifespan | None = None,
+    *,
     unread: Sequence[str] = (),
 ) -> Front:
     """The application. `events` are examples of decided events, by name, for the OpenAPI."""
@@ -48,12 +48,17 @@ def application(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=lifespan,
         redirect_slashes=False,
     )
     app.router.routes.append(
         Route("/v1/decisions/{event}", routes.hot, methods=["POST"], name="decide")
     )
+
+    @app.get("/openapi.json", dependencies=[Depends(gate.admits("GET", "/openapi.json"))])
+    async def description() -> dict[str, Any]:
+        """Give this description."""
+        return app.openapi()
+
     for router in routes.others:
         app.include_router(router)
     app.add_exception_handler(ProblemError, _problem)

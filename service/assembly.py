@@ -31,12 +31,14 @@ from tidegate.service.front import Front
 from tidegate.service.gate import Gate, VerifiesTokens, no_sink
 from tidegate.service.hot import HotDecisions
 from tidegate.service.identifiers import Identifiers
+from tidegate.service.issuer import DevelopmentIssuer
 from tidegate.service.limits import Rate, RateLimits
 from tidegate.service.policy_shelf import PolicyShelf
 from tidegate.service.pseudonyms import token_hasher
 from tidegate.service.recorded import EventForms
 from tidegate.service.routes_decisions import decision_routes
 from tidegate.service.routes_health import health_routes
+from tidegate.service.routes_oauth import TOKEN, oauth_routes
 from tidegate.service.security_events import SecurityEvent
 from tidegate.service.settings import Settings, SettingsError
 from tidegate.service.window_keeper import WindowKeeper
@@ -63,17 +65,17 @@ POLICIES = "policies"
 class Parts:
     """What a service may be given instead of what its settings say; tests do that.
 
-    `verifier` says who sent a request; without it no caller is known. `scorer` works scores out,
-    and is waited for on threads.
+    `verifier` says who sent a request, and `issuer` signs tokens in development. `scorer` works
+    scores out, and is waited for on threads.
     """
 
     verifier: VerifiesTokens
+    issuer: DevelopmentIssuer | None = None
     keys: LedgerKeys | None = None
     ledger: Callable[[Ledger], Ledger] | None = None
     scorer: ModelScorer | None = None
     clock_us: Callable[[], int] | None = None
     tell: Callable[[SecurityEvent], None] = no_sink
-    rate: Rate = Rate(10_000.0, 20_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Service:
     """A service that runs, as `opened` gives it."""
 
     app: Front
+    data: Path
     policy: Policy
     decider: Decider
     decisions: Decisions
@@ -91,14 +94,19 @@ class Service:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, parts: Parts) -> AsyncIterator[Service]:
-    """A running service; closed when the block ends: the windows saved, the head signed."""
+async def opened(
+    settings: Settings, parts: Parts, policy: Policy | None = None
+) -> AsyncIterator[Service]:
+    """A running service; closed when the block ends: the windows saved, the head signed.
+
+    `policy` is what `load_serving_policy` gave, where that was asked already.
+    """
     loop = asyncio.get_running_loop()
     clock_us = parts.clock_us or _clock_us
     settings.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     keys = parts.keys or MemoryKeys.kept(settings.keys_path)
     hash_token = token_hasher(keys.hasher) if settings.hash_tokens else keep_token
-    policy = _with_hashed_lists(_policy(settings), hash_token)
+    policy = _with_hashed_lists(policy or load_serving_policy(settings), hash_token)
     shelf = PolicyShelf(settings.data_folder / POLICIES)
     is_new = shelf.put(policy)
     readers = ThreadPoolExecutor(4, "tidegate-reader")
@@ -145,10 +153,10 @@ async def opened(settings: Settings, parts: Parts) -> AsyncIterator[Service]:
             parts.verifier,
             access_table(),
             grants,
-            RateLimits(parts.rate, time.monotonic),
+            RateLimits(Rate(settings.rate.per_second, settings.rate.burst), time.monotonic),
             parts.tell,
         )
-        app = _application(settings, policy.program, decider, decisions, gate, ledger)
+        app = _application(settings, parts, decider, decisions, gate, ledger)
         if is_new:
             await appending.append(_release(policy, clock_us()))
         tasks = [
@@ -156,7 +164,17 @@ async def opened(settings: Settings, parts: Parts) -> AsyncIterator[Service]:
             loop.create_task(keeper.keep_certain()),
         ]
         try:
-            yield Service(app, policy, decider, decisions, keeper, ledger, reader, gate)
+            yield Service(
+                app,
+                settings.data_folder,
+                policy,
+                decider,
+                decisions,
+                keeper,
+                ledger,
+                reader,
+                gate,
+            )
         finally:
             for task in tasks:
                 task.cancel()
@@ -175,8 +193,11 @@ def _clock_us() -> int:
     return time.time_ns() // 1_000
 
 
-def _policy(settings: Settings) -> Policy:
-    """The policy that serves: of its models the versions that the registry says."""
+def load_serving_policy(settings: Settings) -> Policy:
+    """The policy that serves: of its models the versions that the registry says.
+
+    `PolicyRefused` where it has errors, `SettingsError` where nobody's word can be had.
+    """
     from tidegate.models.registry import serving_version
     from tidegate.rules import load_policy
     from tidegate.rules.people import read_people
@@ -240,13 +261,13 @@ def _subjects(settings: Settings, program: Program) -> Mapping[str, tuple[str, .
 
 def _application(
     settings: Settings,
-    program: Program,
+    parts: Parts,
     decider: Decider,
     decisions: Decisions,
     gate: Gate,
     ledger: Ledger,
 ) -> Front:
-    door = Door()
+    door, program = Door(), decider.engine.program
 
     def is_ready() -> bool:
         return ledger.state == "open" and not decider.in_doubt
@@ -256,12 +277,14 @@ def _application(
         decision_routes(decider, decisions, gate, settings.clients, settings.deciding.batch),
         health_routes(is_ready, gate),
     ]
+    if parts.issuer is not None:
+        routers.append(oauth_routes(parts.issuer))
     described = {
         event.name: {"schema": schema_of(event), "example": example_of(program, event)}
         for event in program.events
         if event.decided
     }
-    return application(Routes(hot, routers), door, described)
+    return application(Routes(hot, routers), gate, door, described, unread=[TOKEN])
 
 
 def _release(policy: Policy, at_us: int) -> Entry:

@@ -72,6 +72,28 @@ class Deciding(_Strict):
         return self
 
 
+class TokenSettings(_Strict):
+    """Whose tokens are trusted.
+
+    issuer: as the claim `iss` names it. jwks: its key set, a file or an https URL. bound: whether
+    every token has to be bound to a certificate. In development, without an issuer, the service
+    signs tokens itself.
+    """
+
+    issuer: str = ""
+    jwks: str = ""
+    audience: str = "tidegate"
+    max_lifetime_s: Annotated[int, Field(ge=1, le=86_400)] = 3_600
+    bound: bool = False
+
+
+class RateSettings(_Strict):
+    """What each caller may send: on average, and at once."""
+
+    per_second: Annotated[float, Field(gt=0)] = 2_000.0
+    burst: Annotated[int, Field(ge=1)] = 4_000
+
+
 class ClientSettings(_Strict):
     """What is said of one client apart from its grants."""
 
@@ -116,6 +138,8 @@ class Settings(_Strict):
     hash_tokens: bool = True
     subjects: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     listen: Listen = Listen()
+    tokens: TokenSettings = TokenSettings()
+    rate: RateSettings = RateSettings()
     deciding: Deciding = Deciding()
     clients: Mapping[str, ClientSettings] = Field(default_factory=dict)
     models: ModelSettings = ModelSettings()
@@ -178,6 +202,13 @@ def refused_in_production(settings: Settings) -> list[str]:
         )
     if bool(settings.listen.certificate) != bool(settings.listen.private_key):
         problems.append("listen: certificate and private_key come together")
+    if bool(settings.tokens.issuer) != bool(settings.tokens.jwks):
+        problems.append("tokens: issuer and jwks come together")
+    if settings.mode == "production" and not settings.tokens.issuer:
+        problems.append(
+            "tokens: production trusts the tokens of your identity provider alone; name its "
+            "issuer and jwks"
+        )
     if settings.mode == "production":
         problems.append(
             "mode: production needs keys from a vault, and this release has development keys only"
