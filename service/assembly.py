@@ -144,8 +144,8 @@ async def opened(
             events,
             appending,
             keys.source,
-            settings.data_folder / SNAPSHOT,
-            settings.windows,
+            path=settings.data_folder / SNAPSHOT,
+            settings=settings.windows,
             clock_us=clock_us,
             readers=readers,
         )
@@ -156,7 +156,9 @@ async def opened(
             RateLimits(Rate(settings.rate.per_second, settings.rate.burst), time.monotonic),
             parts.tell,
         )
-        app = _application(settings, parts, decider, decisions, gate, ledger)
+        app = _application(
+            settings, parts, gate, decider=decider, decisions=decisions, ledger=ledger
+        )
         if is_new:
             await appending.append(_release(policy, clock_us()))
         tasks = [
@@ -262,9 +264,10 @@ def _subjects(settings: Settings, program: Program) -> Mapping[str, tuple[str, .
 def _application(
     settings: Settings,
     parts: Parts,
+    gate: Gate,
+    *,
     decider: Decider,
     decisions: Decisions,
-    gate: Gate,
     ledger: Ledger,
 ) -> Front:
     door, program = Door(), decider.engine.program

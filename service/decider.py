@@ -9,8 +9,8 @@ is only that the record is durable.
   is under way, the answer in memory after it, and the ledger's record where memory has forgotten:
   the ledger looks the key up in the transaction that would insert it.
 - *Deadlines.* Where the scores are worked out elsewhere, the event's `silent` answer is recorded
-  `margin_ms` before the deadline, and a result that comes later is discarded. What is not durable by
-  the deadline is not answered: the caller gets a 503, and a retry what was recorded.
+  `margin_ms` before the deadline, and a result that comes later is discarded. What is not durable
+  by the deadline is not answered: the caller gets a 503, and a retry what was recorded.
 - *Load.* With more decisions on their way than a caller's priority allows, the `silent` answer is
   recorded at once; nothing is dropped.
 - *Windows.* What was taken in and not recorded is taken out again. After an error in which that is
@@ -117,6 +117,7 @@ class _Flight:
     body: bytes = b""
     submitted: bool = False
     waiters: list[asyncio.Future[Answer]] = field(default_factory=list)
+    others: list[tuple[Call, asyncio.Future[Answer]]] = field(default_factory=list)
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
 
 
@@ -226,16 +227,28 @@ class Decider:
             if self.in_doubt:
                 raise ProblemError(_IN_DOUBT)
             flight = self._start(call, name)
-        elif flight.hash != call.hash:
-            raise ProblemError(_CONFLICT)
-        return self._wait(flight, call)
-
-    def _wait(self, flight: _Flight, call: Call) -> asyncio.Future[Answer]:
         waiter: asyncio.Future[Answer] = self._loop.create_future()
-        flight.waiters.append(waiter)
-        deadline = self._deadline(call)
-        flight.timers.append(self._loop.call_at(deadline, _give_up, waiter))
+        if flight.hash == call.hash:
+            flight.waiters.append(waiter)
+        else:
+            # Which of the two bodies is that of the key is known when one of them is recorded.
+            flight.others.append((call, waiter))
+        flight.timers.append(self._loop.call_at(self._deadline(call), _give_up, waiter))
         return waiter
+
+    def _ask_again(self, call: Call, waiter: asyncio.Future[Answer]) -> None:
+        """Answer a request that waited for another body with its key, which was not recorded."""
+        if waiter.done():
+            return
+        try:
+            found = self.ask(call)
+        except ProblemError as error:
+            waiter.set_exception(error)
+            return
+        if isinstance(found, Answer):
+            waiter.set_result(found)
+        else:
+            found.add_done_callback(lambda done: _hand_on(done, waiter))
 
     def _deadline(self, call: Call) -> float:
         wanted = call.deadline_ms or self._limits.deadline_ms
@@ -298,7 +311,7 @@ class Decider:
             if any(refusal.code == "missing_feature" for refusal in refused.refusals):
                 return None, "no_features"
             raise ProblemError(invalid(refused.refusals)) from None
-        except Exception:
+        except Exception:  # noqa: BLE001 - a defect never approves anything
             _LOG.exception("an event could not be decided and gets its silent answer")
             return None, "engine_failed"
         return decision, ""
@@ -443,7 +456,7 @@ class Decider:
         self._fail(flight, _why_not_recorded(error))
 
     def _release(self, flight: _Flight, *, recorded: bool) -> None:
-        """Let go of the flight's event; it leaves the windows where no decision of it is durable."""
+        """Let go of its event, which leaves the windows where no decision of it is durable."""
         holder = self._holders[flight.event]
         holder.flights -= 1
         holder.recorded |= recorded
@@ -497,6 +510,11 @@ class Decider:
             else:
                 assert error is not None
                 waiter.set_exception(error)
+        for call, waiter in flight.others:
+            if answer is None:
+                self._ask_again(call, waiter)
+            elif not waiter.done():
+                waiter.set_exception(ProblemError(_CONFLICT))
 
 
 _CONFLICT = Problem(
@@ -516,6 +534,16 @@ _NOT_IN_TIME = Problem(
     "take the event's `silent` answer, or send the same request again: it gets what was recorded",
     retry_after=1,
 )
+
+
+def _hand_on(done: asyncio.Future[Answer], waiter: asyncio.Future[Answer]) -> None:
+    error = done.exception()
+    if waiter.done():
+        return
+    if error is None:
+        waiter.set_result(done.result())
+    else:
+        waiter.set_exception(error)
 
 
 def _give_up(waiter: asyncio.Future[Answer]) -> None:

@@ -66,7 +66,7 @@ class Front:
             await send_problem(send, error.problem)
         except Disconnected:
             return
-        except Exception:
+        except Exception:  # noqa: BLE001 - the last line of defence
             _LOG.exception("a request failed")
             if not begun:
                 await send_problem(send, Problem("internal"))

@@ -46,7 +46,7 @@ class Gate:
         self._tell = tell
 
     def enter(self, access: Access, scope: Scope) -> Caller:
-        """The caller of a request, who may use the route at all; `ProblemError` for anybody else."""
+        """The caller of a request who may use the route at all; `ProblemError` for all others."""
         caller: Caller | None = None
         try:
             authorization = header(scope["headers"], b"authorization")

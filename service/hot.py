@@ -63,7 +63,7 @@ class HotDecisions:
             await send_problem(send, error.problem)
         except Disconnected:
             return
-        except Exception:
+        except Exception:  # noqa: BLE001 - the last line of defence
             _LOG.exception("a request for a decision failed")
             await send_problem(send, Problem("internal"))
         else:

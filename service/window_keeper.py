@@ -43,9 +43,9 @@ class WindowKeeper:
         events: CountedEvents,
         ledger: AsyncLedger,
         source: KeySource,
+        *,
         path: Path,
         settings: WindowSettings,
-        *,
         clock_us: Callable[[], int],
         readers: Executor | None = None,
     ) -> None:
