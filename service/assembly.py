@@ -136,9 +136,7 @@ async def opened(
             readers=readers,
             through=reader.size() - 1,
         )
-        decisions = Decisions(
-            reader, appending, shelf, policy.program, grants, clock_us=clock_us, readers=readers
-        )
+        decisions = Decisions(reader, appending, shelf, grants, clock_us=clock_us, readers=readers)
         keeper = WindowKeeper(
             decider,
             events,

@@ -23,7 +23,6 @@ from tidegate.store.entries import Entry
 from tidegate.store.errors import ErasedError, LedgerError, UnknownEntryError
 
 if TYPE_CHECKING:
-    from tidegate.dsl.program import Program
     from tidegate.store.async_ledger import AsyncLedger
     from tidegate.store.reading import Read, Reader
 
@@ -44,7 +43,6 @@ class Decisions:
         reader: Reader,
         ledger: AsyncLedger,
         shelf: PolicyShelf,
-        program: Program,
         grants: Grants,
         *,
         clock_us: Callable[[], int],
@@ -54,7 +52,6 @@ class Decisions:
         self._ledger = ledger
         self._shelf = shelf
         self._grants = grants
-        self._program = program
         self._clock_us = clock_us
         self._readers = readers
         self._ids = Identifiers()
@@ -122,7 +119,10 @@ class Decisions:
 
     def _found(self, read: Read) -> Found:
         facts = read.leaf.facts
-        program = self._shelf.program(str(facts["policy"])) or self._program
+        program = self._shelf.program(str(facts["policy"]))
+        if program is None:
+            # Another policy would tell another story.
+            raise refused("not_found", "the policy that decided it is not kept here any more")
         if read.payload is None:
             raise refused("not_found", _gone(read.erased))
         try:
@@ -140,8 +140,6 @@ class Decisions:
             facts["cause"],
             record,
         )
-        if all(event.name != decided.event for event in program.events):
-            raise refused("not_found", "the policy that decided it is not kept here any more")
         return Found(Explained(decided, read.leaf, program), counted)
 
 
