@@ -13,10 +13,11 @@ BENCH := $(VENV)/.bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check browser bench handbook fuzz-language fuzz-models clean
+.PHONY: help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
+        clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: $(RUNTIME) ## run the main job on the shipped example
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tidegate.examples.demo
@@ -39,14 +40,18 @@ browser: ## install Debian's chromium, in which pages are tested, where it is ab
 bench: $(BENCH) ## measure against the hand-written baselines
 	@$(BIN)/python -m bench
 
-handbook: $(BENCH) ## every payment of the Handbook, lived online and dry run (../shared)
+handbook: $(BENCH) ## the Handbook: every payment online and dry run, and its table of models (../shared)
 	@$(BIN)/python -m bench.handbook_online
+	@$(BIN)/python -m bench.handbook_models
 
 fuzz-language: $(TEST) ## search longer for a disagreement in the language (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_language --scale $(SCALE)
 
 fuzz-models: $(TEST) ## search longer for a model file that harms (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_models --scale $(SCALE)
+
+noninterference: $(TEST) ## give 100,000 events every score of every model, and look who is declined (SCALE=1)
+	@$(BIN)/python -m tests.fuzz_noninterference --scale $(SCALE)
 
 clean: ## remove the virtual environment and everything that was built
 	@rm -rf $(VENV) build dist src/*.egg-info .*_cache .hypothesis .benchmarks

@@ -23,6 +23,7 @@ class Example(StrEnum):
 
     FIRST = "first"
     CARD = "card"
+    SCORED = "scored"
 
 
 def init(
@@ -37,7 +38,7 @@ def init(
     ],
     example: Annotated[
         Example,
-        typer.Option(help="`first` is the smallest useful policy, `card` a full one."),
+        typer.Option(help="The smallest useful policy, a full one, one with a trained model."),
     ] = Example.FIRST,
     as_json: AsJson = False,
 ) -> None:

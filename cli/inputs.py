@@ -42,12 +42,15 @@ UNREADABLE = "TG182"
 """What it says of a file or a folder that the system does not let it read."""
 
 
-def load(folder: Path) -> Policy:
-    """The policy in `folder`, or a stop that shows every error."""
+def load(folder: Path, *, without_models: bool = False) -> Policy:
+    """The policy in `folder`, or a stop that shows every error.
+
+    `without_models` reads no file of a model: there is none before one is trained.
+    """
     from tidegate.cli.diagnostics import as_json, as_text
     from tidegate.dsl.diagnostics import Severity
 
-    loaded = read_policy(folder)
+    loaded = read_policy(folder, without_models=without_models)
     if loaded.policy is not None:
         return loaded.policy
     errors = [d for d in loaded.diagnostics if d.severity is Severity.ERROR]
@@ -69,11 +72,14 @@ def exit_code(diagnostics: Collection[Diagnostic]) -> ExitCode:
     return ExitCode.FAILED if has_errors(diagnostics) else ExitCode.FINE
 
 
-def read_policy(folder: Path, today_us: int | None = None) -> Loaded:
+def read_policy(
+    folder: Path, today_us: int | None = None, *, without_models: bool = False
+) -> Loaded:
     """What `folder` holds, or a stop where it holds no policy at all."""
     from tidegate.rules import read
+    from tidegate.rules.models import none_serves
 
-    loaded = read(folder, today_us=today_us)
+    loaded = read(folder, today_us=today_us, serving=none_serves if without_models else None)
     for diagnostic in loaded.diagnostics:
         if diagnostic.code == NO_POLICY:
             raise bad_input(diagnostic.message, diagnostic.help)

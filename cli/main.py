@@ -33,7 +33,8 @@ EXIT_CODES = """\b
 Exit codes:
   0   fine
   1   the answer is no: the policy has errors, a case failed, formatting would
-      change a file, a replay differs, a limit of the gate is broken
+      change a file, a replay differs, a limit of the gate is broken,
+      a step of a model is refused or its registry is not as it was signed
   2   wrong usage
   3   bad input: an event is refused, a history, mapping or file cannot be used
   4   no cases to run, no limits to keep

@@ -71,12 +71,17 @@ def _card(random: Random, number: int) -> Card:
     )
 
 
-def payments(random: Random, people: list[Card], days: int, merchants: int) -> list[Payment]:
-    """Genuine and fraudulent payments over `days`, in time order."""
+def payments(
+    random: Random, people: list[Card], days: int, merchants: int, attacked: int = 0
+) -> list[Payment]:
+    """Genuine and fraudulent payments over `days`, in time order.
+
+    `attacked` cards are attacked; where it is 0, every twelfth and 8 at least.
+    """
     found = [p for card in people for p in _genuine(random, card, days, merchants)]
     bad_merchant, bad_from = random.randrange(merchants), days // 3
     found = [_compromised(random, p, bad_merchant, bad_from) for p in found]
-    for card in random.sample(people, max(len(people) // 12, 8)):
+    for card in random.sample(people, attacked or max(len(people) // 12, 8)):
         attack = random.choice((_testing, _stolen, _takeover))
         found += attack(random, card, days, merchants)
     return sorted(found, key=lambda p: (p.at, p.card.number, p.amount_minor))
@@ -157,7 +162,7 @@ def _address(random: Random) -> str:
     return f"203.0.113.{random.randrange(1, 255)}"
 
 
-# --- the two examples ---
+# --- the examples ---
 
 
 def write_first(folder: Path) -> None:
@@ -187,6 +192,49 @@ def write_card(folder: Path) -> None:
     _write(folder / "history" / "payments.csv", _payment_rows(random, found))
     _write(folder / "history" / "answers.csv", _in_time(_answer_rows(random, found)))
     _write(folder / "history" / "chargebacks.csv", _in_time(_chargeback_rows(random, found)))
+
+
+def write_scored(folder: Path) -> None:
+    """The example with a model: 140 days, with the day on which each fraud was reported."""
+    random = Random(SEED + 2)
+    drawn = payments(random, cards(random, 260), 140, 25, attacked=70)
+    found = [_blurred(random, payment) for payment in drawn]
+    (folder / "history").mkdir(parents=True, exist_ok=True)
+    _write(folder / "history" / "payments.csv", _scored_rows(random, found))
+
+
+def _blurred(random: Random, payment: Payment) -> Payment:
+    """The same payment, less plainly what it is: thieves hide, and honest people travel and buy."""
+    amount = payment.amount_minor
+    if payment.fraud:
+        near = random.random() < 0.6
+        if amount > 4 * payment.card.typical_minor:
+            amount = int(amount / random.uniform(2, 8))
+        country = payment.card.country if near else payment.ip_country
+        return replace(payment, ip_country=country, amount_minor=amount)
+    if random.random() < 0.04:
+        amount = int(amount * random.uniform(2, 7))
+    country = random.choice(COUNTRIES) if random.random() < 0.06 else payment.ip_country
+    fraud = random.random() < 0.002
+    return replace(payment, ip_country=country, amount_minor=amount, fraud=fraud)
+
+
+def _scored_rows(random: Random, found: list[Payment]) -> Iterator[dict[str, object]]:
+    for number, p in enumerate(found, start=1):
+        missing = random.random() < 0.06
+        reported = p.at + timedelta(hours=random.randrange(24, 13 * 24)) if p.fraud else None
+        yield {
+            "payment_id": f"p{number:06d}",
+            "time": _iso(p.at),
+            "amount": _major(p.amount_minor),
+            "card": f"tok_card_{p.card.number:05d}",
+            "merchant": f"m-{p.merchant:03d}",
+            "card_country": p.card.country,
+            "ip_country": "" if missing else p.ip_country,
+            "channel": p.channel,
+            "reported": _iso(reported) if reported else "",
+            "fraud": int(p.fraud),
+        }
 
 
 def _payment_rows(random: Random, found: list[Payment]) -> Iterator[dict[str, object]]:
@@ -264,10 +312,14 @@ def _write(path: Path, rows: Iterable[dict[str, object]]) -> None:
         writer.writerows(kept)
 
 
+HISTORIES = (("first", write_first), ("card", write_card), ("scored", write_scored))
+"""By example, what writes its history."""
+
+
 def main() -> None:
-    """Write both histories below the folder that is given."""
+    """Write every history below the folder that is given."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
-    for name, write in (("first", write_first), ("card", write_card)):
+    for name, write in HISTORIES:
         (folder / name).mkdir(parents=True, exist_ok=True)
         write(folder / name)
 

@@ -41,8 +41,9 @@ def _card_problem(model: str, version: int, files: VersionFiles) -> Problem | No
         card = read_card(files.kept[CARD_FILE])
     except CardError as error:
         return Problem("no_card", str(error), _CARD_HELP, place)
-    if card.missing_fields:
-        said = ", ".join(f"`{name}`" for name in card.missing_fields)
+    missing = (*card.missing_fields, *(() if card.metrics else ("metrics",)))
+    if missing:
+        said = ", ".join(f"`{name}`" for name in missing)
         return Problem("card_incomplete", f"the card does not say {said}", _CARD_HELP, place)
     if problem := _named_otherwise(model, version, card.model, card.version, place):
         return problem

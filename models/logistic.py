@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from decimal import Context, Decimal
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, TypeAlias
 
 from tidegate.models.portable import SCORE_SCALE
+
+if TYPE_CHECKING:
+    # Loaded where there are columns: one event is scored without it.
+    import numpy as np
+    import numpy.typing as npt
 
 SATURATED = 30.0
 """Beyond so many logits the score is 0 or 10**6: from 15 on, in fact."""
@@ -18,8 +21,8 @@ NEAR_TIE = 0.5 - 1e-6
 number is decided exactly."""
 
 _FIRST_DIGITS = 40
-Int64s = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+Int64s: TypeAlias = "npt.NDArray[np.int64]"
+Floats: TypeAlias = "npt.NDArray[np.float64]"
 
 
 def logistic_score(total: int, unit: int) -> int:
@@ -58,6 +61,8 @@ def exact_logistic_score(total: int, unit: int) -> int:
 
 def logistic_scores(totals: Int64s, unit: int) -> Int64s:
     """`logistic_score` of every total."""
+    import numpy as np
+
     logits = np.clip(totals / float(unit), -SATURATED, SATURATED)
     values: Floats = SCORE_SCALE / (1.0 + np.exp(-logits))
     nearest = np.rint(values)
@@ -75,6 +80,8 @@ def share_score(total: int, whole: int) -> int:
 
 def share_scores(totals: Int64s, whole: int) -> Int64s:
     """`share_score` of every total; `whole` is at most 4 * 10**12, so that nothing overflows."""
+    import numpy as np
+
     ones, parts = np.divmod(totals, whole)
     scores, rest = np.divmod(parts * SCORE_SCALE, whole)
     scores += ones * SCORE_SCALE

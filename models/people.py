@@ -33,11 +33,6 @@ class Person:
     roles: frozenset[Role]
     until_us: int | None = None
 
-    @property
-    def key_text(self) -> str:
-        """The public key as the file has it."""
-        return key_text(self.key)
-
 
 def key_text(key: bytes) -> str:
     """`ed25519:` and the key in hex."""

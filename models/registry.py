@@ -30,6 +30,7 @@ from tidegate.models.registry_log import (
     Entry,
     Head,
     Line,
+    foreign_signature,
     is_signed,
     read_log,
     signed_line,
@@ -37,13 +38,7 @@ from tidegate.models.registry_log import (
     why_no_reason,
     wrong_field,
 )
-from tidegate.models.standing import (
-    NEEDED,
-    RegisteredVersion,
-    Standing,
-    advance,
-    beginning,
-)
+from tidegate.models.standing import RegisteredVersion, Standing, advance, beginning
 from tidegate.vault.keys import Signer
 
 NEEDS_WHOLE: Final[frozenset[Action]] = frozenset({"approve", "activate", "rollback", "enable"})
@@ -172,12 +167,12 @@ def act(
     entry = _entry(registry, signer, request)
     if isinstance(entry, Problem):
         return entry
-    if wrong := wrong_field(entry):
-        return Problem("not_an_entry", f"`{wrong}` is not what an entry holds there")
-    # Rules first, on the entry as it would be read: the signer is asked for nothing that is refused.
+    # Rules first: the signer is asked for nothing that is refused.
     after = advance(registry.standing, entry, registry.head, people)
     if isinstance(after, Problem):
         return after
+    if wrong := wrong_field(entry):
+        return Problem("not_an_entry", f"`{wrong}` is not what an entry holds there")
     if problem := _not_whole(registry, entry):
         return problem
     content = registry.content + signed_line(entry, signer)
@@ -219,14 +214,25 @@ def serving_of(registry: Registry, declared: int) -> Serving | NotServing:
     if active is None:
         return NotServing(standing.model, "nothing_active", "no version is active", head)
     if active.version > declared:
-        said = (
-            f"version {active.version} is active, and the policy accepts none above {declared}: "
-            "raise the version that it declares, or roll back"
-        )
-        return NotServing(standing.model, "newer_than_declared", said, head)
+        return _newer(standing.model, active.version, declared, head)
     if faults := registry.faults.get(active.version):
         return NotServing(standing.model, "refused", str(faults[0]), head, faults)
     return _serving(standing, active, registry.files[active.version])
+
+
+def accepted(answer: Serving | NotServing, declared: int) -> Serving | NotServing:
+    """What serves, where a policy declares this version: nothing that is newer."""
+    if isinstance(answer, Serving) and answer.version > declared:
+        return _newer(answer.model, answer.version, declared, answer.head)
+    return answer
+
+
+def _newer(model: str, version: int, declared: int, head: Head) -> NotServing:
+    said = (
+        f"version {version} is active, and the policy accepts none above {declared}: "
+        "raise the version that it declares, or roll back"
+    )
+    return NotServing(model, "newer_than_declared", said, head)
 
 
 def _serving(standing: Standing, active: RegisteredVersion, files: VersionFiles) -> Serving:
@@ -285,10 +291,7 @@ def _follow(standing: Standing, line: Line, people: People) -> Standing | Proble
     place = f"{LOG_FILE}:{line.head.sequence}"
     if isinstance(after, Problem):
         return Problem(after.kind, after.message, after.help, place)
-    if not is_signed(line):
-        message = f"the signature is not that of `{line.entry.who}`"
-        return Problem("bad_signature", message, "ask who wrote to the log", place)
-    return after
+    return after if is_signed(line) else foreign_signature(line)
 
 
 def _entry(registry: Registry, signer: Signer, request: Request) -> Entry | Problem:
@@ -346,16 +349,3 @@ def _not_whole(registry: Registry, entry: Entry) -> Problem | None:
         return None
     faults = registry.faults.get(entry.version)
     return faults[0] if faults else None
-
-
-__all__ = [
-    "NEEDED",
-    "NotServing",
-    "Registry",
-    "Request",
-    "Serving",
-    "act",
-    "read_registry",
-    "serving_of",
-    "serving_version",
-]

@@ -19,7 +19,7 @@ from unicodedata import is_normalized
 
 from tidegate.dsl.card_numbers import holds_card_number
 from tidegate.models.manifest import FILE_NAME, MAX_FILES
-from tidegate.models.moments import moment_text, moment_us
+from tidegate.models.moments import moment_us
 from tidegate.models.people import NAME
 from tidegate.models.problems import Problem
 from tidegate.vault.keys import Signer
@@ -120,11 +120,19 @@ def is_signed(line: Line) -> bool:
     return True
 
 
+def foreign_signature(line: Line) -> Problem:
+    """What is said of an entry whose signature is not right."""
+    message = f"the signature is not that of `{line.entry.who}`"
+    place = f"{LOG_FILE}:{line.head.sequence}"
+    return Problem("bad_signature", message, _RESTORE, place)
+
+
 def read_log(content: bytes, model: str) -> tuple[Line, ...] | Problem:
     """The lines of a log, each in its form and following the one before; signatures come later."""
     if len(content) > MAX_LOG_BYTES:
         return Problem("log_broken", "the log is larger than 16 MiB", _RESTORE, LOG_FILE)
-    head, lines = start_of(model), []
+    head = start_of(model)
+    lines: list[Line] = []
     *whole, rest = content.split(b"\n")
     for number, raw in enumerate([*whole, rest] if rest else whole, start=1):
         place = f"{LOG_FILE}:{number}"
@@ -139,6 +147,8 @@ def read_log(content: bytes, model: str) -> tuple[Line, ...] | Problem:
             said = f"the entry is about `{line.entry.model}`, and the folder is `{model}`'s"
             return Problem("log_broken", said, _RESTORE, place)
         if line.entry.previous != head.hash:
+            if lines and not is_signed(lines[-1]):  # then it is the line before that was changed
+                return foreign_signature(lines[-1])
             said = "the entry does not follow the one before it"
             return Problem("log_broken", said, _RESTORE, place)
         lines.append(line)
@@ -232,11 +242,6 @@ def _are_files(files: Mapping[str, Any]) -> bool:
 def day_us(text: str) -> int | None:
     """The moment at which a date such as `2027-06-30` begins, UTC; None where there is none."""
     return moment_us(f"{text}T00:00:00Z")
-
-
-def day_text(time_us: int) -> str:
-    """The date of a moment, UTC."""
-    return moment_text(time_us)[:10]
 
 
 _RESTORE = "bring the log back from version control or a copy, and ask who wrote to it"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from tidegate.dsl.types import Value
 
+if TYPE_CHECKING:
+    # One event is scored without it, and so decided without loading it.
+    import numpy as np
+    import numpy.typing as npt
+
 ScoredStatus = Literal["ok", "abstained"]
-Int64s = npt.NDArray[np.int64]
+Int64s: TypeAlias = "npt.NDArray[np.int64]"
 
 
 class Scored(NamedTuple):

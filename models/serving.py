@@ -15,7 +15,13 @@ from types import MappingProxyType
 
 from tidegate.models.people import People
 from tidegate.models.problems import Problem
-from tidegate.models.registry import NotServing, Serving, read_registry, serving_of
+from tidegate.models.registry import (
+    NotServing,
+    Serving,
+    accepted,
+    read_registry,
+    serving_of,
+)
 from tidegate.models.registry_log import Head
 from tidegate.models.standing import Standing
 
@@ -67,6 +73,20 @@ class ServingModels:
     def served(self) -> ServedModels:
         """The snapshot of the last refresh."""
         return self._served
+
+    def answer(self, folder: Path, declared: int) -> Serving | NotServing:
+        """What serves of the model in a folder, by the snapshot; KeyError for another folder.
+
+        This is what `load_policy(…, serving=models.answer)` asks. A policy that declares an older
+        version than the one that serves gets none.
+        """
+        names = (
+            n for n, each in self._declared.items() if each.folder.resolve() == folder.resolve()
+        )
+        name = next(names, None)
+        if name is None:
+            raise KeyError(f"`{folder}` is the folder of none of these models")
+        return accepted(self._served.models[name], declared)
 
     def refresh(self, people: People) -> Refreshed:
         """Read every registry again and replace the snapshot."""

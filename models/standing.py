@@ -86,9 +86,9 @@ class Standing:
 
     @property
     def before(self) -> tuple[int, ...]:
-        """What a rollback leaves of `activations`: it ends with a version that may serve."""
-        left = self.activations[:-1]
-        while left and not self.versions[left[-1]].may_serve:
+        """What a rollback leaves of `activations`: it ends with another version that may serve."""
+        left = self.activations
+        while left and (left[-1] == self.activations[-1] or not self.versions[left[-1]].may_serve):
             left = left[:-1]
         return left
 
@@ -183,7 +183,10 @@ def _approve(standing: Standing, entry: Entry) -> Standing | Problem:
             "another approver looks at it",
         )
     until_us = day_us(entry.validated_until)
-    if until_us is None or until_us <= entry.at_us:
+    if until_us is None:
+        message = "an approval says until which day the version is validated"
+        return Problem("no_date", message, "write it as 2027-06-30")
+    if until_us <= entry.at_us:
         return Problem(
             "validated_until_past",
             f"`{entry.validated_until}` is over: a validation lasts beyond the approval",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from tidegate.dsl import tree
 from tidegate.dsl.diagnostics import Diagnostic, Severity
@@ -18,19 +19,28 @@ from tidegate.dsl.signatures import ModelSignature
 from tidegate.dsl.source import Span
 from tidegate.models.manifest import MAX_FILE_BYTES, MODEL_FILE
 from tidegate.models.portable import PortableModel
-from tidegate.models.reading import read_model
 from tidegate.models.refusals import ModelRefused
-from tidegate.models.registry import NotServing, Serving
 from tidegate.models.registry_log import LOG_FILE, read_log
-from tidegate.models.scoring import Scorer, compile_scorer
 from tidegate.models.signature import signature_of
 from tidegate.rules.files import outside, unreadable
 
-WhatServes = Callable[[Path, int], Serving | NotServing]
+if TYPE_CHECKING:
+    # A policy without models loads nothing of what reads and scores them, which takes longer.
+    from tidegate.models.registry import NotServing, Serving
+    from tidegate.models.scoring import Scorer
+
+WhatServes: TypeAlias = "Callable[[Path, int], Serving | NotServing]"
 """What serves of the model in a folder, where a policy declares this version: the registry's word.
 
 `functools.partial(serving_version, people=…)` of `tidegate.models.registry` is one.
 """
+
+
+def none_serves(folder: Path, _version: int) -> NotServing:
+    """Serves nothing: for a policy whose models are yet to be trained."""
+    from tidegate.models.registry import NotServing
+
+    return NotServing(folder.name, "nothing_active", "its files are not read")
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,8 @@ class LoadedModel:
     @cached_property
     def scorer(self) -> Scorer:
         """Its scorer, made when it is first needed."""
+        from tidegate.models.scoring import compile_scorer
+
         return compile_scorer(self.portable)
 
 
@@ -114,6 +126,8 @@ class _Declared:
         return self._under_work(folder) if serving is None else self._serving(serving, folder)
 
     def _serving(self, serving: WhatServes, folder: Path) -> _Found:
+        from tidegate.models.registry import NotServing
+
         answer = serving(folder, self.version)
         if isinstance(answer, NotServing):
             said = Diagnostic(
@@ -196,6 +210,8 @@ class _Declared:
 @lru_cache(maxsize=8)
 def _parsed(content: bytes) -> PortableModel:
     """An editor reads the same files at every stroke."""
+    from tidegate.models.reading import read_model
+
     return read_model(content)
 
 

@@ -96,7 +96,7 @@ class DevelopmentIssuer:
         token is bound to it.
         """
         asked = _read_form(form)
-        if asked is None:
+        if asked is None or "grant_type" not in asked:
             return _failure("invalid_request")
         if asked.get("grant_type") != "client_credentials":
             return _failure("unsupported_grant_type")

@@ -6,6 +6,7 @@ before anything is opened: `development` is for one machine and for people who t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -182,8 +183,8 @@ def read_settings(path: Path | None, **changes: Any) -> Settings:
         values.setdefault("data", str(path.parent / "tidegate-data"))
     values |= {name: value for name, value in changes.items() if value is not None}
     try:
-        # Lax only in this: YAML has lists where the settings have tuples.
-        settings = Settings.model_validate(values, strict=False)
+        # By way of JSON, in which a list may stand for a tuple and nothing else is lax.
+        settings = Settings.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         raise SettingsError("\n".join(_said(one) for one in error.errors())) from None
     if problems := list(refused_in_production(settings)):

@@ -183,7 +183,7 @@ class Assessment:
     def _notes_on_models(self, source: CheckedSource) -> Iterator[str]:
         given = {score.model for score in source.scores}
         for name in source.event.models:
-            if name not in given:
+            if name not in given and self.policy.program.model(name).external:
                 yield f"no recorded scores of `{name}`: it counts as unavailable"
 
 

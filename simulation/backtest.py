@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tidegate.dsl.program import EventType
 from tidegate.engine.column_batch import Batch, Column
-from tidegate.engine.column_outcome import OutcomeColumns, compile_settler
+from tidegate.engine.column_outcome import OutcomeColumns
 from tidegate.engine.decision import Policy
 from tidegate.engine.event import HashToken, keep_token
 from tidegate.simulation.advice import fault_counts
@@ -24,9 +24,11 @@ from tidegate.simulation.assessment import Assessment
 from tidegate.simulation.checked_mapping import load_mapping
 from tidegate.simulation.features import FeatureColumns
 from tidegate.simulation.history import CHUNK_ROWS, NOTHING_ELSE, History, Slice
+from tidegate.simulation.history_settler import HistorySettler
 from tidegate.simulation.lookups import looked_up
 from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.measures import Tally, tally_up
+from tidegate.simulation.model_scores import EventModels
 from tidegate.simulation.result import BacktestResult
 from tidegate.simulation.rows import Rows
 from tidegate.simulation.summary import summarise
@@ -117,7 +119,8 @@ class DryRun(Assessment):
         )
         super().__init__(policy, self.history)
         self._features = {event.name: self._feature_columns(event) for event in self.events}
-        self._settlers = {e.name: compile_settler(policy.program, e) for e in self.events}
+        self._models = {event.name: EventModels(policy, event) for event in self.events}
+        self._settlers = {e.name: HistorySettler(policy, e) for e in self.events}
 
     @property
     def ties(self) -> dict[str, int]:
@@ -140,7 +143,7 @@ class DryRun(Assessment):
     def slices(self) -> Iterator[tuple[Rows, ...]]:
         """Every slice of the history: the rows of each decided event with all of their inputs."""
         for part, next_us in zip(self.history.slices(), self.history.span.cuts_us, strict=True):
-            yield tuple(self._with_features(part, event, next_us) for event in self.events)
+            yield tuple(self._with_inputs(part, event, next_us) for event in self.events)
 
     def ties_of(self, event: str) -> Mapping[str, Flags]:
         """Of the last slice, by key, the decisions that share their time and this key."""
@@ -153,13 +156,15 @@ class DryRun(Assessment):
         given = [column.field.name for column in source.features] if source else []
         return FeatureColumns(self.policy.program, event, self.policy.lists, given)
 
-    def _with_features(self, part: Slice, event: EventType, next_us: int) -> Rows:
+    def _with_inputs(self, part: Slice, event: EventType, next_us: int) -> Rows:
+        """The rows of an event with features, what is read in tables, and scores."""
         rows = part[event.name]
         found = self._features[event.name].advance(part, next_us)
         found |= dict(looked_up(event, self.policy.tables, rows.columns))
-        return replace(rows, columns={**rows.columns, **found})
+        rows = replace(rows, columns={**rows.columns, **found})
+        return self._models[event.name].score(rows)
 
     def settle(self, rows: Rows) -> OutcomeColumns:
         """The outcomes of rows of a slice, or of some of them."""
         batch = Batch(rows.count, rows.columns, self.policy.lists, rows.statuses)
-        return self._settlers[rows.event.name].settle(batch)
+        return self._settlers[rows.event.name].settle(batch, rows.at_us)

@@ -33,25 +33,28 @@ class Point:
     open: bool
 
 
-def series(title: str, points: Sequence[Point]) -> str:
-    """Shares over time, before and after, with the interval of those after."""
+def series(title: str, points: Sequence[Point], told: str = "") -> str:
+    """Shares over time, before and after, with the interval of those after.
+
+    `told` is the chart in words, for another series than one of weeks before and after a change.
+    """
     highest = max(
         (v for p in points for v in (p.before, p.after, p.high) if v is not None), default=0
     )
-    top = _round_up(highest)
-    svg = _svg(title, _told(points))
+    top = round_up(highest)
+    svg = new_chart(title, told or _told(points), WIDTH, HEIGHT)
     if any(point.open for point in points):
         _shade(svg, points)
     _axis(svg, top)
     for place, point in enumerate(points):
         x = _x(place, len(points))
         if point.low is not None and point.high is not None:
-            _line(svg, "interval", (x, _y(point.low, top)), (x, _y(point.high, top)))
+            line(svg, "interval", (x, _y(point.low, top)), (x, _y(point.high, top)))
     _path(svg, "before", [(i, p.before) for i, p in enumerate(points)], len(points), top)
     _path(svg, "after", [(i, p.after) for i, p in enumerate(points)], len(points), top)
     step = -(-len(points) // 6)
     for place in range(0, len(points), step):
-        _text(svg, points[place].label, _x(place, len(points)), HEIGHT - 12, "middle")
+        text(svg, points[place].label, _x(place, len(points)), HEIGHT - 12, "middle")
     return tostring(svg, encoding="unicode")
 
 
@@ -71,7 +74,7 @@ def _percent(millionths: int | None) -> str:
     return "-" if millionths is None else f"{millionths / 10_000:.2f} %"
 
 
-def _round_up(value: int) -> int:
+def round_up(value: int) -> int:
     """A round share that is at least `value`: the top of the axis."""
     for size in (1_000, 10_000, 100_000):
         for factor in (1, 2, 5):
@@ -80,10 +83,11 @@ def _round_up(value: int) -> int:
     return MILLION
 
 
-def _svg(title: str, told: str) -> Element:
+def new_chart(title: str, told: str, width: int, height: int) -> Element:
+    """A chart without anything in it; `told` says in words what it will show."""
     svg = Element(
         "svg", {
-            "viewBox": f"0 0 {WIDTH} {HEIGHT}", "role": "img", "class": "chart",
+            "viewBox": f"0 0 {width} {height}", "role": "img", "class": "chart",
             "xmlns": "http://www.w3.org/2000/svg",
         },
     )  # fmt: skip
@@ -106,8 +110,8 @@ def _axis(svg: Element, top: int) -> None:
     for tick in range(_TICKS + 1):
         value = top * tick // _TICKS
         y = _y(value, top)
-        _line(svg, "grid", (_LEFT, y), (WIDTH - _RIGHT, y))
-        _text(svg, f"{value / 10_000:g} %", _LEFT - 8, y + 6, "end")
+        line(svg, "grid", (_LEFT, y), (WIDTH - _RIGHT, y))
+        text(svg, f"{value / 10_000:g} %", _LEFT - 8, y + 6, "end")
 
 
 def _path(
@@ -115,8 +119,8 @@ def _path(
 ) -> None:
     for run in _runs(values):
         spots = [(_x(place, count), _y(value, top)) for place, value in run]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
-        SubElement(svg, "polyline", {"class": f"line {name}", "points": line})
+        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
+        SubElement(svg, "polyline", {"class": f"line {name}", "points": drawn})
         for x, y in spots:
             SubElement(
                 svg,
@@ -150,12 +154,14 @@ def _y(value: int, top: int) -> float:
     return _TOP + (HEIGHT - _TOP - _BOTTOM) * (1 - value / top)
 
 
-def _line(svg: Element, name: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+def line(svg: Element, name: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """A line of this class."""
     places = {"x1": start[0], "y1": start[1], "x2": end[0], "y2": end[1]}
     attributes = {"class": name, **{key: f"{value:.1f}" for key, value in places.items()}}
     SubElement(svg, "line", attributes)
 
 
-def _text(svg: Element, text: str, x: float, y: float, anchor: str) -> None:
+def text(svg: Element, words: str, x: float, y: float, anchor: str) -> None:
+    """Words at a place."""
     attributes = {"x": f"{x:.1f}", "y": f"{y:.1f}", "text-anchor": anchor}
-    SubElement(svg, "text", attributes).text = text
+    SubElement(svg, "text", attributes).text = words

@@ -16,7 +16,7 @@ from tidegate.dsl.diagnostics import nearest
 from tidegate.dsl.program import EventType, Field, Program
 from tidegate.dsl.rates import parse_day
 from tidegate.dsl.source import NOWHERE
-from tidegate.dsl.types import COUNT, NUMBER, NUMBER_SCALE, TIME, Kind
+from tidegate.dsl.types import COUNT, NUMBER, TIME, Kind
 from tidegate.dsl.zones import load_zone
 from tidegate.engine.functions import zone_named
 from tidegate.engine.values import NotHeldError, parse_duration, parse_time
@@ -383,16 +383,21 @@ class _SourceCheck:
                 yield LabelColumn(name, declared[name].after_us, origin, reported)
 
     def _scores(self, event: EventType) -> Iterator[ScoreColumn]:
-        models = {self.check.program.model(name).score: name for name in event.models}
+        models = {(model := self.check.program.model(n)).score: model for n in event.models}
         for name, origin in self.source.scores.items():
             key = f"scores.{name}"
-            if self.check.known(f"{self.key}.{key}", name, models, f"score on `{event.name}`"):
-                # The engine takes a bad score for none at all.
-                field = Field(
-                    name, NUMBER, NOWHERE, True, minimum=0, maximum=NUMBER_SCALE, lenient=True
-                )
-                column = self._column(key, field, origin)
-                yield ScoreColumn(models[name], column, origin.status)
+            if not self.check.known(f"{self.key}.{key}", name, models, f"score on `{event.name}`"):
+                continue
+            model = models[name]
+            if not model.external:
+                what = f"model `{model.name}` is scored from what it reads, so no column tells it"
+                help_ = "delete it; to decide by recorded scores, declare the model `external`"
+                self.say(key, what, help_)
+                continue
+            # The engine takes a bad score for none at all.
+            low, high = model.bounds.low, model.bounds.high
+            field = Field(name, NUMBER, NOWHERE, True, minimum=low, maximum=high, lenient=True)
+            yield ScoreColumn(model.name, self._column(key, field, origin), origin.status)
 
     def _features(self, event: EventType) -> Iterator[Column]:
         read = {item.name: item for item in event.inputs if item.source == "feature"}

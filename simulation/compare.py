@@ -29,6 +29,7 @@ from tidegate.simulation.mapping import MappingError, Problem
 from tidegate.simulation.measures import Tally, Volume, tally_up, total, volumes
 from tidegate.simulation.pairs import FLIPS_SHOWN, PairTally
 from tidegate.simulation.rows import Rows
+from tidegate.simulation.score_changes import ScoreTally, changed_models
 from tidegate.simulation.segments import SegmentTally
 from tidegate.simulation.speed import Sample
 from tidegate.simulation.times import Int64s
@@ -154,6 +155,8 @@ class _Pair:
         self.pairs = PairTally(name, key, shown)
         currency = new.policy.program.currency
         self.segments = tuple(SegmentTally(one, currency) for one in by)
+        models = changed_models(old.policy, new.policy, _event(new, name))
+        self.scores = tuple(ScoreTally(old.policy, new.policy, name, model) for model in models)
         self.only = [Volume(), Volume()]
         self.hybrids, self.no_hybrids = hybrids_of(old.policy, new.policy, name)
         self.sample: Sample | None = None
@@ -173,6 +176,8 @@ class _Pair:
         for segments in self.segments:
             words = old.outcomes.word, new.outcomes.word
             segments.add(after.columns[segments.by.field], words, new.classes, new.money)
+        for scores in self.scores:
+            scores.add(before, after, new.classes)
         if self.hybrids is not None:
             both = {**before.columns, **after.columns}
             self.hybrids.add(replace(after, columns=both), old, new)
@@ -208,6 +213,7 @@ class _Pair:
             self.name, self.tallies[0], self.tallies[1], ties[0], ties[1], self.pairs,
             (self.only[0], self.only[1]), self.own_warm_up, self.hybrids, self.no_hybrids,
             self.sample, tuple(s for tally in self.segments for s in tally.segments()),
+            tuple(scores.change() for scores in self.scores),
         )  # fmt: skip
 
 

@@ -233,6 +233,37 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Crossing:
+    """A score that rules compare with (millionths): how many payments that both versions score are
+    at or above it, and how many rose or fell across it."""
+
+    at: int
+    rules: tuple[str, ...]
+    above_before: int
+    above_after: int
+    rose: int
+    fell: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreChange:
+    """Two versions of one model over the same payments, outside the warm-up.
+
+    `both` are scored by both versions and `differ` of them otherwise; `only_before` and
+    `only_after` by one alone, for the other abstains or is not used there.
+    """
+
+    model: str
+    version_before: int
+    version_after: int
+    both: int
+    differ: int
+    only_before: int
+    only_after: int
+    crossings: tuple[Crossing, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EventComparison:
     """Both revisions over the decisions of one event.
 
@@ -240,7 +271,7 @@ class EventComparison:
     one). `only_before` and `only_after` are rows that only one door takes in: nothing else counts
     them. `warm_up_until_before` and `_after` (microseconds) are where each would begin alone.
     `marginals` are empty, and `no_marginals` says why, where changes cannot be told apart.
-    `segments` are by the fields that were asked for.
+    `segments` are by the fields that were asked for. `scores` are of models whose file differs.
     """
 
     event: str
@@ -261,6 +292,7 @@ class EventComparison:
     unknown: tuple[UnknownChange, ...]
     missing: tuple[MissingChange, ...]
     segments: tuple[Segment, ...] = ()
+    scores: tuple[ScoreChange, ...] = ()
 
     def rate(self, name: str) -> RateChange:
         """The change of one rate by its name; KeyError where there is none."""

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tidegate.engine.differences import Difference
 from tidegate.simulation import wording
-from tidegate.simulation.comparison import Comparison, EventComparison, Flip, Side
+from tidegate.simulation.comparison import Comparison, EventComparison, Flip, ScoreChange, Side
 from tidegate.simulation.judgement import Judged, Judgement
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import Volume
 from tidegate.simulation.report_pieces import date_of, percent
+from tidegate.simulation.score_thresholds import threshold_text
 from tidegate.simulation.wording import money, points
 
 MOST = 65_536
@@ -208,6 +209,8 @@ def _event(event: EventComparison) -> Iterator[str]:
     yield _folded("From which outcome to which", _matrix(event))
     if event.after.label:
         yield _folded(f"How well {plain(event.after.label)} is found", _levels(event))
+    for scores in event.scores:
+        yield _folded(plain(wording.model_change(scores)), _scores(scores))
     if event.marginals:
         yield _folded("What each change does by itself", _marginals(event))
     if event.flips:
@@ -250,6 +253,21 @@ def _levels(event: EventComparison) -> str:
     found = f"{plain(event.after.label)} stopped", f"{plain(event.after.label)} missed"
     columns = ("stopped", "", "precision", "recall", *found, "good stopped")
     return _table(columns, rows, 2)
+
+
+def _scores(change: ScoreChange) -> str:
+    rows = [
+        (
+            threshold_text(one.at), ", ".join(map(code, one.rules)), f"{one.above_before:,}",
+            f"{one.above_after:,}", f"{one.rose:,}", f"{one.fell:,}",
+        )
+        for one in change.crossings
+    ]  # fmt: skip
+    said = f"{wording.scores_compared(change)}\n\n"
+    if not rows:
+        return said
+    columns = ("score", "rules", "before", "after", "rose across", "fell across")
+    return said + _table(columns, rows, 2)
 
 
 def _marginals(event: EventComparison) -> str:

@@ -30,6 +30,7 @@ from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import MILLION, Rate, Volume
 from tidegate.simulation.report_pieces import date_of, percent
 from tidegate.simulation.result import WeekResult
+from tidegate.simulation.score_thresholds import threshold_text
 
 _TONES = {"broken": "bad", "undecided": "careful", "kept": "good"}
 _EFFECT_TONES = {
@@ -55,7 +56,7 @@ def to_html(comparison: Comparison, judgement: Judgement | None = None, command:
         .get_template("comparison.html.jinja")
         .render(
             title=f"A change of {policy}",
-            css=Markup(_read("comparison.css")),  # noqa: S704 - a file of this package
+            css=Markup(read_page("comparison.css")),  # noqa: S704 - a file of this package
             comparison=comparison,
             effects=comparison.effects,
             verdict=wording.verdict(comparison, judgement),
@@ -67,7 +68,8 @@ def to_html(comparison: Comparison, judgement: Judgement | None = None, command:
     )
 
 
-def _read(name: str) -> str:
+def read_page(name: str) -> str:
+    """A file beside the pages of this package."""
     return resources.files("tidegate.simulation").joinpath("pages", name).read_text("utf-8")
 
 
@@ -75,7 +77,7 @@ def _environment() -> Environment:
     from jinja2 import FunctionLoader
 
     made = Environment(
-        loader=FunctionLoader(_read),
+        loader=FunctionLoader(read_page),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -94,21 +96,24 @@ def _environment() -> Environment:
         charts=_charts,
     )
     made.filters.update(
-        unbroken=_unbroken,
-        number=_number,
+        unbroken=unbroken,
+        number=number,
         signed=_signed,
         money=wording.money,
         percent=percent,
         points=wording.points,
-        interval=_interval,
+        interval=interval,
         width=_width,
         moment=format_time,
         day=_day,
-        thousandths=_thousandths,
+        thousandths=thousandths,
         shift=_shift,
         without=_without,
         approval=_approval,
         limit=wording.limit_words,
+        model_change=wording.model_change,
+        scores_compared=wording.scores_compared,
+        threshold=threshold_text,
     )
     return made
 
@@ -195,20 +200,22 @@ def _point(
 _UNITS = re.compile(r"(?<=[0-9]) (?=%|points\b|[A-Z]{3}\b)")
 
 
-def _unbroken(text: str) -> str:
+def unbroken(text: str) -> str:
     """Numbers stay on one line with their units; an arrow looks like one."""
     return _UNITS.sub("\N{NO-BREAK SPACE}", text).replace(" -> ", " \N{RIGHTWARDS ARROW} ")
 
 
-def _number(number: int | None) -> str:
-    return "-" if number is None else f"{number:,}"
+def number(count: int | None) -> str:
+    """With commas; `-` where there is none."""
+    return "-" if count is None else f"{count:,}"
 
 
 def _signed(number: int) -> str:
     return f"{number:+,}" if number else "0"
 
 
-def _interval(rate: Rate) -> str:
+def interval(rate: Rate) -> str:
+    """The ends of a share's interval, in percent."""
     low, high = ((end or 0) / 10_000 for end in (rate.low_millionths, rate.high_millionths))
     return f"{low:.1f} to {high:.1f}"
 
@@ -221,8 +228,9 @@ def _day(day: int | None) -> str:
     return "-" if day is None else date_of(day)
 
 
-def _thousandths(number: int) -> str:
-    return f"{number / 1000:,.1f}".removesuffix(".0")
+def thousandths(count: int) -> str:
+    """A number of thousandths, with one decimal at most."""
+    return f"{count / 1000:,.1f}".removesuffix(".0")
 
 
 def _shift(shifts: Sequence[OutcomeShift], word: str) -> str:

@@ -29,6 +29,7 @@ from tidegate.simulation.comparison import (
     Marginal,
     OutcomeShift,
     RateChange,
+    ScoreChange,
     Segment,
     Side,
     Timing,
@@ -46,7 +47,8 @@ from tidegate.simulation.report_pieces import (
     table_of,
     titled,
 )
-from tidegate.simulation.wording import GROUPS, LEVELS, group_of
+from tidegate.simulation.score_thresholds import threshold_text
+from tidegate.simulation.wording import GROUPS, LEVELS, group_of, model_change, scores_compared
 
 WIDTH = 80
 SAME = "No change of meaning: what differs is formatting or comments."
@@ -193,6 +195,8 @@ def _event(event: EventComparison) -> Iterator[RenderableType]:
     if event.after.label:
         yield titled("How well fraud is found", _levels(event))
     yield titled("Load", _loads(event))
+    for scores in event.scores:
+        yield titled(model_change(scores), _scores(scores))
     if event.marginals:
         yield titled("What each change does by itself", _marginals(event))
     elif event.no_marginals:
@@ -378,6 +382,25 @@ def _segments(segments: Sequence[Segment]) -> RenderableType:
             rows.append([f"{name}: {segment.value}", grouped(segment.all.count), *points])
     columns = ("", "payments", *(word.replace("_", "-") for word in WORDS))
     return table_of(columns, rows)
+
+
+def _scores(change: ScoreChange) -> RenderableType:
+    rows = [
+        (
+            threshold_text(crossing.at),
+            ", ".join(crossing.rules),
+            grouped(crossing.above_before),
+            grouped(crossing.above_after),
+            grouped(crossing.rose),
+            grouped(crossing.fell),
+        )
+        for crossing in change.crossings
+    ]
+    said = stacked(_folded(scores_compared(change), 0))
+    if not rows:
+        return said
+    columns = ("score", "rules", "before", "after", "rose across", "fell across")
+    return Group(said, table_of(columns, rows, plain=2))
 
 
 def _unknowns(event: EventComparison) -> Iterator[list[str]]:

@@ -14,6 +14,7 @@ from tidegate.simulation.comparison import (
     LoadChange,
     MissingChange,
     RateChange,
+    ScoreChange,
     Segment,
     SourceRows,
     Transition,
@@ -49,6 +50,7 @@ class EventPair:
     no_hybrids: str
     sample: Sample | None
     segments: tuple[Segment, ...] = ()
+    scores: tuple[ScoreChange, ...] = ()
 
 
 def effects_of(old: Assessment, new: Assessment, pairs: list[EventPair]) -> Effects:
@@ -133,6 +135,7 @@ def _event(pair: EventPair, before: EventResult, after: EventResult) -> EventCom
         unknown=tuple(_unknown(before, after)),
         missing=tuple(_missing(before, after)),
         segments=pair.segments,
+        scores=pair.scores,
     )
 
 

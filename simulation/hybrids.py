@@ -20,11 +20,13 @@ from tidegate.engine.column_chunk import Known
 from tidegate.engine.column_meaning import hashes_of
 from tidegate.engine.column_outcome import ColumnSettler, compile_settler
 from tidegate.engine.decision import Policy
+from tidegate.engine.lowered import validations_of
 from tidegate.simulation.comparison import Marginal, OutcomeShift
 from tidegate.simulation.edited_rules import changed_lists, pairs_of, same_models
 from tidegate.simulation.lookups import lookups_of
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import FRAUD, GOOD, WARM_UP, Decided, Volume, volumes
+from tidegate.simulation.model_scores import model_hash
 from tidegate.simulation.needs import features_read
 from tidegate.simulation.plain_program import lists_in
 from tidegate.simulation.rows import Rows
@@ -51,8 +53,10 @@ def why_no_marginals(old: Policy, new: Policy, event: str, changed: int) -> str:
     before, after = was.event(event), now.event(event)
     if _declared(before) != _declared(after) or _units(old) != _units(new):
         return "the event's fields, its currency, zone or rates differ"
-    if not same_models(was, now, after, lists):
+    if not same_models(was, now, after, lists) or _a_file_differs(old, new, after):
         return "a model, or what it may do, differs"
+    if validations_of(old.models) or validations_of(new.models):
+        return "the validation of a model ends at some time"
     features = {f.name: f for f in features_read(was, before)}
     for feature in features_read(now, after):
         if feature.name in features and features[feature.name] != feature:
@@ -66,6 +70,14 @@ def why_no_marginals(old: Policy, new: Policy, event: str, changed: int) -> str:
     if changed > MOST_MARGINALS:
         return f"{changed} rules differ; single ones are looked at where {MOST_MARGINALS} do"
     return ""
+
+
+def _a_file_differs(old: Policy, new: Policy, event: EventType) -> bool:
+    """Whether one version of a model lies there as two files."""
+    return any(
+        model_hash(old, old.program.model(name)) != model_hash(new, new.program.model(name))
+        for name in event.models
+    )
 
 
 def _table_that_differs(old: Policy, new: Policy, event: str) -> str:

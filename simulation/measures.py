@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from math import sqrt
 from typing import Any, Final
 
 import numpy as np
@@ -17,11 +16,10 @@ import numpy.typing as npt
 
 from tidegate.engine.column_batch import unpack
 from tidegate.engine.column_outcome import WORDS, OutcomeColumns
+from tidegate.models.proportions import wilson
 from tidegate.simulation.times import Flags, Int64s
 
 MILLION: Final = 10**6
-Z_95: Final = 1.959963984540054
-"""The 97.5th percentile of the normal distribution: intervals are of 95 %."""
 
 CLASSES: Final = ("good", "fraud", "not_yet_known", "past_declined", "unlabelled", "warm_up")
 GOOD, FRAUD, NOT_YET_KNOWN, PAST_DECLINED, UNLABELLED, WARM_UP = range(len(CLASSES))
@@ -61,16 +59,6 @@ class Ratio:
     millionths: int | None
     low_millionths: int | None
     high_millionths: int | None
-
-
-def wilson(hits: int, of: int) -> tuple[float, float]:
-    """The Wilson score interval of 95 % for `hits` out of `of` (above 0)."""
-    share, z2 = hits / of, Z_95 * Z_95
-    centre = (share + z2 / (2 * of)) / (1 + z2 / of)
-    half = Z_95 / (1 + z2 / of) * sqrt(share * (1 - share) / of + z2 / (4 * of * of))
-    low = 0.0 if hits == 0 else max(centre - half, 0.0)
-    high = 1.0 if hits == of else min(centre + half, 1.0)
-    return low, high
 
 
 def rate(hits: int, of: int) -> Rate:

@@ -63,4 +63,5 @@ def _read_by_rules(program: Program, event: EventType) -> set[str]:
     read = set(names_in(rule.when for rule in event.rules))
     read |= names_in(exception for rule in event.rules for exception in rule.exceptions)
     read |= names_in(model.use_when for model in models)
+    read |= names_in(expression for model in models for expression in model.reads)
     return read | {rule.rollout.field for rule in event.rules if rule.rollout}

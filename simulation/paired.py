@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from math import sqrt
 
+from tidegate.models.proportions import Z_95
 from tidegate.simulation.comparison import RateChange
-from tidegate.simulation.measures import MILLION, Z_95, rate
+from tidegate.simulation.measures import MILLION, rate
 
 
 def paired_interval(lost: int, gained: int, of: int) -> tuple[float, float]:

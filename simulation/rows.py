@@ -166,7 +166,8 @@ class RowReader:
         self.end_us = TIME_MAX_US if end_us is None else end_us
         self.intake = Intake()
         self.later_copies: Int64s = np.empty(0, np.int64)
-        self._models = tuple(program.model(name) for name in source.event.models)
+        models = (program.model(name) for name in source.event.models)
+        self._models = tuple(model for model in models if model.external)
         self._readers = {
             column.field.name: make(
                 column, source.event, is_key=column.field.name == self.event.key
@@ -352,7 +353,7 @@ class RowReader:
     def _statuses(
         self, columns: dict[str, Column], read: _Read, rows: Int64s, at_us: Int64s
     ) -> Iterator[tuple[str, Small]]:
-        """How each model answered; the columns get its scores, where it did."""
+        """How each external model answered; the columns get its scores, where it did."""
         ok, unavailable = STATUSES.index("ok"), STATUSES.index("unavailable")
         for model in self._models:
             if model.name not in self._scores:

@@ -19,6 +19,7 @@ from tidegate.engine.column_chunk import Known
 from tidegate.engine.column_edit import Edit
 from tidegate.engine.column_meaning import ListHashes, atoms_of, hashes_of
 from tidegate.engine.column_outcome import ColumnSettler
+from tidegate.engine.lowered import validations_of
 from tidegate.rules.gate import Segments
 from tidegate.rules.policy import Policy
 from tidegate.simulation.backtest import Progress
@@ -98,6 +99,8 @@ def compare_with_snapshot(
     if not is_snapshot(folder):
         message, help_ = "is no snapshot and not empty", "name an empty folder, or a new one"
         raise MappingError([Problem(str(folder), "--snapshot", message, help_)])
+    if validations_of(before.models) or validations_of(after.models):
+        raise StaleError("the validation of a model ends at some time")
     began, built = perf_counter(), ""
     mapping = load_mapping(mapping_path, after.program)
     mappings = _mapping_before(mapping_path, before), mapping

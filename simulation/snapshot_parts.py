@@ -12,15 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from tidegate import __version__
-from tidegate.dsl.program import EventType
+from tidegate.dsl.program import EventType, Model
 from tidegate.dsl.zones import ZONE_DATA_VERSION
 from tidegate.engine.decision import Policy
 from tidegate.simulation.checked_mapping import CheckedMapping
 from tidegate.simulation.lookups import lookups_of
+from tidegate.simulation.model_scores import model_hash
 from tidegate.simulation.needs import features_read, fields_read, kept_inputs
 from tidegate.simulation.plain_program import fingerprint
 
-FORMAT = 2
+FORMAT = 3
 WHOLE_BYTES = 16 << 20
 """A file up to this size is hashed whole, a larger one at both ends."""
 _END_BYTES = 1 << 20
@@ -78,7 +79,17 @@ def _inputs(policy: Policy, mapping: CheckedMapping, event: EventType) -> Iterat
         yield f"{item.name} of {event.name}", f"{fingerprint(lookup, {})} {content}"
     for name in event.models:
         model = program.model(name)
-        yield f"model {name} of {event.name}", f"{model.score} {model.until_us}"
+        yield f"model {name} of {event.name}", _model(policy, model)
+
+
+def _model(policy: Policy, model: Model) -> str:
+    """What the scores and statuses of a model depend on besides its inputs."""
+    asked = f"{model.score} {model.until_us}"
+    if model.external:
+        return f"{asked} {model.bounds}"
+    # Where it is used is where it is scored.
+    reads = fingerprint((model.reads, model.use_when), policy.lists)
+    return f"{asked} {model_hash(policy, model)} {reads}"
 
 
 def _files(mapping: CheckedMapping) -> Iterator[tuple[str, Path, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 from tidegate.engine.decision import Policy
+from tidegate.engine.lowered import validations_of
 from tidegate.simulation.backtest import Progress
 from tidegate.simulation.baseline import RuleTexts, load_baseline, save_baseline
 from tidegate.simulation.checked_mapping import load_mapping
@@ -53,6 +54,9 @@ def run_with_snapshot(
     if not is_snapshot(folder):
         message, help_ = "is no snapshot and not empty", "name an empty folder, or a new one"
         raise MappingError([Problem(str(folder), "--snapshot", message, help_)])
+    if validations_of(policy.models):
+        message = "knows no validations that end, and that of a model of this policy does"
+        raise MappingError([Problem(str(folder), "--snapshot", message, "leave it out")])
     began, built = perf_counter(), ""
     mapping = load_mapping(Path(mapping_path), policy.program)
     parts = parts_of(policy, mapping)

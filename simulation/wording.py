@@ -11,7 +11,12 @@ from tidegate.engine.arithmetic import divide_half_even
 from tidegate.engine.differences import Difference
 from tidegate.engine.values import format_decimal
 from tidegate.rules.gate import FIGURES, Limit
-from tidegate.simulation.comparison import Comparison, EventComparison, RateChange
+from tidegate.simulation.comparison import (
+    Comparison,
+    EventComparison,
+    RateChange,
+    ScoreChange,
+)
 from tidegate.simulation.judgement import Judgement
 from tidegate.simulation.measures import Volume, total
 from tidegate.simulation.report_pieces import counted, part_of, percent
@@ -54,6 +59,21 @@ def group_of(difference: Difference) -> str:
     if difference.kind in _LATER and difference.effect in ("changes", "strengthens"):
         return "later"
     return "changes" if difference.effect == "strengthens" else difference.effect
+
+
+def model_change(change: ScoreChange) -> str:
+    """`Model boosting 3 -> 4`; of one version whose file differs, that."""
+    if change.version_before == change.version_after:
+        return f"Model {change.model} {change.version_after}, another file"
+    return f"Model {change.model} {change.version_before} -> {change.version_after}"
+
+
+def scores_compared(change: ScoreChange) -> str:
+    """How many payments were scored by both versions, and how many otherwise."""
+    said = f"{counted(change.both, 'payment')} scored by both, {change.differ:,} otherwise"
+    for count, which in ((change.only_before, "before"), (change.only_after, "after")):
+        said += f", {count:,} {which} only" if count else ""
+    return said
 
 
 def money(minor: int, currency: str) -> str:

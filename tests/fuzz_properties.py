@@ -97,13 +97,13 @@ def order_matters(policy: GeneratedPolicy, rng: Random) -> Fault | None:
     return None if said[0] == said[1] else Fault("another order gives other diagnostics")
 
 
-_RENAMED = re.compile(r"\b(rule_\d\d|model_[a-c]|score_[a-c])\b")
+_RENAMED = re.compile(r"\b(rule_\d\d|model_[a-d]|score_[a-d])\b")
 
 
 def renamed(policy: GeneratedPolicy, rng: Random) -> tuple[Program, dict[str, str]] | None:
     """The policy whose rules, models and scores have exchanged their names."""
     names: dict[str, str] = {}
-    for pattern in (r"rule_\d\d", r"model_[a-c]", r"score_[a-c]"):
+    for pattern in (r"rule_\d\d", r"model_[a-d]", r"score_[a-d]"):
         known = sorted(set(re.findall(rf"\b{pattern}\b", policy.text)))
         names |= dict(zip(known, rng.sample(known, len(known)), strict=True))
     text = _RENAMED.sub(lambda found: names[found.group()], policy.text)

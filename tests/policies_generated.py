@@ -876,20 +876,20 @@ class Maker:
 
     def _challenger(self) -> None:
         words = self.rng.sample(MAY, self.rng.randint(1, 4))
-        self.challenger = Model("challenger", "challenged", "payment", frozenset(words), "")
+        self.challenger = Model("model_d", "score_d", "payment", frozenset(words), "")
         bounds = self.rng.choice(("", " from 0 to 99", " from -1 to 1"))
         lines = [
-            "model challenger version 1",
+            "model model_d version 1",
             "  external",
             "  shadow",
-            f"  score challenged{bounds}",
+            f"  score score_d{bounds}",
             f"  use payment{self._use('payment')}",
             f"  may {', '.join(words)}",
             f"  if unavailable then {self._unavailable()}",
         ]
-        self.drafts.append(Draft("model", "challenger", "\n".join(lines)))
+        self.drafts.append(Draft("model", "model_d", "\n".join(lines)))
         self.names["payment"].append(
-            Name("challenged", NUMBER, False, frozenset({"challenger"}), "score")
+            Name("score_d", NUMBER, False, frozenset({"model_d"}), "score")
         )
 
     def _use(self, event: str) -> str:
@@ -1117,7 +1117,7 @@ class Maker:
         """A shadow rule that reads the challenger, and points where it adds none."""
         then = self._then(model, points=True)
         writer = self.writer("payment", [model.name, *self._allowed(model, "payment", then)])
-        when = f"challenged >= 0.{self.rng.randint(1, 9)}"
+        when = f"score_d >= 0.{self.rng.randint(1, 9)}"
         if self.chance(0.5):
             when += f" and {_wrapped(writer.condition(1))}"
         if not any(action.startswith("add ") for action in then) and self.chance(0.4):

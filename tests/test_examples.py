@@ -15,7 +15,7 @@ from tidegate.rules.cases import read_cases
 from tidegate.simulation.backtest import run_backtest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-WITH_CASES = ("first", "card", "library")
+WITH_CASES = ("first", "card", "library", "scored")
 
 
 @pytest.mark.parametrize("name", [*WITH_CASES, "handbook"])
@@ -43,7 +43,7 @@ def test_the_cases_of_an_example_pass(name: str) -> None:
 
 def test_the_histories_come_out_of_their_generator(tmp_path: Path) -> None:
     """A history could have been edited by hand, and nobody could make it again."""
-    for name, write in (("first", history.write_first), ("card", history.write_card)):
+    for name, write in history.HISTORIES:
         folder = tmp_path / name
         folder.mkdir()
         write(folder)

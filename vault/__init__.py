@@ -1,6 +1,6 @@
-"""Keys and secrets. Empty so far: nothing is signed, encrypted or fetched from Vault yet.
+"""Keys and secrets: `keys.py` is what the rest knows, `key_file.py` keeps a signing key in a file.
 
-This folder will hold `keys.py` (the protocols `KeySource`, `Signer` and `TokenHasher`, standard
-library only), `memory.py` for development, and the HashiCorp Vault adapter with leases, Transit
-and PKI. Everything below `service` and `gateways` will know `keys.py` alone.
+Nothing is encrypted or fetched from Vault yet. This folder will hold further protocols of `keys.py`
+(standard library only), `memory.py` for development, and the HashiCorp Vault adapter with leases,
+Transit and PKI. Everything below `service` and `gateways` knows `keys.py` alone.
 """

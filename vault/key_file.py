@@ -1,8 +1,8 @@
 """A signing key in a file: for development, and for people until a vault holds their keys.
 
-The file is PKCS 8 in PEM, encrypted with a passphrase (PBES2: PBKDF2 with HMAC-SHA-256, AES-256-CBC)
-and readable by its owner alone. OpenSSL derives the key in 2,048 rounds only, so the passphrase has
-to carry the weight: it is long.
+The file is PKCS 8 in PEM, readable by its owner alone and encrypted with a passphrase (PBES2:
+PBKDF2 with HMAC-SHA-256, AES-256-CBC). OpenSSL derives the key in 2,048 rounds only, so the
+passphrase has to carry the weight: it is long.
 """
 
 from __future__ import annotations

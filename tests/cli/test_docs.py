@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from tests.cli.conftest import Run
+from tests.cli.model_samples import prepare_models
 from tests.conftest import ROOT
 from tidegate.cli.explain import codes
 from tidegate.cli.main import EXIT_CODES, app
@@ -79,8 +80,9 @@ def matches(shown: str, printed: str) -> bool:
     return re.fullmatch(pattern, printed.rstrip("\n"), re.DOTALL) is not None
 
 
-def test_every_invocation_runs_and_prints_what_is_shown(run: Run) -> None:
+def test_every_invocation_runs_and_prints_what_is_shown(run: Run, tmp_path: Path) -> None:
     """Prose that does not run is wrong within a month."""
+    prepare_models(tmp_path)
     assert len(transcripts()) >= len(commands())
     for command, code, shown in transcripts():
         program, *arguments = shlex.split(command)
@@ -96,6 +98,14 @@ def test_the_page_of_libraries_runs(run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert found
     for command, code, shown in found:
         assert matches(shown, run(*shlex.split(command)[1:], code=code).output)
+
+
+def test_the_page_of_monitoring_runs(run: Run) -> None:
+    """Whoever tries what the page shows meets an error."""
+    found = transcripts((ROOT / "docs" / "monitoring.md").read_text())
+    assert len(found) == 4
+    for command, code, shown in found:
+        assert matches(shown, run(*shlex.split(command)[1:], code=code).output), command
 
 
 def test_every_command_is_shown() -> None:

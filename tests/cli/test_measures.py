@@ -163,6 +163,7 @@ def test_the_json_of_a_counterfactual(run: Run) -> None:
                 ],
                 "word": "approve",
                 "reasons": ["country_gap"],
+                "held": [],
             }
         ],
         "complete": True,

@@ -175,13 +175,11 @@ def test_security_codes_are_refused_in_texts_queries_and_headers() -> None:
     door = Door()
     refused_body(b'{"note":"cvv 123"}')
     refused_body(b'{"note":"{\\"cvc\\":\\"123\\"}"}')
-    for look in (
-        lambda: door.check_target(b"/v1", b"cvv=123"),
-        lambda: door.check_target(b"/v1", b"a=1&securityCode=1234"),
-        lambda: door.check_headers([(b"X-Card-CVV", b"123")]),
-    ):
+    for query in (b"cvv=123", b"a=1&securityCode=1234"):
         with pytest.raises(ProblemError, match="sensitive_data_refused"):
-            look()
+            door.check_target(b"/v1", query)
+    with pytest.raises(ProblemError, match="sensitive_data_refused"):
+        door.check_headers([(b"X-Card-CVV", b"123")])
 
 
 def test_tracks_are_refused_whatever_their_number() -> None:

@@ -1,0 +1,229 @@
+"""`tidegate models train`: a model version from a policy, a history and a training file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tidegate.cli.backtest import MappingFile, history_refused
+from tidegate.cli.inputs import AsJson, PolicyFolder, bad_input, load
+from tidegate.cli.output import ExitCode, Stop, console_of, counted, say, say_json
+
+if TYPE_CHECKING:
+    from tidegate.models.cards import Card
+    from tidegate.rules import Policy
+    from tidegate.simulation.training import Progress, Trained
+    from tidegate.simulation.training_file import Training, TrainingError
+
+TrainingFile = Annotated[
+    Path,
+    typer.Argument(metavar="TRAINING", show_default=False, help="The YAML file of the training."),
+]
+SCHEMA = "tidegate.training/1"
+_NEEDED = {"sklearn": "scikit-learn", "threadpoolctl": "threadpoolctl"}
+_NEEDED_BY = {"explainable_boosting": {"interpret": "interpret-core"}}
+
+
+def train(
+    policy: PolicyFolder,
+    mapping: MappingFile,
+    training: TrainingFile,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            show_default="the model's in the policy",
+            help="Write the version's files there.",
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write over a version that nobody registered yet.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model of a policy on a history.
+
+    Writes one folder: the portable model, its card, what its scores are made of, a reliability plot
+    and what monitoring compares with. Nothing serves before it is registered and approved.
+    """
+    from tidegate.simulation.mapping import MappingError
+    from tidegate.simulation.training import train as run
+    from tidegate.simulation.training_file import TrainingError, read_training
+
+    _need(_NEEDED)
+    loaded = load(policy, without_models=True)
+    try:
+        read = read_training(training, loaded.program)
+        _need(_NEEDED_BY.get(read.estimator, {}))
+        folder = out or loaded.folder / read.model.path / str(read.model.version)
+        _refuse_to_overwrite(folder, read, replace=replace)
+        with _progress() as progress:
+            trained = run(loaded, mapping, read, progress=progress)
+    except MappingError as error:
+        raise history_refused(error) from None
+    except TrainingError as error:
+        raise _training_refused(error) from None
+    _write(folder, trained.files)
+    if as_json:
+        card = json.loads(trained.files["card.json"])
+        files = sorted(trained.files)
+        say_json({"schema": SCHEMA, "folder": str(folder), "files": files, "card": card})
+    else:
+        say("\n".join(_lines(trained, folder, loaded)))
+
+
+def _need(modules: Mapping[str, str]) -> None:
+    """A stop where a library of the extra is not installed."""
+    for module, package in modules.items():
+        if find_spec(module) is None:
+            raise bad_input(
+                f"training needs the package `{package}`", "pip install 'tidegate[train]'"
+            )
+
+
+def _training_refused(error: TrainingError) -> Stop:
+    found = error.problems
+    return Stop(
+        ExitCode.BAD_INPUT,
+        "training_refused",
+        f"nothing was trained for {counted(len(found), 'reason')}",
+        problems=[
+            {"file": p.file, "key": p.key, "message": p.message, "help": p.help} for p in found
+        ],
+        text="\n".join(f"error: {problem}" for problem in found),
+    )
+
+
+# --- the folder --------------------------------------------------------------------------------
+
+
+def _refuse_to_overwrite(folder: Path, training: Training, *, replace: bool) -> None:
+    name, version = training.model.name, training.model.version
+    if _is_registered(folder.parent, name, version):
+        raise bad_input(
+            f"version {version} of `{name}` is registered, and what is registered never changes",
+            f"raise its version in the policy: `model {name} version {version + 1}`",
+        )
+    if folder.exists() and any(folder.iterdir()) and not replace:
+        raise bad_input(
+            f"`{folder}` holds a version already",
+            "raise the version in the policy, or write over it with --replace",
+        )
+
+
+def _is_registered(folder: Path, name: str, version: int) -> bool:
+    """Whether a log beside the versions names this one; one that cannot be read counts as such."""
+    from tidegate.models.registry_log import LOG_FILE, read_log
+
+    try:
+        content = (folder / LOG_FILE).read_bytes()
+    except FileNotFoundError:
+        return False
+    lines = read_log(content, name)
+    return not isinstance(lines, tuple) or any(line.entry.version == version for line in lines)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """The whole folder or none of it; files of an earlier training go."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            for name, content in files.items():
+                (draft / name).write_bytes(content)
+            draft.chmod(0o755)
+            if folder.exists():
+                shutil.rmtree(folder)
+            draft.rename(folder)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise bad_input(f"`{folder}` cannot be written: {error.strerror}") from None
+
+
+# --- what is said ------------------------------------------------------------------------------
+
+
+def _lines(trained: Trained, folder: Path, policy: Policy) -> Iterator[str]:
+    card = trained.card
+    yield f"{card.model} {card.version}: {card.family.replace('_', ' ')}"
+    yield (
+        f"trained on {counted(card.train.rows, 'row')}, {card.train.positives:,} {card.label};"
+        f" tested on {counted(card.test.rows, 'row')}, {card.test.positives:,} {card.label}"
+    )
+    yield ""
+    yield from _figures(card)
+    yield ""
+    yield _cheapest(card)
+    yield (
+        f"equal to the library's own probability in {counted(card.export.rows, 'row')}:"
+        f" at most {card.export.largest_difference} apart"
+    )
+    yield ""
+    yield from (f"note: {note}" for note in card.notes)
+    yield ""
+    yield from (str(folder / name) for name in sorted(trained.files))
+    yield ""
+    yield "next:"
+    yield f"  look at {folder / 'card.md'} and {folder / 'reliability.svg'}"
+    yield f"  tidegate check {policy.folder}"
+
+
+def _figures(card: Card) -> Iterator[str]:
+    for metric in card.metrics:
+        if metric.part != "all" or metric.value is None:
+            continue
+        shown = f"{metric.name.replace('_', ' '):26}{metric.value / 10**6:.4f}"
+        if metric.low is not None and metric.high is not None:
+            shown += f"  ({metric.low / 10**6:.4f} to {metric.high / 10**6:.4f})"
+        yield shown
+
+
+def _cheapest(card: Card) -> str:
+    from tidegate.engine.values import format_money
+
+    row = min(card.thresholds, key=lambda found: found.cost_minor)
+    return (
+        f"cheapest threshold {row.threshold / 10**6:.6f}: {counted(row.flagged, 'row')} flagged,"
+        f" {row.caught:,} of {card.test.positives:,} {card.label} caught,"
+        f" cost {format_money(row.cost_minor, card.currency)}"
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """What is being done, on standard error while it is a terminal, else nothing at all."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+    )
+    with Bars(*columns, console=console_of(sys.stderr), transient=True) as bars:
+        tasks = {"": bars.add_task("looking at the files", total=None)}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                for task in tasks.values():
+                    bars.update(task, visible=False)
+                tasks[what] = bars.add_task(what, total=total or None)
+            bars.update(tasks[what], completed=done, total=total or None)
+
+        yield tell

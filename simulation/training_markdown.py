@@ -1,0 +1,169 @@
+"""A card as a page that people read in a review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from tidegate.engine.values import format_money
+from tidegate.models.cards import Card, Metric, ThresholdRow
+from tidegate.simulation.thresholds import ROUND
+from tidegate.simulation.training_reference import Contributions
+
+_CALIBRATION = ("mean_score", "share_of_positives")
+
+
+def card_markdown(card: Card, contributions: Contributions) -> bytes:
+    """`card.md`."""
+    return ("\n".join(_lines(card, contributions)).rstrip("\n") + "\n").encode()
+
+
+def _lines(card: Card, contributions: Contributions) -> Iterator[str]:
+    yield f"# Model `{card.model}`, version {card.version}"
+    yield ""
+    yield f"{_sentence(card.intended_use)} Owner: {card.owner}."
+    yield ""
+    yield from _list("Limits", card.limits)
+    yield from _list("Not for", card.out_of_scope)
+    yield "## Made from"
+    yield ""
+    yield from _table(("", ""), _facts(card))
+    yield "## How good it is"
+    yield ""
+    yield f"On the test window alone; intervals of 95 %. Of {card.test.rows:,} rows"
+    yield f"{card.test.positives:,} are `{card.label}`."
+    yield ""
+    yield from _metrics(card.metrics)
+    yield "![What scores say, and what turned out](reliability.svg)"
+    yield ""
+    yield "## Thresholds"
+    yield ""
+    yield from _costs(card)
+    head = ("score at least", "flagged", "caught", "precision", "recall", "money caught", "cost")
+    yield from _table(head, (_threshold(card, row) for row in card.thresholds))
+    yield "## What scores are made of"
+    yield ""
+    yield "Mean absolute contribution over the test window, as a share of all."
+    yield ""
+    yield from _table(
+        ("input", "share"),
+        (
+            (" and ".join(f"`{n}`" for n in t.inputs), _percent(t.share))
+            for t in contributions.terms
+        ),
+    )
+    yield from _list("Notes", card.notes)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
+    if lines:
+        yield f"## {title}"
+        yield ""
+        yield from (f"- {line}" for line in lines)
+        yield ""
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield ""
+
+
+def _facts(card: Card) -> Iterator[tuple[str, str]]:
+    yield "family", card.family.replace("_", " ")
+    yield "policy, event, label", f"`{card.policy}`, `{card.event}`, `{card.label}`"
+    yield "training", f"{card.train_window.start} to before {card.train_window.end}"
+    yield "", f"{card.train.rows:,} rows, {card.train.positives:,} `{card.label}`"
+    yield "labels known before", f"{card.label_cutoff} (due after {card.label_delay})"
+    yield "test", f"{card.test_window.start} to before {card.test_window.end}"
+    yield "", f"{card.test.rows:,} rows, {card.test.positives:,} `{card.label}`"
+    yield "split", _pairs(card.split)
+    yield "parameters", _pairs(card.parameters)
+    yield "libraries", _pairs(card.libraries)
+    yield "data", f"`{card.data_hash}`"
+    yield "features", f"`{card.features_hash}`"
+    yield "`model.json`", f"`{card.model_hash}`"
+    found = card.export
+    beyond = f"{found.beyond} beyond the bound of {found.bound}"
+    said = f"{found.rows:,} rows: at most {found.largest_difference} apart, {beyond}"
+    yield "against the library's own probability", said
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    return ", ".join(f"`{name}` {value}" for name, value in values.items()) or "-"
+
+
+def _metrics(metrics: Sequence[Metric]) -> Iterator[str]:
+    names = list(dict.fromkeys(m.name for m in metrics if m.name not in _CALIBRATION))
+    by_part: dict[str, dict[str, Metric]] = {}
+    for metric in metrics:
+        if metric.name not in _CALIBRATION:
+            by_part.setdefault(metric.part, {})[metric.name] = metric
+    head = ("part", "rows", *(name.replace("_", " ") for name in names))
+    rows = (
+        (
+            part,
+            f"{next(iter(found.values())).sample.rows:,}",
+            *(_figure(found.get(n)) for n in names),
+        )
+        for part, found in by_part.items()
+    )
+    yield from _table(head, rows)
+
+
+def _figure(metric: Metric | None) -> str:
+    if metric is None or metric.value is None:
+        return "-"
+    shown = _share(metric.value)
+    if metric.low is None or metric.high is None:
+        return shown
+    return f"{shown} ({_share(metric.low)} to {_share(metric.high)})"
+
+
+def _share(millionths: int) -> str:
+    return f"{millionths / 10**6:.4f}"
+
+
+def _percent(millionths: int) -> str:
+    return f"{millionths / 10_000:.1f} %"
+
+
+def _costs(card: Card) -> Iterator[str]:
+    costs, money = card.costs, card.currency
+    cheapest = min(card.thresholds, key=lambda row: row.cost_minor)
+    yield (
+        f"A missed `{card.label}` costs {_percent(costs.missed_share)} of its amount and"
+        f" {format_money(costs.missed_minor, money)}, a false alarm"
+        f" {format_money(costs.false_alarm_minor, money)}, every flagged payment"
+        f" {format_money(costs.review_minor, money)}. Cheapest on the test window:"
+        f" **{_threshold_text(cheapest)}**."
+    )
+    yield ""
+
+
+def _threshold(card: Card, row: ThresholdRow) -> tuple[str, ...]:
+    return (
+        _threshold_text(row),
+        f"{row.flagged:,}",
+        f"{row.caught:,}",
+        _interval(row.precision, row.precision_low, row.precision_high),
+        _interval(row.recall, row.recall_low, row.recall_high),
+        format_money(row.caught_minor, card.currency),
+        format_money(row.cost_minor, card.currency),
+    )
+
+
+def _threshold_text(row: ThresholdRow) -> str:
+    return (
+        f"{row.threshold / 10**6:.2f}" if row.threshold in ROUND else f"{row.threshold / 10**6:.6f}"
+    )
+
+
+def _interval(value: int | None, low: int | None, high: int | None) -> str:
+    if value is None or low is None or high is None:
+        return "-"
+    return f"{_percent(value)} ({_percent(low)} to {_percent(high)})"

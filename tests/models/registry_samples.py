@@ -1,0 +1,125 @@
+"""A small model whose versions are registered, and four people with keys of their own."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.models.card_samples import CARD
+from tidegate.dsl.types import COUNT
+from tidegate.models.cards import write_card
+from tidegate.models.people import People, Person, Role
+from tidegate.models.portable import Input, LinearTerm, PortableModel
+from tidegate.models.problems import Problem
+from tidegate.models.reading import write_model
+from tidegate.models.registry import Registry, Request, act
+from tidegate.models.registry_log import Action
+from tidegate.vault.key_file import FileSigner
+
+NAME = "boosting"
+
+
+def at_us(text: str) -> int:
+    """Give a moment in UTC microseconds."""
+    return int(datetime.fromisoformat(text).timestamp()) * 1_000_000
+
+
+START_US = at_us("2026-11-25T09:00:00Z")
+UNTIL = "2027-06-30"
+
+
+def signer(name: str, seed: str = "") -> FileSigner:
+    """Give somebody's key: the same at each call."""
+    digest = hashlib.sha256((seed or name).encode()).digest()
+    return FileSigner(name, Ed25519PrivateKey.from_private_bytes(digest))
+
+
+def person(name: str, *roles: Role, until_us: int | None = None, seed: str = "") -> Person:
+    """Give a row of the people's file."""
+    return Person(name, signer(name, seed).public_key, frozenset(roles), until_us)
+
+
+ADA, BEN, OLA, ALL = signer("ada"), signer("ben"), signer("ola"), signer("all")
+ROWS = (
+    person("ada", "author"),
+    person("ben", "approver"),
+    person("ola", "operator"),
+    person("all", "author", "approver", "operator"),
+)
+PEOPLE = People(ROWS)
+
+
+def model(version: int) -> PortableModel:
+    """Give a model of one input."""
+    return PortableModel(
+        name=NAME,
+        version=version,
+        family="logistic_regression",
+        link="logit",
+        inputs=(Input("tries", COUNT, low=0, high=100),),
+        base=-3_000_000_000,
+        terms=(LinearTerm(0, 400_000_000.0, 1.0),),
+    )
+
+
+def write_version(folder: Path, version: int) -> Path:
+    """Write a version as training leaves it."""
+    place = folder / str(version)
+    place.mkdir(parents=True)
+    content = write_model(model(version))
+    digest = hashlib.sha256(content).hexdigest()
+    card = replace(
+        CARD, model=NAME, version=version, family="logistic_regression", model_hash=digest
+    )
+    (place / "model.json").write_bytes(content)
+    (place / "card.json").write_bytes(write_card(card))
+    (place / "card.md").write_text(f"# boosting, version {version}\n")
+    (place / "contributions.json").write_text("{}\n")
+    (place / "reference.json").write_text("{}\n")
+    (place / "reliability.svg").write_text("<svg/>\n")
+    return place
+
+
+def ask(
+    folder: Path,
+    who: FileSigner,
+    action: Action,
+    version: int | None = None,
+    *,
+    minutes: int = 0,
+    until: str = "",
+    people: People = PEOPLE,
+) -> Registry | Problem:
+    """Ask for one thing; an approval lasts as usual."""
+    until = until or (UNTIL if action == "approve" else "")
+    request = Request(
+        action, f"{action} for a test", START_US + minutes * 60_000_000, version, "", until
+    )
+    return act(folder, people, who, request)
+
+
+def done(folder: Path, who: FileSigner, action: Action, version: int | None = None) -> Registry:
+    """Do one thing that has to be allowed."""
+    registry = ask(folder, who, action, version)
+    assert isinstance(registry, Registry), registry
+    return registry
+
+
+def active_folder(parent: Path, *versions: int) -> Path:
+    """Give a folder in which these versions were registered, approved and activated in turn."""
+    folder = parent / NAME
+    for version in versions:
+        write_version(folder, version)
+        done(folder, ADA, "register", version)
+        done(folder, BEN, "approve", version)
+        done(folder, OLA, "activate", version)
+    return folder
+
+
+def kind(found: Registry | Problem) -> str:
+    """Give the kind of a problem; `fine` where there is none."""
+    return found.kind if isinstance(found, Problem) else "fine"
