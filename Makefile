@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SCALE ?= 1
+KEYS ?= 500000
 WORKERS ?= 2
 
 VENV := .venv
@@ -14,7 +15,7 @@ BENCH := $(VENV)/.bench
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
-        clean
+        idempotency clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +53,9 @@ fuzz-models: $(TEST) ## search longer for a model file that harms (SCALE=1)
 
 noninterference: $(TEST) ## give 100,000 events every score of every model, and look who is declined (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_noninterference --scale $(SCALE)
+
+idempotency: $(TEST) ## many keys under concurrent retries, one decision each (KEYS=500000)
+	@$(BIN)/python -m tests.service.idempotency --keys $(KEYS)
 
 clean: ## remove the virtual environment and everything that was built
 	@rm -rf $(VENV) build dist src/*.egg-info .*_cache .hypothesis .benchmarks
