@@ -3,6 +3,7 @@
 PYTHON ?= python3
 SCALE ?= 1
 KEYS ?= 500000
+KILLS ?= 300
 WORKERS ?= 2
 
 VENV := .venv
@@ -14,7 +15,7 @@ BENCH := $(VENV)/.bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
+.PHONY: help demo test check browser bench crash handbook fuzz-language fuzz-models noninterference \
         idempotency clean
 
 help: ## list the targets
@@ -51,6 +52,9 @@ fuzz-language: $(TEST) ## search longer for a disagreement in the language (SCAL
 fuzz-models: $(TEST) ## search longer for a model file that harms (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_models --scale $(SCALE)
 
+crash: $(TEST) ## kill the ledger's writer at random moments, on both databases (KILLS=300)
+	@$(BIN)/python -m tests.crash --kills $(KILLS)
+
 noninterference: $(TEST) ## give 100,000 events every score of every model, and look who is declined (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_noninterference --scale $(SCALE)
 
@@ -71,7 +75,7 @@ $(RUNTIME): pyproject.toml requirements/build.txt requirements/runtime.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(TEST): $(RUNTIME) requirements/train.txt requirements/test.txt
+$(TEST): $(RUNTIME) requirements/train.txt requirements/postgres.txt requirements/test.txt
 	@echo "installing the test tools into $(VENV)"
 	@$(PIP) install -r requirements/test.txt
 	@touch $@

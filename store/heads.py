@@ -118,8 +118,8 @@ class Heads:
                 note = sign_checkpoint(self.head.size, self.head.root, self._signer)
             except Exception as error:
                 raise LedgerUnavailableError(f"the head was not signed: {error}") from error
-            storage.begin()
             try:
+                storage.begin()
                 storage.insert_checkpoint(self.head.size, note)
                 storage.commit()
             except BaseException:
@@ -159,7 +159,8 @@ def read_heads(
     `TamperedLedgerError` where numbers have a gap, where the newest checkpoint or an anchored head
     is not the head of so many first leaves, where a leaf after the newest checkpoint has another
     hash than is stored, or where an anchor is empty beside a ledger with checkpoints; `adopt` lets
-    the last one pass, for a new anchor. trusted: keys of earlier signers.
+    the last one pass, for a new anchor. An empty anchor gets the head of now; what it raises then
+    is not caught. trusted: keys of earlier signers.
     """
     keys = [key_of(signer), *trusted]
     newest = storage.last_checkpoint()
@@ -174,12 +175,18 @@ def read_heads(
         elif newest is not None and not adopt:
             raise TamperedLedgerError(
                 "the anchor is empty beside a ledger that was anchored or signed before: "
-                "if the anchor is new, run `tidegate audit anchor`"
+                "if the anchor is new, run `tidegate audit checkpoint --sign --new-anchor`"
             )
     heads = Heads(signer, note, anchored)
     _rebuild(heads, storage, wanted)
     for hashed in storage.leaves_from(heads.signed):
         check_leaf(hashed)
+    # An anchor holds a head before the first leaf that it could miss is written.
+    for anchor in anchored:
+        if anchor.note is None:
+            first = sign_checkpoint(heads.head.size, heads.head.root, signer)
+            anchor.anchor.put(first, None)
+            anchor.note = first
     if heads.head.size == heads.signed and all(a.note == note for a in anchored):
         heads._due_from = None
     return heads

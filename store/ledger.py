@@ -77,7 +77,7 @@ class Receiver(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Waiting:
     prepared: Prepared
     whom: object
@@ -340,8 +340,8 @@ class Ledger:
         """The outcomes of a batch that is durable; raises where nothing may be acknowledged."""
         self._reconcile()
         storage, rows = self._storage, Rows()
-        storage.begin()
         try:
+            storage.begin()
             self._expect_head()
             drafts = fill(batch, rows, self._heads, self._ring, storage)
             if rows.leaves:
@@ -384,8 +384,8 @@ class Ledger:
     ) -> Recorded:
         self._reconcile()
         storage = self._storage
-        storage.begin()
         try:
+            storage.begin()
             self._expect_head()
             key_ids = find()
             row = leaf_only(entry if before else with_keys(entry, key_ids), self._heads)
@@ -444,20 +444,28 @@ class Ledger:
         if self._state != "suspect":
             return
         storage, head = self._storage, self._heads.head
-        storage.begin()
+        # An erasure may have taken effect unnoticed: no key of before is trusted to be there.
+        self._ring.forget_all()
         try:
+            storage.begin()
             found, _ = storage.head()
             if found != head.size and self._doubtful:
                 tail = list(storage.leaves_from(head.size))
                 if tail != self._doubtful:
                     raise TamperedLedgerError(f"leaves from {head.size} on are not of this writer")
-                hashes = [row[1] for row in tail]
-                self._heads.extend(hashes)
+                self._heads.extend([row[1] for row in tail])
+                self._finish_erasures(tail)
             self._expect_head()
         finally:
             storage.rollback()
         self._doubtful = []
         self._state, self._why = "open", ""
+
+    def _finish_erasures(self, rows: Sequence[LeafTuple]) -> None:
+        """Destroy what `erased` leaves name that were committed without our knowing."""
+        for leaf in (parse_leaf(row[4]) for row in rows if row[2] == "erased"):
+            for key_id in leaf.facts.get("keys", ()):
+                self._keys.source.destroy(bytes.fromhex(key_id))
 
     def _expect_head(self) -> None:
         """`TamperedLedgerError` where another hand wrote since our last commit."""

