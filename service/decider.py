@@ -219,6 +219,10 @@ class Decider:
         self.through = through
         self.in_doubt = False
 
+    def use(self, engine: Engine) -> None:
+        """Decide with this engine from now on: the same rules, other models."""
+        self.engine = engine
+
     async def decide(self, call: Call) -> Answer:
         """The decision of this key; `ProblemError` where there is none to be had."""
         found = self.ask(call)
@@ -357,9 +361,8 @@ class Decider:
         record = None if decision is None else decision.record
         at = format_time(counted.at_us)
         flight.id = self._ids.make(counted.at_us)
-        decided = Decided(
-            flight.id, event.name, counted.key, at, self.engine.policy.hash, cause, record
-        )
+        policy = self.engine.policy.hash if record is None else record.policy.hash
+        decided = Decided(flight.id, event.name, counted.key, at, policy, cause, record)
         flight.body = to_bytes(answer_of(self._program, decided, admission.sees))
         head = {
             "form": 1,
