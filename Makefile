@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SCALE ?= 1
+KEYS ?= 500000
 KILLS ?= 300
 WORKERS ?= 2
 
@@ -14,8 +15,8 @@ BENCH := $(VENV)/.bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: crash help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
-        clean
+.PHONY: help demo test check browser bench crash handbook fuzz-language fuzz-models noninterference \
+        idempotency clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +57,9 @@ crash: $(TEST) ## kill the ledger's writer at random moments, on both databases 
 
 noninterference: $(TEST) ## give 100,000 events every score of every model, and look who is declined (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_noninterference --scale $(SCALE)
+
+idempotency: $(TEST) ## many keys under concurrent retries, one decision each (KEYS=500000)
+	@$(BIN)/python -m tests.service.idempotency --keys $(KEYS)
 
 clean: ## remove the virtual environment and everything that was built
 	@rm -rf $(VENV) build dist src/*.egg-info .*_cache .hypothesis .benchmarks

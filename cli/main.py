@@ -23,6 +23,7 @@ from tidegate.cli import (
     lsp,
     models,
     replay,
+    serve,
     test,
     token,
 )
@@ -63,6 +64,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "backtest": backtest.backtest,
     "diff": diff.diff,
     "gate": gate.gate,
+    "serve": serve.serve,
     "lsp": lsp.lsp,
     "token": token.token,
 }
