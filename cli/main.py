@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from tidegate.cli import (
+    audit,
     backtest,
     check,
     decide,
@@ -71,6 +72,15 @@ histories = typer.Typer(
 histories.command("check", cls=Command)(history.check)
 app.add_typer(histories, name="history")
 app.add_typer(models.models, name="models")
+
+audits = typer.Typer(
+    help="Verify the ledger, prove an entry, export, back up.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+for name, run in audit.COMMANDS.items():
+    audits.command(name, cls=Command)(run)
+app.add_typer(audits, name="audit")
 
 
 def _say_version(wanted: bool) -> None:
