@@ -1,0 +1,168 @@
+"""The windows of a running service: what every event that was taken in adds up to.
+
+Events enter in the order in which they are recorded, each once. The state is a function of the set
+of events: copies and other orders of the same events lead to the same state, so it can be rebuilt
+from the ledger (`window_recovery.py`) and may be saved at any moment (`window_snapshot.py`). What
+was taken in and could not be recorded is taken out again.
+
+For one thread. Times are UTC microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from tidegate.dsl.lists import Lists
+from tidegate.dsl.program import EventType, Program
+from tidegate.dsl.types import Value
+from tidegate.engine.features import (
+    Counted,
+    Report,
+    admit,
+    arrival_of,
+    new_state,
+    relabel,
+    reports,
+)
+from tidegate.engine.features import read as read_features
+from tidegate.engine.windows import (
+    Changes,
+    EventName,
+    WindowState,
+    WindowValue,
+    without,
+)
+
+FindCounted = Callable[[EventName], Counted | None]
+"""Gives an event that was taken in before, as it was, or None where it cannot be read any more."""
+
+
+def nothing_found(_name: EventName) -> Counted | None:
+    """For events that report no label."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A label that an event reported, and since when it was known before, if it was."""
+
+    report: Report
+    before_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An event that was taken in, with what takes it out again. `new`: it was not seen before."""
+
+    counted: Counted
+    new: bool
+    labelled: tuple[Labelled, ...] = ()
+
+
+class Windows:
+    """Window state with the labels that were reported; only `take` and `revert` alter it.
+
+    `latest_us` is the time of the latest decided event: no later decision looks back further than
+    the longest window from there.
+    """
+
+    __slots__ = ("_labelled_events", "_sources", "latest_us", "program", "reported", "state")
+
+    def __init__(
+        self,
+        program: Program,
+        state: WindowState | None = None,
+        reported: dict[EventName, dict[str, int]] | None = None,
+        latest_us: int = 0,
+    ) -> None:
+        self.program = program
+        self.state = state or new_state(program)
+        self.reported = reported if reported is not None else {}
+        self.latest_us = latest_us
+        self._sources = frozenset(label.source_event for label in program.labels)
+        self._labelled_events = frozenset(f.event for f in program.features if f.labels)
+
+    def read(
+        self, event: EventType, values: Mapping[str, Value | None]
+    ) -> dict[str, WindowValue]:
+        """Every feature that a decision of this event reads; the event itself is in none."""
+        return read_features(self.program, self.state, event, values)
+
+    def reports(self, counted: Counted, lists: Lists) -> tuple[EventName, ...]:
+        """The events whose labels this one reports: what `take` may ask `find` for."""
+        if counted.event not in self._sources or (counted.event, counted.key) in self.state.seen:
+            return ()
+        found = reports(self.program, counted.event, counted.values, lists)
+        return tuple(
+            (report.event, report.key)
+            for report in found
+            if report.event in self._labelled_events
+            and (report.event, report.key) in self.state.seen
+        )
+
+    def take(
+        self, counted: Counted, lists: Lists, find: FindCounted = nothing_found
+    ) -> Taken:
+        """Take an event in, once per type and key, with the labels that it reports."""
+        name = (counted.event, counted.key)
+        if name in self.state.seen:
+            return Taken(counted, new=False)
+        known = self.reported.get(name)
+        if known:
+            counted = replace(counted, reported_us=dict(known))
+        self.state.apply(admit(self.program, self.state, counted, lists, self.latest_us))
+        if counted.event not in self._sources:
+            return Taken(counted, new=True)
+        found = reports(self.program, counted.event, counted.values, lists)
+        labelled = tuple(
+            self._label(report, counted.received_us, lists, find) for report in found
+        )
+        return Taken(counted, new=True, labelled=labelled)
+
+    def revert(self, taken: Taken, lists: Lists, find: FindCounted = nothing_found) -> None:
+        """Take an event out again that was not recorded, with the labels that it reported."""
+        if not taken.new:
+            return
+        for labelled in reversed(taken.labelled):
+            self._set_label(labelled.report, labelled.before_us, lists, find)
+        counted, state = taken.counted, self.state
+        buckets = []
+        for entry in arrival_of(self.program, counted, lists).entries:
+            bucket = state.buckets.get((entry.feature, entry.key))
+            if bucket is not None:
+                left = without(bucket, counted.key)
+                buckets.append(((entry.feature, entry.key), left if left.contributions else None))
+        seen = (((counted.event, counted.key), None),)
+        state.apply(Changes(tuple(buckets), seen))
+
+    def _label(
+        self, report: Report, at_us: int, lists: Lists, find: FindCounted
+    ) -> Labelled:
+        before_us = self.reported.get((report.event, report.key), {}).get(report.label)
+        # Of several reports the first counts, whichever comes first.
+        if before_us is None or at_us < before_us:
+            self._set_label(report, at_us, lists, find)
+        return Labelled(report, before_us)
+
+    def _set_label(
+        self, report: Report, at_us: int | None, lists: Lists, find: FindCounted
+    ) -> None:
+        name = (report.event, report.key)
+        known = dict(self.reported.get(name, {}))
+        known.pop(report.label, None)
+        if at_us is not None:
+            known[report.label] = at_us
+        if known:
+            self.reported[name] = known
+        else:
+            self.reported.pop(name, None)
+        if report.event not in self._labelled_events or name not in self.state.seen:
+            return
+        counted = find(name)
+        if counted is not None:
+            counted = replace(counted, reported_us=known)
+            changes = relabel(self.program, self.state, counted, lists, self.latest_us)
+            self.state.apply(changes)
+
+
