@@ -7,8 +7,8 @@ Every side is answered record by record, and each answer means that the record i
 - ours: everything included: canonical leaf, Merkle tree, salted commitment, AES-256-GCM under a key
   of the subject and month, keyed hashes, idempotency key looked up and kept, payload, lookup by
   transaction. 32 and 128 coroutines, each sends its next record when the last one is durable;
-- raw: `sqlite3`, WAL and FULL, one transaction a record: the record, its id and its idempotency key,
-  in the clear and without a hash;
+- raw: `sqlite3`, WAL and FULL, one transaction a record: the record, its id and its idempotency
+  key, in the clear and without a hash;
 - SQLModel: the same by a session and a commit for each record;
 - file: the floor: one file, a SHA-256 chain, the same coroutines and the same batching, one
   `fdatasync` a batch; nothing can be found in it again, nothing is encrypted.

@@ -50,9 +50,52 @@ Heads = Annotated[
         help="A signed head that was kept elsewhere; may be repeated.",
     ),
 ]
+Anchor = Annotated[
+    Path, typer.Option("--anchor", metavar="FILE", help="The file that keeps the signed head.")
+]
 Folder = Annotated[
     Path, typer.Argument(metavar="FOLDER", show_default=False, help="A folder that is not there.")
 ]
+
+
+def init(
+    *,
+    database: Database = DATABASE,
+    keys: KeyFile = KEYS,
+    anchor: Anchor = HEAD,
+    name: Annotated[
+        str, typer.Option(metavar="ORIGIN", help="The log's name, which its signed heads bear.")
+    ] = "tidegate.local/ledger",
+) -> None:
+    """Make a ledger with development keys and a head kept beside it; the first leaf says so."""
+    from datetime import UTC, datetime
+    from uuid import uuid4
+
+    from tidegate import __version__
+    from tidegate.store.anchors import FileAnchor
+    from tidegate.store.entries import Entry
+    from tidegate.store.errors import LedgerError
+    from tidegate.store.ledger import open_ledger
+    from tidegate.store.notes import NoteError, key_of
+    from tidegate.vault.key_file import KeyFileError
+    from tidegate.vault.memory import MemoryKeys
+
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    facts = {"origin": name, "release": __version__}
+    try:
+        keys.parent.mkdir(parents=True, exist_ok=True)
+        development = MemoryKeys.kept(keys, name)
+        verifier = key_of(development.signer).text()
+        with open_ledger(database, development, [FileAnchor(anchor)]) as ledger:
+            if ledger.head.size:
+                raise bad_input(f"there is a ledger of {ledger.head.size:,} leaves already")
+            ledger.append(Entry("opened", str(uuid4()), at, facts=facts)).result()
+    except (KeyFileError, NoteError) as error:
+        raise bad_input(str(error)) from None
+    except LedgerError as error:
+        raise _stop(error) from None
+    say(f"made a ledger, its keys in {keys} and its signed head in {anchor}")
+    say(f"auditors verify with {verifier}")
 
 
 def verify(
@@ -127,7 +170,7 @@ def prove(
                 "not_signed_yet",
                 f"no signed head covers leaf {seq} yet",
                 help_="a running service signs one within seconds; `tidegate audit checkpoint "
-                "--sign` does it where none runs",
+                "--sign` does so where none runs",
             )
         size, note = covering[-1]
         tree = Tree([hashed for number, hashed, *_ in reader.leaves() if number < size])
@@ -141,9 +184,7 @@ def checkpoint(
     *,
     database: Database = DATABASE,
     keys: KeyFile = KEYS,
-    anchor: Annotated[
-        Path, typer.Option("--anchor", metavar="FILE", help="Where the head is kept.")
-    ] = HEAD,
+    anchor: Anchor = HEAD,
     sign: Annotated[
         bool, typer.Option("--sign", help="Sign a head over all leaves; no service may run.")
     ] = False,
@@ -254,6 +295,7 @@ def restore(
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "init": init,
     "verify": verify,
     "prove": prove,
     "checkpoint": checkpoint,
@@ -280,7 +322,8 @@ def _reader(database: str) -> Reader:
 
 
 def _development(path: Path) -> MemoryKeys:
-    from tidegate.vault.memory import KeyFileError, MemoryKeys
+    from tidegate.vault.key_file import KeyFileError
+    from tidegate.vault.memory import MemoryKeys
 
     if not path.exists():
         raise bad_input(f"there is no file of keys `{path}`: name it with --keys")

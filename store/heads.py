@@ -159,8 +159,8 @@ def read_heads(
     `TamperedLedgerError` where numbers have a gap, where the newest checkpoint or an anchored head
     is not the head of so many first leaves, where a leaf after the newest checkpoint has another
     hash than is stored, or where an anchor is empty beside a ledger with checkpoints; `adopt` lets
-    the last one pass, for a new anchor. An empty anchor gets the head of now; what it raises then is
-    not caught. trusted: keys of earlier signers.
+    the last one pass, for a new anchor. An empty anchor gets the head of now; what it raises then
+    is not caught. trusted: keys of earlier signers.
     """
     keys = [key_of(signer), *trusted]
     newest = storage.last_checkpoint()

@@ -54,36 +54,50 @@ class Figures:
     problems: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A ledger and what survives its writers."""
+
+    url: str
+    keys: MemoryKeys
+    anchor: FileAnchor
+
+    def open(self) -> Ledger:
+        """A writer; a server may take a moment to notice that the last one died."""
+        for _ in range(500):
+            try:
+                return open_ledger(self.url, self.keys, [self.anchor], limits=LIMITS)
+            except SecondWriterError:
+                time.sleep(0.01)
+        return open_ledger(self.url, self.keys, [self.anchor], limits=LIMITS)
+
+
 def crash(url: str, folder: Path, kills: int, seed: int) -> Figures:
     """Kill writers of the ledger at `url`; its keys and its head are kept in `folder`."""
     dice = random.Random(seed)
-    keys = MemoryKeys.kept(folder / "keys.json")
-    anchor = FileAnchor(folder / "head")
+    kept = Kept(url, MemoryKeys.kept(folder / "keys.json"), FileAnchor(folder / "head"))
     figures = Figures()
     acknowledged: dict[int, int] = {}
     sent = 0
     while figures.kills < kills:
         resent = dice.sample(sorted(acknowledged), min(8, len(acknowledged)))
         numbers = [*(n for n in range(sent) if n not in acknowledged), *resent]
-        told, started = _one_writer(url, keys, anchor, numbers, sent, dice)
+        told, started = _one_writer(kept, numbers, sent, dice)
         figures.kills += 1
         figures.worst_start_s = max(figures.worst_start_s, started)
         for number, seq in told:
             sent = max(sent, number + 1)
             if acknowledged.setdefault(number, seq) != seq:
-                figures.problems.append(f"key {number} was told as {acknowledged[number]} and {seq}")
+                figures.problems.append(
+                    f"key {number} was told as {acknowledged[number]} and {seq}"
+                )
             figures.acknowledged += 1
-    _judge(url, keys, anchor, acknowledged, figures)
+    _judge(kept, acknowledged, figures)
     return figures
 
 
 def _one_writer(
-    url: str,
-    keys: MemoryKeys,
-    anchor: FileAnchor,
-    numbers: list[int],
-    first_new: int,
-    dice: random.Random,
+    kept: Kept, numbers: list[int], first_new: int, dice: random.Random
 ) -> tuple[list[tuple[int, int]], float]:
     """Fork a writer, kill it some time after it began; what it acknowledged, and its start."""
     reading, writing = os.pipe()
@@ -93,7 +107,7 @@ def _one_writer(
         os.close(reading)
         code = 1
         try:
-            _write(url, keys, anchor, numbers, first_new, writing)
+            _write(kept, numbers, first_new, writing)
         except BaseException as error:  # noqa: BLE001 - the parent has to hear of it
             os.write(2, f"the writer ended by itself: {type(error).__name__}: {error}\n".encode())
         finally:
@@ -112,16 +126,9 @@ def _one_writer(
     return list(_ACK.iter_unpack(content[:whole])), started
 
 
-def _write(
-    url: str,
-    keys: MemoryKeys,
-    anchor: FileAnchor,
-    numbers: list[int],
-    first_new: int,
-    pipe: int,
-) -> None:
+def _write(kept: Kept, numbers: list[int], first_new: int, pipe: int) -> None:
     """Send decisions until killed; each is told when it is acknowledged and not before."""
-    ledger = _open(lambda: open_ledger(url, keys, [anchor], limits=LIMITS))
+    ledger = kept.open()
     os.write(pipe, b"!")
 
     def tell(number: int) -> Callable[[Future[Recorded]], None]:
@@ -143,20 +150,8 @@ def _tell(pipe: int, number: int, seq: int) -> None:
     os.write(pipe, _ACK.pack(number, seq))  # shorter than PIPE_BUF: whole or not at all
 
 
-def _open(opening: Callable[[], Ledger]) -> Ledger:
-    """A server may take a moment to notice that the last writer died."""
-    for _ in range(500):
-        try:
-            return opening()
-        except SecondWriterError:
-            time.sleep(0.01)
-    return opening()
-
-
-def _judge(
-    url: str, keys: MemoryKeys, anchor: FileAnchor, acknowledged: dict[int, int], figures: Figures
-) -> None:
-    with _open(lambda: open_ledger(url, keys, [anchor], limits=LIMITS)) as ledger:
+def _judge(kept: Kept, acknowledged: dict[int, int], figures: Figures) -> None:
+    with kept.open() as ledger:
         for number, seq in acknowledged.items():
             again = ledger.append(decision(number)).result()
             if not again.repeated:
@@ -164,15 +159,15 @@ def _judge(
             elif again.seq != seq:
                 figures.problems.append(f"key {number} was told as {seq} and is {again.seq}")
             figures.repeated += 1
-    with Reader(url, keys.source) as reader:
+    with Reader(kept.url, kept.keys.source) as reader:
         ids = [read.leaf.id for read in reader.entries(kinds=("decision",))]
         if len(ids) != len(set(ids)):
             figures.problems.append("a decision is recorded twice")
         if len(ids) < len(acknowledged):
             figures.problems.append("there are fewer decisions than were acknowledged")
-        head = anchor.read()
+        head = kept.anchor.read()
         heads = [head] if head is not None else []
-        verified = verify_ledger(reader, trusted(keys), heads, keys.source)
+        verified = verify_ledger(reader, trusted(kept.keys), heads, kept.keys.source)
     figures.problems += [finding.said for finding in verified.findings]
 
 

@@ -21,13 +21,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from tidegate.vault.key_file import FileSigner, KeyFileError
 from tidegate.vault.keys import DataKey, KeyDestroyedError, KeySource, Signer, TokenHasher
 
 _FORM = "tidegate.development-keys/1"
-
-
-class KeyFileError(Exception):
-    """A file of development keys cannot be used; the message says why and what to do."""
 
 
 class MemoryKeys:
@@ -45,7 +42,7 @@ class MemoryKeys:
     def __init__(self, name: str = "tidegate.local/ledger") -> None:
         self.source = MemoryKeySource(secrets.token_bytes(32))
         self.hasher = MemoryTokenHasher({1: secrets.token_bytes(32)})
-        self.signer = MemorySigner(name, secrets.token_bytes(32))
+        self.signer = seeded_signer(name, secrets.token_bytes(32))
 
     @classmethod
     def kept(cls, path: Path, name: str = "tidegate.local/ledger") -> MemoryKeys:
@@ -61,7 +58,7 @@ class MemoryKeys:
             keys.hasher = MemoryTokenHasher(
                 {int(v): bytes.fromhex(key) for v, key in data["tokens"].items()}
             )
-            keys.signer = MemorySigner(str(data["name"]), bytes.fromhex(data["signing"]))
+            keys.signer = seeded_signer(str(data["name"]), bytes.fromhex(data["signing"]))
         except (KeyError, TypeError, ValueError, AttributeError):
             raise KeyFileError(f"`{path}` is not a file of development keys") from None
         return keys
@@ -132,29 +129,9 @@ class MemoryTokenHasher:
         )
 
 
-class MemorySigner:
-    """Signs with an Ed25519 key made of a seed of 32 bytes."""
-
-    __slots__ = ("_key", "_name", "_public")
-
-    def __init__(self, name: str, seed: bytes) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        self._name = name
-        self._public = self._key.public_key().public_bytes_raw()
-
-    @property
-    def name(self) -> str:
-        """Who signs."""
-        return self._name
-
-    @property
-    def public_key(self) -> bytes:
-        """The 32 raw bytes of the public key."""
-        return self._public
-
-    def sign(self, message: bytes) -> bytes:
-        """The 64 bytes of the signature of `message`."""
-        return self._key.sign(message)
+def seeded_signer(name: str, seed: bytes) -> FileSigner:
+    """A signer whose Ed25519 key is made of a seed of 32 bytes."""
+    return FileSigner(name, Ed25519PrivateKey.from_private_bytes(seed))
 
 
 def _new(path: Path, name: str) -> dict[str, Any]:
@@ -206,5 +183,5 @@ def _write(path: Path, data: dict[str, Any]) -> None:
 _: tuple[type[KeySource], type[TokenHasher], type[Signer]] = (
     MemoryKeySource,
     MemoryTokenHasher,
-    MemorySigner,
+    FileSigner,
 )

@@ -42,7 +42,7 @@ from tidegate.store.merkle import leaf_hash, tree_root
 from tidegate.store.notes import key_of, verify_checkpoint
 from tidegate.store.reading import Reader
 from tidegate.store.verification import verify_ledger
-from tidegate.vault.memory import MemoryKeys, MemorySigner
+from tidegate.vault.memory import MemoryKeys, seeded_signer
 
 
 def test_what_is_acknowledged_can_be_read(url: str, keys: MemoryKeys) -> None:
@@ -367,13 +367,19 @@ def test_an_anchor_that_holds_another_head_stops_the_writer(
             ledger.append(decision(1))
 
 
-def test_a_signer_that_fails_leaves_the_ledger_open(url: str, keys: MemoryKeys) -> None:
-    class Failing(MemorySigner):
-        def sign(self, message: bytes) -> bytes:  # noqa: ARG002
-            raise TimeoutError("sealed")
+class Failing:
+    """A signer that is out of reach."""
 
+    name = "tidegate.local/ledger"
+    public_key = bytes(32)
+
+    def sign(self, message: bytes) -> bytes:
+        raise TimeoutError(f"sealed, {len(message)} bytes unsigned")
+
+
+def test_a_signer_that_fails_leaves_the_ledger_open(url: str, keys: MemoryKeys) -> None:
     real = keys.signer
-    keys.signer = Failing("tidegate.local/ledger", bytes(32))
+    keys.signer = Failing()
     ledger = open_ledger(url, keys)
     ledger.append(decision(0)).result()
     with pytest.raises(LedgerUnavailableError, match="sealed"):
@@ -434,11 +440,7 @@ def test_a_ledger_that_disagrees_with_its_heads_refuses_to_start(
 
 
 def test_a_changed_leaf_after_the_last_head_refuses_to_start(url: str, keys: MemoryKeys) -> None:
-    class Failing(MemorySigner):
-        def sign(self, message: bytes) -> bytes:  # noqa: ARG002
-            raise TimeoutError
-
-    keys.signer = Failing("x", bytes(32))
+    keys.signer = Failing()
     with open_ledger(url, keys) as ledger:
         ledger.append(decision(0)).result()
     with raw(url) as database:
@@ -462,7 +464,7 @@ def test_a_new_signer_needs_the_old_key_to_be_trusted(url: str, keys: MemoryKeys
     with open_ledger(url, keys) as ledger:
         ledger.append(decision(0)).result()
     old = key_of(keys.signer)
-    keys.signer = MemorySigner(keys.signer.name, bytes(32))
+    keys.signer = seeded_signer(keys.signer.name, bytes(32))
     with pytest.raises(TamperedLedgerError, match="not signed by this ledger's key"):
         open_ledger(url, keys)
     with open_ledger(url, keys, trusted=[old]) as ledger:
@@ -600,3 +602,32 @@ def test_an_anchor_holds_a_head_before_the_first_leaf(
         assert verify_checkpoint(anchor.read() or "", trusted(keys)).size == 0
     finally:
         ledger.close()
+
+
+def test_a_role_with_the_rights_of_the_page_is_enough(server: str, keys: MemoryKeys) -> None:
+    """And with no more it cannot change a leaf."""
+    import psycopg
+
+    from tests.store.servers import new_database
+
+    url = new_database(server)
+    prepare(parse_url(url), migrate=True)
+    name = f"service_{url.rpartition('tidegate_')[2].partition('?')[0]}"
+    with psycopg.connect(url, autocommit=True) as owner:
+        for statement in (
+            f"CREATE ROLE {name} LOGIN",
+            f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {name}",
+            f"GRANT UPDATE ON data_keys TO {name}",
+            f"GRANT DELETE ON payloads, requests TO {name}",
+        ):
+            owner.execute(statement.encode())
+    service = url.replace("//postgres:@", f"//{name}:@")
+    with open_ledger(service, keys) as ledger:
+        ledger.append(decision(0, at="2025-01-01T00:00:00Z")).result()
+        ledger.append(decision(1)).result()
+        assert ledger.append(decision(1)).result().repeated
+        ledger.erase("customer-1", entry_id="e", at=AT, reason="asked")
+        ledger.expire("2025-02", entry_id="x", at=AT, reason="retention")
+    for statement in ("UPDATE leaves SET kind = 'x'", "TRUNCATE leaves", "DROP TABLE leaves"):
+        with psycopg.connect(service) as tamperer, pytest.raises(psycopg.Error):
+            tamperer.execute(statement.encode())

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from tidegate.vault.key_file import KeyFileError
 from tidegate.vault.keys import KeyDestroyedError
 from tidegate.vault.memory import (
-    KeyFileError,
     MemoryKeys,
     MemoryKeySource,
     MemoryTokenHasher,
