@@ -23,7 +23,9 @@ from tidegate.cli import (
     lsp,
     models,
     replay,
+    serve,
     test,
+    token,
 )
 from tidegate.cli.output import Command, Commands, say
 
@@ -61,7 +63,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "backtest": backtest.backtest,
     "diff": diff.diff,
     "gate": gate.gate,
+    "serve": serve.serve,
     "lsp": lsp.lsp,
+    "token": token.token,
 }
 for name, run in COMMANDS.items():
     app.command(name, cls=Command)(run)

@@ -102,7 +102,7 @@ def _outcome(program: Program, record: Record) -> dict[str, Any]:
         "review": outcome.review,
         "step_up": _step_up(program, outcome.step_up),
         "tags": list(outcome.tags),
-        "advice": dict(outcome.advice),
+        "advice": dict(sorted(outcome.advice.items())),
     }
 
 
@@ -131,7 +131,7 @@ def _details(program: Program, record: Record, sees: frozenset[str]) -> dict[str
     found: dict[str, Any] = {}
     if not sees & {"rules", "features", "scores", "record"}:
         return found
-    event, whole = program.event(record.event.type), plain(record)
+    event, whole = program.event(record.event.type), _in_order(plain(record))
     if "rules" in sees:
         rules = whole["rules"]
         found["rules"] = {name: rules[name] for name in ("fired", "unknown", "silenced", "shadow")}
@@ -165,3 +165,10 @@ def _shown(kind: Kind, text: str | None) -> str | None:
 def _score(program: Program, record: Record, model: str) -> str | None:
     """What the model said, as a text; None where it said nothing."""
     return record.inputs.get(program.model(model).score)
+
+
+def _in_order(value: Any) -> Any:
+    """The same with sorted keys: a record that was read back has no other order."""
+    if isinstance(value, dict):
+        return {name: _in_order(value[name]) for name in sorted(value)}
+    return [_in_order(item) for item in value] if isinstance(value, list) else value

@@ -9,8 +9,8 @@ is only that the record is durable.
   is under way, the answer in memory after it, and the ledger's record where memory has forgotten:
   the ledger looks the key up in the transaction that would insert it.
 - *Deadlines.* Where the scores are worked out elsewhere, the event's `silent` answer is recorded
-  `margin_ms` before the deadline, and a result that comes later is discarded. What is not durable by
-  the deadline is not answered: the caller gets a 503, and a retry what was recorded.
+  `margin_ms` before the deadline, and a result that comes later is discarded. What is not durable
+  by the deadline is not answered: the caller gets a 503, and a retry what was recorded.
 - *Load.* With more decisions on their way than a caller's priority allows, the `silent` answer is
   recorded at once; nothing is dropped.
 - *Windows.* What was taken in and not recorded is taken out again. After an error in which that is
@@ -51,13 +51,13 @@ from tidegate.store.errors import (
 )
 
 if TYPE_CHECKING:
-    from tidegate.engine.decision import Decision
     from tidegate.dsl.lists import Lists
+    from tidegate.engine.decision import Decision
     from tidegate.store.ledger import Outcome, Receiver
     from tidegate.store.reading import Read
 
 _LOG = logging.getLogger("tidegate.decider")
-NO_SCORES: Mapping[str, Score] = {}
+_LANDING_SECONDS = 0.005
 
 
 class Appends(Protocol):
@@ -117,6 +117,7 @@ class _Flight:
     body: bytes = b""
     submitted: bool = False
     waiters: list[asyncio.Future[Answer]] = field(default_factory=list)
+    others: list[tuple[Call, asyncio.Future[Answer]]] = field(default_factory=list)
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
 
 
@@ -157,8 +158,12 @@ class Decider:
         subjects: Mapping[str, tuple[str, ...]] | None = None,
         scorers: Executor | None = None,
         readers: Executor | None = None,
+        through: int = -1,
     ) -> None:
-        """`scorers`: threads to decide in, where scores are waited for; without them in line."""
+        """`scorers`: threads to decide in, where scores are waited for; without them in line.
+
+        `through`: the last entry of the ledger that the windows hold.
+        """
         self.engine = engine
         self.windows = windows
         self.grants = grants
@@ -181,8 +186,9 @@ class Decider:
         self._answers: OrderedDict[tuple[str, str], tuple[bytes, Answer]] = OrderedDict()
         self._holders: dict[EventName, _Holder] = {}
         self._given_lists = {d.name for d in self._program.lists if not d.path}
-        self.through = -1
+        self.through = through
         self.in_doubt = False
+        self.failures = 0
 
     # --- asked by routes
 
@@ -190,6 +196,17 @@ class Decider:
     def waiting(self) -> int:
         """How many decisions are not durable yet."""
         return len(self._flights)
+
+    async def landed(self) -> None:
+        """Return when all that is under way now is durable, or has failed."""
+        flights = list(self._flights.values())
+        while any(self._flights.get(flight.name) is flight for flight in flights):
+            await asyncio.sleep(_LANDING_SECONDS)
+
+    def is_certain(self, through: int) -> None:
+        """After an error: the windows hold what the ledger holds, up to this entry."""
+        self.through = through
+        self.in_doubt = False
 
     async def decide(self, call: Call) -> Answer:
         """The decision of this key; `ProblemError` where there is none to be had."""
@@ -207,17 +224,31 @@ class Decider:
             return known[1]
         flight = self._flights.get(name)
         if flight is None:
+            if self.in_doubt:
+                raise ProblemError(_IN_DOUBT)
             flight = self._start(call, name)
-        elif flight.hash != call.hash:
-            raise ProblemError(_CONFLICT)
-        return self._wait(flight, call)
-
-    def _wait(self, flight: _Flight, call: Call) -> asyncio.Future[Answer]:
         waiter: asyncio.Future[Answer] = self._loop.create_future()
-        flight.waiters.append(waiter)
-        deadline = self._deadline(call)
-        flight.timers.append(self._loop.call_at(deadline, _give_up, waiter))
+        if flight.hash == call.hash:
+            flight.waiters.append(waiter)
+        else:
+            # Which of the two bodies is that of the key is known when one of them is recorded.
+            flight.others.append((call, waiter))
+        flight.timers.append(self._loop.call_at(self._deadline(call), _give_up, waiter))
         return waiter
+
+    def _ask_again(self, call: Call, waiter: asyncio.Future[Answer]) -> None:
+        """Answer a request that waited for another body with its key, which was not recorded."""
+        if waiter.done():
+            return
+        try:
+            found = self.ask(call)
+        except ProblemError as error:
+            waiter.set_exception(error)
+            return
+        if isinstance(found, Answer):
+            waiter.set_result(found)
+        else:
+            found.add_done_callback(lambda done: _hand_on(done, waiter))
 
     def _deadline(self, call: Call) -> float:
         wanted = call.deadline_ms or self._limits.deadline_ms
@@ -280,7 +311,7 @@ class Decider:
             if any(refusal.code == "missing_feature" for refusal in refused.refusals):
                 return None, "no_features"
             raise ProblemError(invalid(refused.refusals)) from None
-        except Exception:
+        except Exception:  # noqa: BLE001 - a defect never approves anything
             _LOG.exception("an event could not be decided and gets its silent answer")
             return None, "engine_failed"
         return decision, ""
@@ -307,9 +338,7 @@ class Decider:
             "form": 1,
             "answer": flight.body.decode(),
             "caller": call.caller,
-            "event": self._forms.full(counted)
-            if decision is None
-            else self._forms.beside(counted),
+            "event": self._forms.full(counted) if decision is None else self._forms.beside(counted),
         }
         entry = Entry(
             "decision",
@@ -421,12 +450,13 @@ class Decider:
                 self._answer(flight, Answer(flight.id, flight.body))
 
     def _unrecorded(self, flight: _Flight, error: LedgerError) -> None:
+        self.failures += 1
         if isinstance(error, LedgerUnavailableError):
             self.in_doubt = True
         self._fail(flight, _why_not_recorded(error))
 
     def _release(self, flight: _Flight, *, recorded: bool) -> None:
-        """Let go of the flight's event; it leaves the windows where no decision of it is durable."""
+        """Let go of its event, which leaves the windows where no decision of it is durable."""
         holder = self._holders[flight.event]
         holder.flights -= 1
         holder.recorded |= recorded
@@ -480,6 +510,11 @@ class Decider:
             else:
                 assert error is not None
                 waiter.set_exception(error)
+        for call, waiter in flight.others:
+            if answer is None:
+                self._ask_again(call, waiter)
+            elif not waiter.done():
+                waiter.set_exception(ProblemError(_CONFLICT))
 
 
 _CONFLICT = Problem(
@@ -487,12 +522,28 @@ _CONFLICT = Problem(
     "this idempotency key was used with another body",
     "send a new key with a new body; a retry repeats the body byte for byte",
 )
+_IN_DOUBT = Problem(
+    "unavailable",
+    "after an error of the ledger it is being found out what it holds",
+    "take the event's `silent` answer, or send the same request again",
+    retry_after=1,
+)
 _NOT_IN_TIME = Problem(
     "unavailable",
     "no decision was durable before the deadline",
     "take the event's `silent` answer, or send the same request again: it gets what was recorded",
     retry_after=1,
 )
+
+
+def _hand_on(done: asyncio.Future[Answer], waiter: asyncio.Future[Answer]) -> None:
+    error = done.exception()
+    if waiter.done():
+        return
+    if error is None:
+        waiter.set_result(done.result())
+    else:
+        waiter.set_exception(error)
 
 
 def _give_up(waiter: asyncio.Future[Answer]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NoReturn
 from unicodedata import is_normalized, normalize
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from tidegate.engine.event import shown_name
 from tidegate.service.problems import FieldError, Problem, ProblemError, refused
@@ -63,6 +63,7 @@ class Door:
 
     limits: DoorLimits = field(default_factory=DoorLimits)
     _harmless_names: dict[str, None] = field(default_factory=dict, repr=False, compare=False)
+    _quick: json.JSONDecoder = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_quick", _decoder(self._take_fields, _quick_number))
@@ -84,8 +85,8 @@ class Door:
         if not may_hold(raw):
             self._check_depth(raw)
             try:
-                body = self._quick.decode(text)  # type: ignore[attr-defined]
-            except (_LookCloser, ValueError):
+                body = self._quick.decode(text)
+            except (_LookCloser, _Unreadable, ValueError):
                 pass
             else:
                 if raw.isascii() or is_normalized("NFC", text):
@@ -96,15 +97,14 @@ class Door:
         """Look over path and query, as they came: percent-encoded, without the question mark."""
         if len(path) + len(query) > self.limits.target_bytes:
             raise refused("too_large", f"a URL has at most {self.limits.target_bytes} bytes")
-        if may_hold(path):
-            found = find_in_path(path.decode("utf-8", "replace"))
-            if found is not None:
-                raise _refusal([Finding(found, "path")])
+        found = find_in_path(path.decode("utf-8", "replace"))
+        if found is not None:
+            raise _refusal([Finding(found, "path")])
         if query:
             written = query.decode("utf-8", "replace")
             pairs = parse_qsl(written, keep_blank_values=True)
             findings = find_in_pairs(pairs, self._names_code)
-            if not findings and (found := find_in_text(written) or find_in_text(unquote(written))):
+            if not findings and (found := find_in_text(written)):
                 findings = (Finding(found, ""),)
             if findings:
                 raise _refusal(findings, "query")
@@ -112,7 +112,7 @@ class Door:
     def check_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Look over names and values of headers."""
         headers = list(headers)
-        joined = b"\n".join(b"%b: %b" % header for header in headers).replace(b"\n", b"\x00")
+        joined = b"\n".join(b'%b:"%b"' % header for header in headers)
         if len(joined) > self.limits.header_bytes:
             raise refused(
                 "headers_too_large", f"at most {self.limits.header_bytes} bytes are taken"

@@ -23,7 +23,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Literal
 from unicodedata import normalize
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from tidegate.dsl.card_numbers import find_card_numbers, holds_card_number
 
@@ -271,11 +271,15 @@ def _is_code_number(value: object) -> bool:
 
 
 def find_in_path(path: str) -> Kind | None:
-    """What the path of a URL holds: in one segment, or split over two."""
-    found = find_in_text(path)
+    """What the path of a URL holds: as a whole, in one segment, or split over two.
+
+    Segments that are UUIDs are left out of the whole: the ids of decisions are.
+    """
+    segments = [unquote(segment) for segment in path.split("/")]
+    whole = "/".join(part for part in segments if not _UUID.fullmatch(f'"{part}"'.encode()))
+    found = find_in_text(whole)
     if found is None:
-        segments = [unquote_plus(segment) for segment in path.split("/")]
-        found = next((kind for segment in segments if (kind := find_in_text(segment))), None)
-        if found is None and any(_is_split(*two) for two in pairwise(segments)):
-            return "card_number"
+        found = next((kind for part in segments if (kind := find_in_text(part))), None)
+    if found is None and any(_is_split(*two) for two in pairwise(segments)):
+        return "card_number"
     return found

@@ -6,6 +6,7 @@ before anything is opened: `development` is for one machine and for people who t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -72,6 +73,28 @@ class Deciding(_Strict):
         return self
 
 
+class TokenSettings(_Strict):
+    """Whose tokens are trusted.
+
+    issuer: as the claim `iss` names it. jwks: its key set, a file or an https URL. bound: whether
+    every token has to be bound to a certificate. In development, without an issuer, the service
+    signs tokens itself.
+    """
+
+    issuer: str = ""
+    jwks: str = ""
+    audience: str = "tidegate"
+    max_lifetime_s: Annotated[int, Field(ge=1, le=86_400)] = 3_600
+    bound: bool = False
+
+
+class RateSettings(_Strict):
+    """What each caller may send: on average, and at once."""
+
+    per_second: Annotated[float, Field(gt=0)] = 2_000.0
+    burst: Annotated[int, Field(ge=1)] = 4_000
+
+
 class ClientSettings(_Strict):
     """What is said of one client apart from its grants."""
 
@@ -116,6 +139,8 @@ class Settings(_Strict):
     hash_tokens: bool = True
     subjects: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     listen: Listen = Listen()
+    tokens: TokenSettings = TokenSettings()
+    rate: RateSettings = RateSettings()
     deciding: Deciding = Deciding()
     clients: Mapping[str, ClientSettings] = Field(default_factory=dict)
     models: ModelSettings = ModelSettings()
@@ -158,8 +183,8 @@ def read_settings(path: Path | None, **changes: Any) -> Settings:
         values.setdefault("data", str(path.parent / "tidegate-data"))
     values |= {name: value for name, value in changes.items() if value is not None}
     try:
-        # Lax only in this: YAML has lists where the settings have tuples.
-        settings = Settings.model_validate(values, strict=False)
+        # By way of JSON, in which a list may stand for a tuple and nothing else is lax.
+        settings = Settings.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         raise SettingsError("\n".join(_said(one) for one in error.errors())) from None
     if problems := list(refused_in_production(settings)):
@@ -178,6 +203,13 @@ def refused_in_production(settings: Settings) -> list[str]:
         )
     if bool(settings.listen.certificate) != bool(settings.listen.private_key):
         problems.append("listen: certificate and private_key come together")
+    if bool(settings.tokens.issuer) != bool(settings.tokens.jwks):
+        problems.append("tokens: issuer and jwks come together")
+    if settings.mode == "production" and not settings.tokens.issuer:
+        problems.append(
+            "tokens: production trusts the tokens of your identity provider alone; name its "
+            "issuer and jwks"
+        )
     if settings.mode == "production":
         problems.append(
             "mode: production needs keys from a vault, and this release has development keys only"

@@ -10,7 +10,7 @@ For one thread. Times are UTC microseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tidegate.dsl.lists import Lists
@@ -27,10 +27,12 @@ from tidegate.engine.features import (
 )
 from tidegate.engine.features import read as read_features
 from tidegate.engine.windows import (
+    BucketName,
     Changes,
     EventName,
     WindowState,
     WindowValue,
+    prune,
     without,
 )
 
@@ -83,9 +85,7 @@ class Windows:
         self._sources = frozenset(label.source_event for label in program.labels)
         self._labelled_events = frozenset(f.event for f in program.features if f.labels)
 
-    def read(
-        self, event: EventType, values: Mapping[str, Value | None]
-    ) -> dict[str, WindowValue]:
+    def read(self, event: EventType, values: Mapping[str, Value | None]) -> dict[str, WindowValue]:
         """Every feature that a decision of this event reads; the event itself is in none."""
         return read_features(self.program, self.state, event, values)
 
@@ -101,9 +101,7 @@ class Windows:
             and (report.event, report.key) in self.state.seen
         )
 
-    def take(
-        self, counted: Counted, lists: Lists, find: FindCounted = nothing_found
-    ) -> Taken:
+    def take(self, counted: Counted, lists: Lists, find: FindCounted = nothing_found) -> Taken:
         """Take an event in, once per type and key, with the labels that it reports."""
         name = (counted.event, counted.key)
         if name in self.state.seen:
@@ -115,9 +113,7 @@ class Windows:
         if counted.event not in self._sources:
             return Taken(counted, new=True)
         found = reports(self.program, counted.event, counted.values, lists)
-        labelled = tuple(
-            self._label(report, counted.received_us, lists, find) for report in found
-        )
+        labelled = tuple(self._label(report, counted.received_us, lists, find) for report in found)
         return Taken(counted, new=True, labelled=labelled)
 
     def revert(self, taken: Taken, lists: Lists, find: FindCounted = nothing_found) -> None:
@@ -136,9 +132,14 @@ class Windows:
         seen = (((counted.event, counted.key), None),)
         state.apply(Changes(tuple(buckets), seen))
 
-    def _label(
-        self, report: Report, at_us: int, lists: Lists, find: FindCounted
-    ) -> Labelled:
+    def prune(self, names: Iterable[BucketName]) -> None:
+        """Forget in these buckets what no decision can see any more."""
+        state = self.state
+        found = ((name, state.buckets.get(name)) for name in names)
+        pruned = [(name, prune(old, self.latest_us)) for name, old in found if old is not None]
+        state.apply(Changes(tuple((n, b if b.contributions else None) for n, b in pruned)))
+
+    def _label(self, report: Report, at_us: int, lists: Lists, find: FindCounted) -> Labelled:
         before_us = self.reported.get((report.event, report.key), {}).get(report.label)
         # Of several reports the first counts, whichever comes first.
         if before_us is None or at_us < before_us:
@@ -164,5 +165,3 @@ class Windows:
             counted = replace(counted, reported_us=known)
             changes = relabel(self.program, self.state, counted, lists, self.latest_us)
             self.state.apply(changes)
-
-

@@ -60,7 +60,7 @@ def forest(title: str, told: str, spreads: Sequence[Spread]) -> str:
     low = min([0.5, *(s.low / 1_000_000 for s in spreads)])
     high = max([2.0, *(s.high / 1_000_000 for s in spreads)])
     scale = _Scale(log(max(low, 0.1)), log(min(high, 10.0)))
-    for tick in (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 10.0):
+    for tick in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0):
         if scale.low <= log(tick) + 1e-9 and log(tick) - 1e-9 <= scale.high:
             x = scale.x(tick)
             line(svg, "one" if tick == 1 else "grid", (x, _TOP), (x, height - _BOTTOM))

@@ -221,6 +221,12 @@ class Ledger:
         """Say what came of deliveries; returns when that is durable."""
         self._call(lambda: self._beside(lambda: self._storage.finish_deliveries(done, failed)))
 
+    def give_up_deliveries(self, consumer: str, before_us: int) -> int:
+        """Never try again what this consumer has not taken since then; how many those are."""
+        return self._call(
+            lambda: self._beside(lambda: self._storage.give_up_deliveries(consumer, before_us))
+        )
+
     def revive_deliveries(self, consumer: str, due_us: int) -> int:
         """Try again, from `due_us` on, what was given up for this consumer; how many those are."""
         return self._call(

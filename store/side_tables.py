@@ -69,11 +69,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """A delivery that failed: to be tried at `due_us`, or never again where that is None."""
+    """A delivery that failed, and when it is to be tried again."""
 
     delivery: Delivery
     attempts: int
-    due_us: int | None
+    due_us: int
 
 
 def case_row(case: Case) -> tuple[object, ...]:

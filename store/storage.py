@@ -185,6 +185,14 @@ class Storage(ABC):
             [(each.attempts, each.due_us, *each.delivery) for each in failed],
         )
 
+    def give_up_deliveries(self, consumer: str, before_us: int) -> int:
+        """Never try again what this consumer has not taken since then; how many those are."""
+        statement = (
+            "UPDATE outbox SET due_us = NULL "
+            "WHERE consumer = ? AND created_us < ? AND due_us IS NOT NULL"
+        )
+        return self._write(statement, (consumer, before_us))
+
     def revive_deliveries(self, consumer: str, due_us: int) -> int:
         """Try again what was given up for this consumer; how many those are."""
         statement = "UPDATE outbox SET due_us = ? WHERE consumer = ? AND due_us IS NULL"

@@ -96,11 +96,11 @@ def defined(program: Program, situation: Situation) -> tuple[Settled, dict[Clamp
 
 
 def word_in_shadow(program: Program, situation: Situation, settled: Settled) -> str:
-    """The word had every shadow rule been live, by definition."""
+    """The word had every shadow rule and every shadow model been live, by definition."""
     stand = settled.standing
-    if not stand.shadow:
+    if not (stand.shadow or any(model.shadow for model in program.models)):
         return settled.outcome.word
-    everyone = Standing(stand.live | stand.shadow, 0)
+    everyone = Standing(stand.live | stand.shadow, 0, everyone=True)
     return Definition(program, situation, everyone).settled().outcome.word
 
 

@@ -20,13 +20,17 @@ from tests.simulation.scored_histories import (
     scored_history,
 )
 from tests.simulation.test_point_in_time import answers_of
+from tidegate.engine.column_batch import Batch
+from tidegate.engine.column_outcome import compile_settler
 from tidegate.engine.decision import Policy as DecidedBy
+from tidegate.engine.lowered import lowered_program
 from tidegate.rules.loading import load_policy
 from tidegate.rules.models import LoadedModel, StoppedModel
 from tidegate.rules.policy import Policy
 from tidegate.simulation.backtest import DryRun, run_backtest
 from tidegate.simulation.compare import compare_runs
 from tidegate.simulation.comparison import ScoreChange
+from tidegate.simulation.history_settler import HistorySettler
 from tidegate.simulation.mapping import MappingError
 from tidegate.simulation.measures import WARM_UP
 from tidegate.simulation.snapshot import StaleError
@@ -189,6 +193,29 @@ def test_a_validation_that_ends_on_the_way(part: float, history: SmallHistory) -
     for chunk_rows in (60, 1 << 18):
         found = answers_of(history, chunk_rows)
         assert {key: (answer[2], *_tuple(answer[3])) for key, answer in found.items()} == online
+
+
+def test_rows_on_both_sides_of_an_end(history: SmallHistory) -> None:
+    """The row at the very time is the first with less authority, and masks are put together."""
+    event = history.policy.program.event("payment")
+    lowered = lowered_program(history.policy.program, ("knows",))
+    (batch,) = DryRun(history.policy, history.mapping).batches()
+    rows = batch.rows
+    columns = Batch(rows.count, rows.columns, history.policy.lists, rows.statuses)
+    full = compile_settler(history.policy.program, event).settle(columns)
+    less = compile_settler(lowered, event).settle(columns)
+    differing = np.flatnonzero(full.word != less.word)
+    assert len(differing) > 3
+    place = int(differing[len(differing) // 2])
+    at_us = int(rows.at_us[place])
+    policy = ending(history.policy, at_us)
+    found = HistorySettler(policy, event).settle(columns, rows.at_us)
+    for row in range(rows.count):
+        expected = less if rows.at_us[row] >= at_us else full
+        for ask in ("outcome", "evaluation", "winners", "standing", "masked"):
+            assert getattr(found.row(row), ask)() == getattr(expected.row(row), ask)()
+        assert all(found.capped[name][row] == expected.capped[name][row] for name in found.capped)
+    assert found.word[place] == less.word[place]
 
 
 def test_lowered_authority_shows(history: SmallHistory) -> None:

@@ -98,6 +98,21 @@ def test_a_score_that_moves(tmp_path: Path) -> None:
     assert (shift.critical or 0) < (shift.psi or 0) < 100_000
 
 
+def a_little_higher(drawn: Draw) -> None:
+    """Seven hundredths, which nobody has to look at."""
+    risk = drawn.columns["risk"].astype(np.float64)
+    drawn.set("risk", drawn.late, np.minimum(np.round(risk * 1.07, 6), 1))
+
+
+def test_what_is_sure_and_small_is_no_alarm(tmp_path: Path) -> None:
+    """In a large history everything differs surely, and an alarm about all of it is none."""
+    model = of_one(tmp_path, a_little_higher, rows=120_000)
+    drift = model.thresholds[0]
+    assert (drift.low or 0) > 3_000
+    assert not drift.alarm
+    assert not kinds(model)
+
+
 def test_the_threshold_that_keeps_the_share(tmp_path: Path) -> None:
     """It is right where, taken instead, it picks the share of the reference week."""
     model = of_one(tmp_path, higher)

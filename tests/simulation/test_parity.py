@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tidegate.engine.column_batch import CodedColumn, IntegerColumn
-from tidegate.simulation.measures import FRAUD, GOOD, NOT_YET_KNOWN
+from tidegate.simulation.measures import FRAUD, GOOD, NOT_YET_KNOWN, UNLABELLED
 from tidegate.simulation.monitoring_result import SegmentParity
 from tidegate.simulation.parity import FEWEST_ROWS, MOST_SEGMENTS, SegmentCounts
 
@@ -71,6 +71,21 @@ def test_only_matured_labels_count() -> None:
     first = parity(1)[0]
     assert first.fraud.of + first.others_fraud.of == pytest.approx(7_200, abs=100)
     assert first.rate.of + first.others.of == 8_000
+
+
+def test_many_segments_are_many_looks() -> None:
+    """Of twenty shops without labels one always stands out at 5 %: the rate is of all together."""
+    alarms = 0
+    for seed in range(SEEDS):
+        rng = np.random.default_rng(seed)
+        codes = rng.integers(0, 20, 4_000)
+        rows = np.ones(len(codes), np.bool_)
+        counts = SegmentCounts("shop", ("decline",))
+        column = CodedColumn(codes, tuple(f"shop {number:02}" for number in range(20)))
+        found = {"decline": rng.random(len(codes)) < 0.1}
+        counts.add(column, rows, np.full(len(codes), UNLABELLED, np.int8), found)
+        alarms += any(p.alarm for p in counts.parity(0.05))
+    assert alarms <= SEEDS * 0.05 + 3 * (SEEDS * 0.05 * 0.95) ** 0.5
 
 
 def test_small_and_many_segments() -> None:

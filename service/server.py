@@ -1,0 +1,96 @@
+"""A service behind a socket: one process, one loop, uvicorn around the application."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import uvicorn
+
+from tidegate.service.assembly import Parts, Service, load_serving_policy, opened
+from tidegate.service.authentication import authentication
+from tidegate.service.issuer import secret_hash
+from tidegate.service.settings import Settings, SettingsError
+
+SECRETS_FILE = "development-secrets"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A service that takes requests. `secrets`: in development, by client, one for this run."""
+
+    address: str
+    service: Service
+    secrets: Mapping[str, str]
+
+
+async def serve(settings: Settings, tell: Callable[[Started], None]) -> None:
+    """Serve until the process is told to end (SIGINT, SIGTERM); requests under way are answered.
+
+    `tell` is called once it takes requests. `SettingsError`, `PolicyRefused` and errors of the
+    ledger end it before.
+    """
+    sock = listening(settings)
+    try:
+        address = _address(settings, sock)
+        policy = load_serving_policy(settings)
+        settings.data_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own = _secrets(g.name for g in policy.program.grants if g.world == "client")
+        hashes = {name: secret_hash(secret) for name, secret in own.items()}
+        async with authentication(settings, address, hashes) as trusted:
+            parts = Parts(trusted.verifier, trusted.issuer)
+            async with opened(settings, parts, policy) as service:
+                server = uvicorn.Server(_config(settings, service))
+                told = Started(address, service, own if trusted.issuer is not None else {})
+                sock.listen(2048)
+                tell(told)
+                await server.serve(sockets=[sock])
+    finally:
+        sock.close()
+
+
+def listening(settings: Settings) -> socket.socket:
+    """The socket that the service has for itself; `SettingsError` where that cannot be had."""
+    listen = settings.listen
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((listen.host, listen.port))
+    except OSError as error:
+        sock.close()
+        raise SettingsError(
+            f"listen: `{listen.host}:{listen.port}` cannot be had: {error.strerror}"
+        ) from None
+    return sock
+
+
+def _address(settings: Settings, sock: socket.socket) -> str:
+    scheme = "https" if settings.listen.certificate else "http"
+    host = f"[{settings.listen.host}]" if ":" in settings.listen.host else settings.listen.host
+    return f"{scheme}://{host}:{sock.getsockname()[1]}"
+
+
+def _secrets(clients: Iterable[str]) -> dict[str, str]:
+    return {name: secrets.token_urlsafe(24) for name in sorted(set(clients))}
+
+
+def _config(settings: Settings, service: Service) -> uvicorn.Config:
+    listen = settings.listen
+    return uvicorn.Config(
+        service.app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        ssl_certfile=listen.certificate or None,
+        ssl_keyfile=listen.private_key or None,
+        ssl_ca_certs=listen.client_authorities or None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if listen.client_authorities else ssl.CERT_NONE,
+    )
