@@ -23,6 +23,7 @@ from tidegate.engine.grants import grants_of
 from tidegate.engine.values import format_time
 from tidegate.service.access import access_table
 from tidegate.service.app import Routes, application
+from tidegate.service.back_office import BackOffice, open_back_office
 from tidegate.service.decider import Decider
 from tidegate.service.decisions import Decisions
 from tidegate.service.door import Door

@@ -44,9 +44,10 @@ class OwnsWindows(Protocol):
     failures: int
     through: int
 
-    @property
-    def lists(self) -> Lists:
-        """The lists as they are now."""
+    lists: Lists
+
+    def look_at_lists(self, at_us: int) -> None:
+        """Read the managed lists as they are at this time from now on."""
         ...
 
 
@@ -89,6 +90,7 @@ class Inflow:
         """When this came: later than everything that was decided or came before."""
         windows = self.owner.windows
         windows.latest_us = max(self._clock_us(), windows.latest_us + 1)
+        self.owner.look_at_lists(windows.latest_us)
         return windows.latest_us
 
     def submit(self, entry: Entry, undo: Callable[[], None]) -> asyncio.Future[Recorded]:

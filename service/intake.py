@@ -238,6 +238,10 @@ class Intake:
         value = arrival.admitted.values.get(field) if field else None
         return arrival.caller.principal if value is None else f"{field}={value}"
 
+    def may_label(self, caller: Caller) -> bool:
+        """Whether one more label that this caller says itself may count."""
+        return self._caps.take(caller.principal, 1, self._clock_us())
+
     def _entry(self, kind: str, arrival: _Arrival, counted: Counted) -> Entry:
         head = {
             "form": 1,

@@ -102,6 +102,12 @@ class Snoozes:
         self._ids = Identifiers()
         self._turn = asyncio.Lock()
 
+    def of(
+        self, event: str, values: Mapping[str, Value | None], at_us: int
+    ) -> Mapping[str, str]:
+        """The rules that are silent for this event now, by name, each with its snooze."""
+        return self.current.of(event, values, at_us)
+
     def active(self, caller: Caller) -> list[dict[str, Any]]:
         """The snoozes that last, of events for which the caller may set one."""
         now_us = self._clock_us()

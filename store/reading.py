@@ -126,9 +126,10 @@ class Reader:
             yield from part
             start = stop
 
-    def of_kinds(self, kinds: Sequence[str]) -> Iterator[Read]:
-        """All entries of these kinds, in order: quick where they are rare among decisions."""
-        start = 0
+    def of_kinds(self, kinds: Sequence[str], start: int = 0) -> Iterator[Read]:
+        """The entries of these kinds from `start` on, in order. Decisions and events are not among
+        them: of these there are too many.
+        """
         while True:
             with Session(self._engine) as session:
                 found = (
