@@ -17,7 +17,7 @@ from tidegate.service.door import Door
 from tidegate.service.front import Front
 from tidegate.service.gate import Gate
 from tidegate.service.hot import HotDecisions
-from tidegate.service.openapi import describe
+from tidegate.service.openapi import HOT, describe
 from tidegate.service.problems import FieldError, Problem, ProblemError
 
 _STATUS_CODES: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed"}
@@ -37,7 +37,7 @@ def application(
     door: Door,
     events: Mapping[str, Mapping[str, Any]],
     *,
-    unread: Sequence[str] = (),
+    forms: Sequence[str] = (),
 ) -> Front:
     """The application. `events` are examples of decided events, by name, for the OpenAPI."""
     from tidegate import __version__
@@ -50,9 +50,7 @@ def application(
         openapi_url=None,
         redirect_slashes=False,
     )
-    app.router.routes.append(
-        Route("/v1/decisions/{event}", routes.hot, methods=["POST"], name="decide")
-    )
+    app.router.routes.append(Route(HOT, routes.hot, methods=["POST"], name="decide"))
 
     @app.get("/openapi.json", dependencies=[Depends(gate.admits("GET", "/openapi.json"))])
     async def description() -> dict[str, Any]:
@@ -65,7 +63,18 @@ def application(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _plain)
     describe(app, events)
-    return Front(app, routes.hot, door, unread)
+    return Front(app, routes.hot, door, forms=forms, served=served(routes))
+
+
+def served(routes: Routes) -> set[tuple[str, str]]:
+    """Method and path template of everything that is served, to be held against the table."""
+    plain = [route for router in routes.others for route in router.routes]
+    return {("POST", HOT), ("GET", "/openapi.json")} | {
+        (method, str(getattr(route, "path", "")))
+        for route in plain
+        for method in getattr(route, "methods", None) or ()
+        if method != "HEAD"
+    }
 
 
 def problem_response(problem: Problem) -> Response:

@@ -286,7 +286,7 @@ def _application(
         for event in program.events
         if event.decided
     }
-    return application(Routes(hot, routers), gate, door, described, unread=[TOKEN])
+    return application(Routes(hot, routers), gate, door, described, forms=[TOKEN])
 
 
 def _release(policy: Policy, at_us: int) -> Entry:

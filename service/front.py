@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 from tidegate.service.door import Door
@@ -27,15 +27,23 @@ BODY = "tidegate.body"
 class Front:
     """The application as the server calls it: the hot route first, then the door, then the rest.
 
-    `unread` are paths whose bodies are forms and are read by their own route; their sensitive data
-    are looked for like those of any text.
+    `forms` are paths that take a form and no JSON. `served` are method and path of every route.
     """
 
-    def __init__(self, app: Any, hot: HotDecisions, door: Door, unread: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        app: Any,
+        hot: HotDecisions,
+        door: Door,
+        *,
+        forms: Collection[str] = (),
+        served: Collection[tuple[str, str]] = (),
+    ) -> None:
         self.app = app
+        self.served = frozenset(served)
         self._hot = hot
         self._door = door
-        self._unread = frozenset(unread)
+        self._forms = frozenset(forms)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection: a request, or the life of the server."""
@@ -59,7 +67,9 @@ class Front:
             self._door.check_headers(scope["headers"])
             raw = await read_body(receive, self._door.limits.body_bytes)
             state = scope.setdefault("state", {})
-            if scope["path"] not in self._unread:
+            if scope["path"] in self._forms:
+                self._door.check_target(b"", raw)
+            else:
                 state[BODY] = self._door.read_body(raw) if raw else None
             await self.app(scope, _replayed(raw, receive), watched)
         except ProblemError as error:

@@ -279,7 +279,8 @@ def test_several_events_are_decided_at_once(tmp_path: Path) -> None:
             assert words == ["approve", "approve", "approve", "decline"]
             again = await client.http.post("/v1/decisions", json={"decisions": items})
             assert again.content == answer.content
-            for bad in ({}, {"decisions": []}, {"decisions": {}}, [], {"decisions": [1], "x": 1}):
+            wrong: list[Any] = [{}, {"decisions": []}, {"decisions": {}}, []]
+            for bad in (*wrong, {"decisions": [1], "x": 1}):
                 refused = await client.http.post("/v1/decisions", json=bad)
                 assert refused.status_code == 422
             many = {"decisions": [item(n) for n in range(101)]}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.service.builders import POLICY, write_policy
 from tidegate.dsl.program import Program
+from tidegate.dsl.types import Value
 from tidegate.engine.features import Counted
 from tidegate.engine.windows import EventName, WindowState
 from tidegate.rules import load_policy
@@ -36,6 +37,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
 def some_events(seed: int, number: int = 40) -> list[Counted]:
     """Payments of few cards, and chargebacks of some of them, spread over three days."""
     dice = random.Random(seed)
+    values: dict[str, Value | None]
     events = []
     for index in range(number):
         at_us = dice.randrange(72 * HOUR_US)
