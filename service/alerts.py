@@ -1,4 +1,4 @@
-"""What somebody has to look at: told to a sink that must not wait. No value of a request is in it."""
+"""What somebody has to look at, told to a sink that must not wait; no value of a request."""
 
 from __future__ import annotations
 

@@ -50,9 +50,7 @@ def text_of(body: object, name: str, most: int = MAX_REASON) -> str:
 
 def wrong_field(path: str, code: str, message: str, help: str = "") -> ProblemError:  # noqa: A002
     """One field of the body is not in order."""
-    return ProblemError(
-        Problem("invalid_request", errors=(FieldError(code, path, message, help),))
-    )
+    return ProblemError(Problem("invalid_request", errors=(FieldError(code, path, message, help),)))
 
 
 def members(body: object, known: frozenset[str]) -> dict[str, object]:
@@ -60,7 +58,6 @@ def members(body: object, known: frozenset[str]) -> dict[str, object]:
     if not isinstance(body, dict):
         raise ProblemError(Problem("invalid_request", "the body is an object"))
     if body.keys() - known:
-        raise ProblemError(
-            Problem("invalid_request", f"the body holds {', '.join(sorted(known))} and nothing else")
-        )
+        names = ", ".join(sorted(known))
+        raise ProblemError(Problem("invalid_request", f"the body holds {names} and nothing else"))
     return body

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,10 +103,10 @@ class Kept:
     snoozes: Snoozes
     consumers: tuple[Consumer, ...]
 
-    def side(self, grants: Grants, recorded: Callable[[], None]) -> Side:
+    def side(self, grants: Grants) -> Side:
         """What decisions read of it."""
         recipients = Recipients(self.consumers, grants) if self.consumers else None
-        return Side(self.lists, self.snoozes, recipients, recorded)
+        return Side(self.lists, self.snoozes, recipients)
 
 
 def keep(base: Base, fixed: Lists) -> Kept:
@@ -121,9 +121,7 @@ def keep(base: Base, fixed: Lists) -> Kept:
         grants=base.grants,
         clock_us=base.clock_us,
         hash_token=base.hash_token,
-        snoozes=snoozes_of(
-            base.reader.of_kinds((SNOOZE, ENDED)), program, parse_time, now_us
-        ),
+        snoozes=snoozes_of(base.reader.of_kinds((SNOOZE, ENDED)), program, parse_time, now_us),
     )
     return Kept(lists, snoozes, consumers_of(base.settings))
 
@@ -154,7 +152,7 @@ async def open_back_office(
     events: CountedEvents,
     *,
     gate: Gate,
-    subjects: dict[str, tuple[str, ...]],
+    subjects: Mapping[str, tuple[str, ...]],
 ) -> BackOffice:
     """The back office of a decider, with its tasks running."""
     loop = asyncio.get_running_loop()
@@ -188,8 +186,8 @@ async def open_back_office(
         base.reader,
         base.appending,
         labels,
-        decisions.counted,
-        settings.cases,
+        find=decisions.counted,
+        settings=settings.cases,
         program=base.program,
         grants=base.grants,
         clock_us=clock_us,
@@ -235,6 +233,7 @@ async def open_back_office(
     running: list[Coroutine[None, None, None]] = [_restate_daily(lists, clock_us)]
     if kept.consumers:
         running.append(outbox.run())
+        decider.side = replace(decider.side, recorded=outbox.wake)
     return BackOffice(
         inflow,
         intake,

@@ -1,8 +1,8 @@
 """Cases: decisions that a person is to look at, or that a person contests.
 
-A case is claimed for a while, so that no two people work on it, and closed with a verdict; a verdict
-of fraud or good is a label of the event from then on. Every step is an entry of the ledger, and the
-row that is asked for is written with it.
+A case is claimed for a while, so that no two people work on it, and closed with a verdict; a
+verdict of fraud or good is a label of the event from then on. Every step is an entry of the ledger,
+and the row that is asked for is written with it.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ class Cases:
         entries: Reader,
         ledger: AsyncLedger,
         labels: Labels,
+        *,
         find: Callable[[str], Counted | None],
         settings: CaseSettings,
-        *,
         program: Program,
         grants: Grants,
         clock_us: Callable[[], int],
@@ -142,9 +142,7 @@ class Cases:
             await self._step(new, caller, self._clock_us(), {"step": "release"}, reason)
             return new
 
-    async def close(
-        self, caller: Caller, case_id: str, verdict: Verdict, reason: str
-    ) -> Case:
+    async def close(self, caller: Caller, case_id: str, verdict: Verdict, reason: str) -> Case:
         """Give a verdict on a case that the caller works on.
 
         Given again by the same person it is the same verdict; another one is refused.
@@ -192,9 +190,7 @@ class Cases:
                 format_time(at_us),
                 about=decision_id,
                 facts={"event": event},
-                payload=write_payload(
-                    {"form": 1, "by": caller.principal, "statement": statement}
-                ),
+                payload=write_payload({"form": 1, "by": caller.principal, "statement": statement}),
                 case=case,
             )
             await record(self._ledger, entry)
@@ -234,7 +230,9 @@ class Cases:
     # --- who may what
 
     async def _case(self, caller: Caller, case_id: str) -> Case:
-        case = await self._read(self._reader.case, case_id) if is_identifier(case_id) else None
+        case: Case | None = None
+        if is_identifier(case_id):
+            case = await self._read(self._reader.case, case_id)
         if case is None:
             raise refused("not_found", "there is no such case")
         if not self._may(caller, case):
@@ -249,9 +247,7 @@ class Cases:
         return case
 
     def _may(self, caller: Caller, case: Case) -> bool:
-        permission = self._grants.permission(
-            caller.world, caller.names, "review_cases", case.event
-        )
+        permission = self._grants.permission(caller.world, caller.names, "review_cases", case.event)
         return permission.allowed
 
     def _check_open(self, case: Case) -> None:
@@ -266,9 +262,7 @@ class Cases:
     async def _read(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
 
-    def _page(
-        self, caller: Caller, which: Which, most: int, after: Place | None
-    ) -> list[Case]:
+    def _page(self, caller: Caller, which: Which, most: int, after: Place | None) -> list[Case]:
         now_us = self._clock_us()
         if which == "mine":
             return self._reader.claimed_by(caller.principal, now_us, most, after)

@@ -27,6 +27,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tidegate.dsl.types import Value
 from tidegate.engine import Engine, EventRefused
 from tidegate.engine.event import Admitted, HashToken, keep_token
 from tidegate.engine.features import Counted
@@ -34,7 +35,6 @@ from tidegate.engine.given import Score
 from tidegate.engine.grants import Grants, World
 from tidegate.engine.values import format_time
 from tidegate.engine.windows import EventName
-from tidegate.dsl.types import Value
 from tidegate.service.answers import Cause, Decided, answer_of, to_bytes, word_of
 from tidegate.service.case_log import case_of_review, looks_of
 from tidegate.service.identifiers import Identifiers
@@ -91,9 +91,7 @@ class LooksAtLists(Protocol):
 class KnowsSnoozes(Protocol):
     """The rules that are silent for an event; `service.snoozes.Snoozes` knows them."""
 
-    def of(
-        self, event: str, values: Mapping[str, Value | None], at_us: int
-    ) -> Mapping[str, str]:
+    def of(self, event: str, values: Mapping[str, Value | None], at_us: int) -> Mapping[str, str]:
         """By name, each with its snooze."""
         ...
 

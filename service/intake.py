@@ -154,9 +154,7 @@ class Intake:
         # What was awaited may have brought the same event in.
         return self._under_way(arrival) or self._take(arrival, found)
 
-    def _admit(
-        self, declared: EventType, caller: Caller, body: Mapping[str, object]
-    ) -> _Arrival:
+    def _admit(self, declared: EventType, caller: Caller, body: Mapping[str, object]) -> _Arrival:
         try:
             admitted = self._engine.admit(body, declared.name, hash_token=self._hash_token)
         except EventRefused as refused:
@@ -178,9 +176,7 @@ class Intake:
         return _Arrival(admitted, caller, self._hash(admitted))
 
     def _hash(self, admitted: Admitted) -> bytes:
-        counted = Counted(
-            admitted.event.name, admitted.key, admitted.at_us, 0, admitted.values
-        )
+        counted = Counted(admitted.event.name, admitted.key, admitted.at_us, 0, admitted.values)
         plain = json.dumps(self._forms.full(counted), sort_keys=True)
         return hashlib.sha256(plain.encode()).digest()
 
@@ -209,7 +205,7 @@ class Intake:
             taken = windows.take(counted, lists, found.get)
         entry = self._entry(kind, arrival, counted)
         recorded = inflow.submit(entry, lambda: windows.revert(taken, lists, found.get))
-        answer = asyncio.ensure_future(self._answer(arrival, recorded))
+        answer = asyncio.ensure_future(_answer(recorded))
         self._flights[arrival.name] = arrival.hash, answer
         answer.add_done_callback(lambda _: self._flights.pop(arrival.name, None))
         return answer
@@ -268,17 +264,6 @@ class Intake:
                 return str(value)
         return None
 
-    async def _answer(
-        self, arrival: _Arrival, recorded: asyncio.Future[Recorded]
-    ) -> Receipt:
-        try:
-            found = await recorded
-        except RequestConflictError:
-            raise ProblemError(_CONFLICT) from None
-        if parse_leaf(found.leaf).kind == QUARANTINE:
-            return Receipt("quarantined", found.id)
-        return Receipt("duplicate" if found.repeated else "accepted", found.id)
-
     # --- the quarantine
 
     async def let_in(self, quarantined: Sequence[Kept], by: str, reason: str) -> int:
@@ -309,9 +294,7 @@ class Intake:
             request=Request("quarantine", kept.id, b"\0" * 32),
         )
         taken = windows.take(counted, lists, found.get)
-        recorded = await self._inflow.submit(
-            entry, lambda: windows.revert(taken, lists, found.get)
-        )
+        recorded = await self._inflow.submit(entry, lambda: windows.revert(taken, lists, found.get))
         return not recorded.repeated
 
 
@@ -342,3 +325,13 @@ async def _outcome(future: asyncio.Future[Receipt]) -> Receipt | Problem:
         return await future
     except ProblemError as error:
         return error.problem
+
+
+async def _answer(recorded: asyncio.Future[Recorded]) -> Receipt:
+    try:
+        found = await recorded
+    except RequestConflictError:
+        raise ProblemError(_CONFLICT) from None
+    if parse_leaf(found.leaf).kind == QUARANTINE:
+        return Receipt("quarantined", found.id)
+    return Receipt("duplicate" if found.repeated else "accepted", found.id)

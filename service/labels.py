@@ -1,7 +1,7 @@
 """Labels: what turned out about an event, said by a client, by a person, or by another event.
 
-A label that is true counts from the moment at which it was recorded: no decision before sees it. One
-that is false is recorded and changes nothing, for nothing is known to be false until then either.
+A label that is true counts from the moment at which it was recorded: no decision before sees it.
+One that is false is recorded and changes nothing, for what nobody called true counts as false.
 """
 
 from __future__ import annotations
@@ -179,9 +179,9 @@ def _nothing() -> None:
 # --- from the ledger ---------------------------------------------------------------------------
 
 
-def recorded_labels(entries: Iterable[Read], times: Callable[[str], int]) -> Iterator[
-    tuple[Report, int]
-]:
+def recorded_labels(
+    entries: Iterable[Read], times: Callable[[str], int]
+) -> Iterator[tuple[Report, int]]:
     """The true labels among these entries, each with its time; erased ones are gone."""
     for read in entries:
         leaf = read.leaf
@@ -204,4 +204,3 @@ def relearn(
         windows.latest_us = max(windows.latest_us, at_us)
         count += 1
     return count
-

@@ -94,7 +94,9 @@ class ListKeeper:
             "next": page[-1].value if len(found) > most else None,
         }
 
-    async def change(self, caller: Caller, name: str, wanted: Wanted, reason: str) -> dict[str, Any]:
+    async def change(
+        self, caller: Caller, name: str, wanted: Wanted, reason: str
+    ) -> dict[str, Any]:
         """Change a list; what is on it then is answered once it acts."""
         self._check_known(name)
         async with self._turn:

@@ -1,7 +1,7 @@
 """The contents of managed lists: plain state, entries in, immutable snapshots out.
 
-A snapshot is made anew where a list changed or an entry expired, and only then; a decision takes the
-one of its own time.
+A snapshot is made anew where a list changed or an entry expired, and only then; a decision takes
+the one of its own time.
 """
 
 from __future__ import annotations

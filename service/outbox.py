@@ -143,7 +143,7 @@ class Outbox:
             except LedgerError as error:
                 _LOG.warning("deliveries cannot be settled: %s", type(error).__name__)
                 tried = 0
-            except Exception:
+            except Exception:  # noqa: BLE001 - one consumer's trouble is no other's
                 _LOG.exception("deliveries failed")
                 tried = 0
             if health.failures:

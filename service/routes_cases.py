@@ -30,9 +30,7 @@ _CONTEST = described(
 )
 
 
-def case_routes(
-    cases: Cases, decisions: FindsDecisions, gate: Gate, clock_us: Any
-) -> APIRouter:
+def case_routes(cases: Cases, decisions: FindsDecisions, gate: Gate, clock_us: Any) -> APIRouter:
     """The routes of the queue, and of a contest."""
     router = APIRouter(prefix="/v1", tags=["cases"])
     identifier = Annotated[str, Path(alias="case", description="The case's id.")]
@@ -67,9 +65,7 @@ def case_routes(
     ) -> dict[str, Any]:
         return shown(await cases.claim(caller, case_id), clock_us())
 
-    @router.post(
-        "/cases/{case}/release", summary="Put a case back", openapi_extra=_REASON
-    )
+    @router.post("/cases/{case}/release", summary="Put a case back", openapi_extra=_REASON)
     async def release_case(
         request: Request,
         case_id: identifier,
@@ -78,9 +74,7 @@ def case_routes(
         reason = text_of(body_of(request, frozenset({"reason"})), "reason")
         return shown(await cases.release(caller, case_id, reason), clock_us())
 
-    @router.post(
-        "/cases/{case}/verdict", summary="Say what a case was", openapi_extra=_VERDICT
-    )
+    @router.post("/cases/{case}/verdict", summary="Say what a case was", openapi_extra=_VERDICT)
     async def close_case(
         request: Request,
         case_id: identifier,
@@ -90,9 +84,7 @@ def case_routes(
         verdict = body.get("verdict")
         if verdict not in _VERDICTS:
             raise wrong_field("verdict", "wrong_type", f"`verdict` is {' or '.join(_VERDICTS)}")
-        case = await cases.close(
-            caller, case_id, cast("Verdict", verdict), text_of(body, "reason")
-        )
+        case = await cases.close(caller, case_id, cast("Verdict", verdict), text_of(body, "reason"))
         return shown(case, clock_us())
 
     @router.post(

@@ -88,17 +88,13 @@ def event_routes(
         results = await intake.take(caller, event, bodies)
         return {"results": [_part(result) for result in results]}
 
-    @router.post(
-        "/labels", summary="Say what turned out about an event", openapi_extra=_LABEL
-    )
+    @router.post("/labels", summary="Say what turned out about an event", openapi_extra=_LABEL)
     async def say_label(
         request: Request, caller: Annotated[Caller, asking("POST", "/labels")]
     ) -> dict[str, Any]:
         body = body_of(request, frozenset({"label", "event", "key", "value"}))
         said = _said(program, body, caller, hash_token)
-        if not grants.permission(
-            caller.world, caller.names, "send_events", said.event
-        ).allowed:
+        if not grants.permission(caller.world, caller.names, "send_events", said.event).allowed:
             raise refused("out_of_grant")
         if not intake.may_label(caller):
             raise ProblemError(
@@ -111,15 +107,16 @@ def event_routes(
             raise refused("conflict", "the same caller said something else of it") from None
         return {"status": "duplicate" if receipt.repeated else "accepted", "id": receipt.id}
 
-    @router.get("/quarantine", summary="What is kept apart, by source")
-    async def read_quarantine(
-        caller: Annotated[Caller, asking("GET", "/quarantine")],
-    ) -> dict[str, Any]:
+    @router.get(
+        "/quarantine",
+        summary="What is kept apart, by source",
+        dependencies=[asking("GET", "/quarantine")],
+    )
+    async def read_quarantine() -> dict[str, Any]:
         waiting = await quarantine.waiting()
         return {
             "sources": [
-                {"source": one.source, "events": one.events, "since": one.since}
-                for one in waiting
+                {"source": one.source, "events": one.events, "since": one.since} for one in waiting
             ]
         }
 

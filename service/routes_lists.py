@@ -43,14 +43,17 @@ def list_routes(lists: ListKeeper, gate: Gate) -> APIRouter:
     def asking(method: str, path: str) -> Any:
         return Depends(gate.admits(method, f"/v1/lists{path}"))
 
-    @router.get("", summary="The managed lists, with the hashes that decisions record")
-    async def read_lists(caller: Annotated[Caller, asking("GET", "")]) -> dict[str, Any]:
+    @router.get(
+        "",
+        summary="The managed lists, with the hashes that decisions record",
+        dependencies=[asking("GET", "")],
+    )
+    async def read_lists() -> dict[str, Any]:
         return {"lists": lists.summary()}
 
-    @router.get("/{list}", summary="What is on a list")
+    @router.get("/{list}", summary="What is on a list", dependencies=[asking("GET", "/{list}")])
     async def read_list(
         name: name_of,
-        caller: Annotated[Caller, asking("GET", "/{list}")],
         most: Annotated[int, Query(ge=1, le=1_000, description="So many at most.")] = 100,
         after: Annotated[str, Query(description="The `next` of the page before.")] = "",
     ) -> dict[str, Any]:
@@ -89,9 +92,7 @@ def snooze_routes(snoozes: Snoozes, gate: Gate) -> APIRouter:
     async def read_snoozes(caller: Annotated[Caller, asking("GET", "")]) -> dict[str, Any]:
         return {"snoozes": snoozes.active(caller)}
 
-    @router.post(
-        "", summary="Silence one rule for one key until a time", openapi_extra=_SNOOZE
-    )
+    @router.post("", summary="Silence one rule for one key until a time", openapi_extra=_SNOOZE)
     async def start_snooze(
         request: Request, caller: Annotated[Caller, asking("POST", "")]
     ) -> dict[str, Any]:
@@ -104,8 +105,7 @@ def snooze_routes(snoozes: Snoozes, gate: Gate) -> APIRouter:
             raise wrong_field("value", "missing_field", "a snooze is for one key: say which")
         return await snoozes.start(
             caller,
-            text_of(body, "event"),
-            text_of(body, "rule"),
+            (text_of(body, "event"), text_of(body, "rule")),
             (text_of(body, "field"), body["value"]),
             until_us,
             text_of(body, "reason"),

@@ -1,4 +1,4 @@
-"""What the routes of events, cases, lists and snoozes share: their bodies, and how OpenAPI tells."""
+"""What the routes of events, cases, lists and snoozes share: their bodies, told to OpenAPI too."""
 
 from __future__ import annotations
 

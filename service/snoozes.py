@@ -1,7 +1,7 @@
 """Snoozes: a person silences one rule for one key until a time, with a reason.
 
 While it lasts, the rule does not act on events whose field has that value; it is evaluated and
-recorded all the same. No mandatory rule is ever snoozed. Nothing has to be done for a snooze to end.
+recorded all the same. No mandatory rule is ever snoozed. A snooze ends by itself.
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ class SnoozedRules:
             fields = self._by_event.setdefault(one.event, {})
             fields.setdefault(one.field, {}).setdefault(one.value, []).append(one)
 
-    def of(
-        self, event: str, values: Mapping[str, Value | None], at_us: int
-    ) -> Mapping[str, str]:
+    def of(self, event: str, values: Mapping[str, Value | None], at_us: int) -> Mapping[str, str]:
         """The rules that are silent for this event, by name, each with its snooze."""
         fields = self._by_event.get(event)
         if fields is None:
@@ -102,9 +100,7 @@ class Snoozes:
         self._ids = Identifiers()
         self._turn = asyncio.Lock()
 
-    def of(
-        self, event: str, values: Mapping[str, Value | None], at_us: int
-    ) -> Mapping[str, str]:
+    def of(self, event: str, values: Mapping[str, Value | None], at_us: int) -> Mapping[str, str]:
         """The rules that are silent for this event now, by name, each with its snooze."""
         return self.current.of(event, values, at_us)
 
@@ -120,13 +116,13 @@ class Snoozes:
     async def start(
         self,
         caller: Caller,
-        event: str,
-        rule: str,
+        what: tuple[str, str],
         key: tuple[str, object],
         until_us: int,
         reason: str,
     ) -> dict[str, Any]:
-        """Silence a rule for a key; `key` is a field of the event and its value as it comes."""
+        """Silence `what`, a rule of an event, for `key`, a field and its value as it comes."""
+        event, rule = what
         declared = self._event(event)
         if not self._may(caller, event):
             raise refused("out_of_grant")
@@ -200,9 +196,7 @@ class Snoozes:
         return self._grants.permission(caller.world, caller.names, "snooze", event).allowed
 
     def _entry(self, snooze: Snooze, event: EventType) -> Entry:
-        shown = format_value(
-            snooze.value, event.field(snooze.field).type, self._program.currency
-        )
+        shown = format_value(snooze.value, event.field(snooze.field).type, self._program.currency)
         return Entry(
             KIND,
             snooze.id,

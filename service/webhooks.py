@@ -90,7 +90,9 @@ def parse_secret(text: str) -> bytes:
     return secret
 
 
-def headers_of(message_id: str, body: bytes, now_seconds: int, signs: SignsWebhooks) -> dict[str, str]:
+def headers_of(
+    message_id: str, body: bytes, now_seconds: int, signs: SignsWebhooks
+) -> dict[str, str]:
     """The headers of a message that is sent now."""
     signed = f"{message_id}.{now_seconds}.".encode() + body
     return {
@@ -104,7 +106,7 @@ def headers_of(message_id: str, body: bytes, now_seconds: int, signs: SignsWebho
 def verify(
     headers: Mapping[str, str], body: bytes, secrets: Sequence[bytes], now_seconds: int
 ) -> str:
-    """The id of a message that was signed with one of these secrets and is not older than 5 minutes.
+    """The id of a message that was signed with one of these secrets in the last 5 minutes.
 
     For consumers, who then drop what they have seen with this id. `WebhookError` for all else.
     """

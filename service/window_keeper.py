@@ -139,9 +139,7 @@ class WindowKeeper:
             return False
         loop = asyncio.get_running_loop()
         start = self._decider.through + 1
-        found, labels = await loop.run_in_executor(
-            self._readers, self._read, start, recorded.seq
-        )
+        found, labels = await loop.run_in_executor(self._readers, self._read, start, recorded.seq)
         windows, lists = self._decider.windows, self._decider.lists
         for counted in found:
             windows.take(counted, lists, self._events.find)
