@@ -2,7 +2,11 @@
 
 PYTHON ?= python3
 SCALE ?= 1
+<<<<<<< HEAD
 KILLS ?= 300
+=======
+KEYS ?= 500000
+>>>>>>> 0900314bb7f3c0d26b6e33a065a67af1dea6074a
 WORKERS ?= 2
 
 VENV := .venv
@@ -14,8 +18,13 @@ BENCH := $(VENV)/.bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+<<<<<<< HEAD
 .PHONY: crash help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
         clean
+=======
+.PHONY: help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
+        idempotency clean
+>>>>>>> 0900314bb7f3c0d26b6e33a065a67af1dea6074a
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +65,9 @@ crash: $(TEST) ## kill the ledger's writer at random moments, on both databases 
 
 noninterference: $(TEST) ## give 100,000 events every score of every model, and look who is declined (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_noninterference --scale $(SCALE)
+
+idempotency: $(TEST) ## many keys under concurrent retries, one decision each (KEYS=500000)
+	@$(BIN)/python -m tests.service.idempotency --keys $(KEYS)
 
 clean: ## remove the virtual environment and everything that was built
 	@rm -rf $(VENV) build dist src/*.egg-info .*_cache .hypothesis .benchmarks

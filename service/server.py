@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import signal
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import uvicorn
@@ -43,13 +46,29 @@ async def serve(settings: Settings, tell: Callable[[Started], None]) -> None:
         async with authentication(settings, address, hashes) as trusted:
             parts = Parts(trusted.verifier, trusted.issuer)
             async with opened(settings, parts, policy) as service:
-                server = uvicorn.Server(_config(settings, service))
+                server = _Server(_config(settings, service))
                 told = Started(address, service, own if trusted.issuer is not None else {})
                 sock.listen(2048)
                 tell(told)
                 await server.serve(sockets=[sock])
     finally:
         sock.close()
+
+
+class _Server(uvicorn.Server):
+    """Ends on SIGINT and SIGTERM, and leaves it to its caller what comes after that."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """While it serves, a signal asks it to end; uvicorn's own way would kill the process."""
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, self.handle_exit, each, None)
+        try:
+            yield
+        finally:
+            for each in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(each)
 
 
 def listening(settings: Settings) -> socket.socket:
