@@ -2,11 +2,8 @@
 
 PYTHON ?= python3
 SCALE ?= 1
-<<<<<<< HEAD
 KILLS ?= 300
-=======
 KEYS ?= 500000
->>>>>>> 0900314bb7f3c0d26b6e33a065a67af1dea6074a
 WORKERS ?= 2
 
 VENV := .venv
@@ -18,13 +15,8 @@ BENCH := $(VENV)/.bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
 .PHONY: crash help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
-        clean
-=======
-.PHONY: help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
         idempotency clean
->>>>>>> 0900314bb7f3c0d26b6e33a065a67af1dea6074a
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile

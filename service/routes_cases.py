@@ -15,6 +15,8 @@ from tidegate.service.gate import Gate
 from tidegate.service.routes_parts import TEXT, body_of, described
 from tidegate.store.cases import Place
 
+CaseId = Annotated[str, Path(alias="case", description="The case's id.")]
+DecisionId = Annotated[str, Path(alias="decision", description="The decision's id.")]
 _VERDICTS = ("fraud", "good", "unsure")
 _PLACE = re.compile(r"(\d{1,3})\.(\d{1,19})\.([0-9a-f-]{36})", re.ASCII)
 _REASON = described({"reason": TEXT}, ("reason",), {"reason": "not mine to judge"})
@@ -33,14 +35,20 @@ _CONTEST = described(
 def case_routes(cases: Cases, decisions: FindsDecisions, gate: Gate, clock_us: Any) -> APIRouter:
     """The routes of the queue, and of a contest."""
     router = APIRouter(prefix="/v1", tags=["cases"])
-    identifier = Annotated[str, Path(alias="case", description="The case's id.")]
 
     def asking(method: str, path: str) -> Any:
         return Depends(gate.admits(method, f"/v1{path}"))
 
+    queueing = asking("GET", "/cases")
+    reading = asking("GET", "/cases/{case}")
+    claiming = asking("POST", "/cases/{case}/claim")
+    releasing = asking("POST", "/cases/{case}/release")
+    closing = asking("POST", "/cases/{case}/verdict")
+    contesting = asking("POST", "/decisions/{decision}/contest")
+
     @router.get("/cases", summary="A queue of cases, the most urgent first")
     async def read_queue(
-        caller: Annotated[Caller, asking("GET", "/cases")],
+        caller: Caller = queueing,
         queue: Annotated[Which, Query(description="Which cases.")] = "waiting",
         most: Annotated[int, Query(ge=1, le=200, description="So many at most.")] = 50,
         after: Annotated[str, Query(description="The `next` of the page before.")] = "",
@@ -54,22 +62,18 @@ def case_routes(cases: Cases, decisions: FindsDecisions, gate: Gate, clock_us: A
         }
 
     @router.get("/cases/{case}", summary="A case with its steps")
-    async def read_case(
-        case_id: identifier, caller: Annotated[Caller, asking("GET", "/cases/{case}")]
-    ) -> dict[str, Any]:
+    async def read_case(case_id: CaseId, caller: Caller = reading) -> dict[str, Any]:
         return await cases.look(caller, case_id)
 
     @router.post("/cases/{case}/claim", summary="Work on a case; nobody else may meanwhile")
-    async def claim_case(
-        case_id: identifier, caller: Annotated[Caller, asking("POST", "/cases/{case}/claim")]
-    ) -> dict[str, Any]:
+    async def claim_case(case_id: CaseId, caller: Caller = claiming) -> dict[str, Any]:
         return shown(await cases.claim(caller, case_id), clock_us())
 
     @router.post("/cases/{case}/release", summary="Put a case back", openapi_extra=_REASON)
     async def release_case(
         request: Request,
-        case_id: identifier,
-        caller: Annotated[Caller, asking("POST", "/cases/{case}/release")],
+        case_id: CaseId,
+        caller: Caller = releasing,
     ) -> dict[str, Any]:
         reason = text_of(body_of(request, frozenset({"reason"})), "reason")
         return shown(await cases.release(caller, case_id, reason), clock_us())
@@ -77,8 +81,8 @@ def case_routes(cases: Cases, decisions: FindsDecisions, gate: Gate, clock_us: A
     @router.post("/cases/{case}/verdict", summary="Say what a case was", openapi_extra=_VERDICT)
     async def close_case(
         request: Request,
-        case_id: identifier,
-        caller: Annotated[Caller, asking("POST", "/cases/{case}/verdict")],
+        case_id: CaseId,
+        caller: Caller = closing,
     ) -> dict[str, Any]:
         body = body_of(request, frozenset({"verdict", "reason"}))
         verdict = body.get("verdict")
@@ -96,8 +100,8 @@ def case_routes(cases: Cases, decisions: FindsDecisions, gate: Gate, clock_us: A
     async def contest(
         request: Request,
         response: Response,
-        decision_id: Annotated[str, Path(alias="decision", description="The decision's id.")],
-        caller: Annotated[Caller, asking("POST", "/decisions/{decision}/contest")],
+        decision_id: DecisionId,
+        caller: Caller = contesting,
     ) -> dict[str, Any]:
         body = body_of(request, frozenset({"statement"}))
         statement = text_of(body, "statement", MAX_STATEMENT)

@@ -62,6 +62,11 @@ def event_routes(
     def asking(method: str, path: str) -> Any:
         return Depends(gate.admits(method, f"/v1{path}"))
 
+    sending = asking("POST", "/events/{event}")
+    labelling = asking("POST", "/labels")
+    letting_in = asking("POST", "/quarantine/let_in")
+    turning_away = asking("POST", "/quarantine/turn_away")
+
     @router.post(
         "/events/{event}",
         summary="Tell of one event that happened, or of several",
@@ -70,7 +75,7 @@ def event_routes(
     async def send_events(
         request: Request,
         event: Annotated[str, Path(description="The type of the events.")],
-        caller: Annotated[Caller, asking("POST", "/events/{event}")],
+        caller: Caller = sending,
     ) -> dict[str, Any]:
         body = body_of(request, frozenset({"event", "events"}))
         if "event" in body and "events" not in body:
@@ -89,9 +94,7 @@ def event_routes(
         return {"results": [_part(result) for result in results]}
 
     @router.post("/labels", summary="Say what turned out about an event", openapi_extra=_LABEL)
-    async def say_label(
-        request: Request, caller: Annotated[Caller, asking("POST", "/labels")]
-    ) -> dict[str, Any]:
+    async def say_label(request: Request, caller: Caller = labelling) -> dict[str, Any]:
         body = body_of(request, frozenset({"label", "event", "key", "value"}))
         said = _said(program, body, caller, hash_token)
         if not grants.permission(caller.world, caller.names, "send_events", said.event).allowed:
@@ -125,9 +128,7 @@ def event_routes(
         summary="Let a source's events count from now on",
         openapi_extra=_SETTLED,
     )
-    async def let_in(
-        request: Request, caller: Annotated[Caller, asking("POST", "/quarantine/let_in")]
-    ) -> dict[str, Any]:
+    async def let_in(request: Request, caller: Caller = letting_in) -> dict[str, Any]:
         body = body_of(request, _SOURCE)
         source, reason = text_of(body, "source"), text_of(body, "reason")
         return {"let_in": await quarantine.let_in(caller, source, reason)}
@@ -137,9 +138,7 @@ def event_routes(
         summary="Leave a source's events out for good",
         openapi_extra=_SETTLED,
     )
-    async def turn_away(
-        request: Request, caller: Annotated[Caller, asking("POST", "/quarantine/turn_away")]
-    ) -> dict[str, Any]:
+    async def turn_away(request: Request, caller: Caller = turning_away) -> dict[str, Any]:
         body = body_of(request, _SOURCE)
         source, reason = text_of(body, "source"), text_of(body, "reason")
         return {"turned_away": await quarantine.turn_away(caller, source, reason)}

@@ -14,6 +14,8 @@ from tidegate.service.managed_lists import NEVER_US
 from tidegate.service.routes_parts import TEXT, TIME, body_of, described, texts_of, time_of
 from tidegate.service.snoozes import Snoozes
 
+ListName = Annotated[str, Path(alias="list", description="The list's name.")]
+SnoozeId = Annotated[str, Path(alias="snooze", description="The snooze's id.")]
 _TEXTS = {"type": "array", "items": {"type": "string"}}
 _CHANGE = described(
     {"add": _TEXTS, "remove": _TEXTS, "until": TIME, "reason": TEXT},
@@ -38,10 +40,11 @@ _REASON = described({"reason": TEXT}, ("reason",), {"reason": "the customer is d
 def list_routes(lists: ListKeeper, gate: Gate) -> APIRouter:
     """The routes of managed lists."""
     router = APIRouter(prefix="/v1/lists", tags=["lists"])
-    name_of = Annotated[str, Path(alias="list", description="The list's name.")]
 
     def asking(method: str, path: str) -> Any:
         return Depends(gate.admits(method, f"/v1/lists{path}"))
+
+    changing = asking("POST", "/{list}/changes")
 
     @router.get(
         "",
@@ -53,7 +56,7 @@ def list_routes(lists: ListKeeper, gate: Gate) -> APIRouter:
 
     @router.get("/{list}", summary="What is on a list", dependencies=[asking("GET", "/{list}")])
     async def read_list(
-        name: name_of,
+        name: ListName,
         most: Annotated[int, Query(ge=1, le=1_000, description="So many at most.")] = 100,
         after: Annotated[str, Query(description="The `next` of the page before.")] = "",
     ) -> dict[str, Any]:
@@ -64,8 +67,8 @@ def list_routes(lists: ListKeeper, gate: Gate) -> APIRouter:
     )
     async def change_list(
         request: Request,
-        name: name_of,
-        caller: Annotated[Caller, asking("POST", "/{list}/changes")],
+        name: ListName,
+        caller: Caller = changing,
     ) -> dict[str, Any]:
         body = body_of(request, frozenset({"add", "remove", "until", "reason"}))
         reason, until_us = text_of(body, "reason"), time_of(body, "until")
@@ -88,14 +91,16 @@ def snooze_routes(snoozes: Snoozes, gate: Gate) -> APIRouter:
     def asking(method: str, path: str) -> Any:
         return Depends(gate.admits(method, f"/v1/snoozes{path}"))
 
+    reading = asking("GET", "")
+    starting = asking("POST", "")
+    ending = asking("DELETE", "/{snooze}")
+
     @router.get("", summary="The snoozes that last")
-    async def read_snoozes(caller: Annotated[Caller, asking("GET", "")]) -> dict[str, Any]:
+    async def read_snoozes(caller: Caller = reading) -> dict[str, Any]:
         return {"snoozes": snoozes.active(caller)}
 
     @router.post("", summary="Silence one rule for one key until a time", openapi_extra=_SNOOZE)
-    async def start_snooze(
-        request: Request, caller: Annotated[Caller, asking("POST", "")]
-    ) -> dict[str, Any]:
+    async def start_snooze(request: Request, caller: Caller = starting) -> dict[str, Any]:
         known = frozenset({"event", "rule", "field", "value", "until", "reason"})
         body = body_of(request, known)
         until_us = time_of(body, "until")
@@ -114,8 +119,8 @@ def snooze_routes(snoozes: Snoozes, gate: Gate) -> APIRouter:
     @router.delete("/{snooze}", summary="End a snooze before its time", openapi_extra=_REASON)
     async def end_snooze(
         request: Request,
-        snooze_id: Annotated[str, Path(alias="snooze", description="The snooze's id.")],
-        caller: Annotated[Caller, asking("DELETE", "/{snooze}")],
+        snooze_id: SnoozeId,
+        caller: Caller = ending,
     ) -> dict[str, Any]:
         reason = text_of(body_of(request, frozenset({"reason"})), "reason")
         await snoozes.end(caller, snooze_id, reason)

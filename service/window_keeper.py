@@ -149,5 +149,5 @@ class WindowKeeper:
         return True
 
     def _read(self, start: int, end: int) -> tuple[list[Counted], list[tuple[Report, int]]]:
-        counted = [counted for _, counted in self._events.since(start, end)]
+        counted = [counted for _, _, counted in self._events.since(start, end)]
         return counted, list(self._events.labels_since(start, end))

@@ -49,12 +49,12 @@ class CountedEvents:
                 return counted
         return None
 
-    def since(self, start: int, end: int | None = None) -> Iterator[tuple[int, Counted]]:
-        """Number and event of every entry from `start` on that holds one."""
+    def since(self, start: int, end: int | None = None) -> Iterator[tuple[int, str, Counted]]:
+        """Number, kind and event of every entry from `start` on that holds one."""
         for read in self._reader.entries(start, end, COUNTED_KINDS):
             counted = self._counted(read)
             if counted is not None:
-                yield read.leaf.seq, counted
+                yield read.leaf.seq, read.leaf.kind, counted
 
     def labels_since(self, start: int, end: int | None = None) -> Iterator[tuple[Report, int]]:
         """The labels that no event reported, from entry `start` on, each with its time."""
@@ -87,7 +87,7 @@ class CountedEvents:
 def recover(windows: Windows, events: CountedEvents, lists: Lists, start: int) -> int:
     """Take in what the ledger holds from `start` on; how many events that were."""
     taken = 0
-    for _, counted in events.since(start):
+    for _, _, counted in events.since(start):
         windows.take(counted, lists, events.find)
         windows.latest_us = max(windows.latest_us, counted.received_us)
         taken += 1
