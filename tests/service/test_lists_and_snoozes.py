@@ -126,7 +126,7 @@ def test_what_a_list_cannot_hold_is_refused_by_place(tmp_path: Path) -> None:
 
 
 def test_lists_outlive_the_retention_of_their_entries(tmp_path: Path) -> None:
-    """After thirteen months the month's keys are destroyed, and a list would be empty at a start."""
+    """Retention destroys the keys of old months, and a list would be empty at the next start."""
     clock, keys = Clock(), MemoryKeys()
 
     async def main() -> None:
