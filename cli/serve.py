@@ -64,7 +64,7 @@ def serve(
     from tidegate.service.server import serve as serve_until_told
     from tidegate.service.settings import SettingsError
     from tidegate.store.errors import LedgerError
-    from tidegate.vault.memory import KeyFileError
+    from tidegate.vault.key_file import KeyFileError
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:

@@ -411,10 +411,6 @@ def _not_done(program: Program) -> Iterable[Diagnostic]:
     """What the language knows and this release does not do yet: said, never skipped."""
     for guarantee in program.guarantees:
         yield _note("TG901", f"guarantee `{guarantee.name}` is not proved", guarantee.span)
-    for grant in program.grants:
-        yield _note(
-            "TG903", f"grant `{grant.name}` is not enforced: there is no service", grant.span
-        )
     for step_up in program.step_ups:
         yield _note(
             "TG904",

@@ -41,6 +41,7 @@ from tidegate.service.recorded import EventForms
 from tidegate.service.routes_decisions import decision_routes
 from tidegate.service.routes_health import health_routes
 from tidegate.service.routes_oauth import TOKEN, oauth_routes
+from tidegate.service.scoring import scorer_of
 from tidegate.service.security_events import SecurityEvent
 from tidegate.service.settings import Settings, SettingsError
 from tidegate.service.window_keeper import WindowKeeper
@@ -112,10 +113,12 @@ async def opened(
     keys = parts.keys or MemoryKeys.kept(settings.keys_path)
     hash_token = token_hasher(keys.hasher) if settings.hash_tokens else keep_token
     policy = _with_hashed_lists(policy or load_serving_policy(settings), hash_token)
+    stack = contextlib.ExitStack()
+    scorer = parts.scorer or stack.enter_context(scorer_of(policy, settings.models))
     shelf = PolicyShelf(settings.data_folder / POLICIES)
     is_new = shelf.put(policy)
     readers = ThreadPoolExecutor(4, "tidegate-reader")
-    scorers = ThreadPoolExecutor(16, "tidegate-scorer") if parts.scorer is not None else None
+    scorers = ThreadPoolExecutor(16, "tidegate-scorer") if scorer is not None else None
     ledger = open_ledger(settings.ledger_url, keys, [FileAnchor(settings.anchor_path)])
     try:
         reader = Reader(settings.ledger_url, keys.source)
@@ -142,8 +145,13 @@ async def opened(
             readers,
             partial(_windows, settings, policy.program, keys, events, lists, now_us=clock_us()),
         )
+<<<<<<< HEAD
         engine = Engine(policy, scorer=parts.scorer)
         subjects = _subjects(settings, policy.program)
+=======
+        engine = Engine(policy, scorer=scorer)
+        grants = grants_of(policy.program)
+>>>>>>> f7fa782de1c3185111e751df4e44a6bc5f973ab0
         decider = Decider(
             engine,
             windows,
@@ -222,6 +230,7 @@ async def opened(
         readers.shutdown()
         if scorers is not None:
             scorers.shutdown(wait=False, cancel_futures=True)
+        stack.close()
 
 
 def _clock_us() -> int:

@@ -41,7 +41,7 @@ from tidegate.service.identifiers import Identifiers
 from tidegate.service.problems import Problem, ProblemError, invalid
 from tidegate.service.recorded import EventForms, read_payload, write_payload
 from tidegate.service.settings import Deciding, Priority
-from tidegate.service.windows import Taken, Windows
+from tidegate.service.windows import FindCounted, Taken, Windows, nothing_found
 from tidegate.store.batches import Recorded
 from tidegate.store.entries import Entry, Request
 from tidegate.store.errors import (
@@ -173,11 +173,20 @@ class _Flight:
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Arrival:
+    """An event under way that is not decided."""
+
+    event: EventName
+    waiter: asyncio.Future[Recorded]
+
+
 @dataclass(slots=True)
 class _Holder:
-    """An event in the windows whose decisions are not all durable yet."""
+    """An event in the windows whose entries are not all durable yet."""
 
     taken: Taken
+    find: FindCounted
     flights: int = 0
     recorded: bool = False
 
@@ -243,20 +252,24 @@ class Decider:
         self.through = through
         self.in_doubt = False
         self.failures = 0
+<<<<<<< HEAD
         self.side = side or Side()
         self.guests: list[Lands] = []
+=======
+        self._arrivals = 0
+>>>>>>> f7fa782de1c3185111e751df4e44a6bc5f973ab0
 
     # --- asked by routes
 
     @property
     def waiting(self) -> int:
-        """How many decisions are not durable yet."""
-        return len(self._flights)
+        """How many decisions and events are not durable yet."""
+        return len(self._flights) + self._arrivals
 
     async def landed(self) -> None:
         """Return when all that is under way now is durable, or has failed."""
-        flights = list(self._flights.values())
-        while any(self._flights.get(flight.name) is flight for flight in flights):
+        holders = list(self._holders.items())
+        while any(self._holders.get(name) is holder for name, holder in holders):
             await asyncio.sleep(_LANDING_SECONDS)
         for guest in self.guests:
             await guest.landed()
@@ -311,6 +324,22 @@ class Decider:
     def _deadline(self, call: Call) -> float:
         wanted = call.deadline_ms or self._limits.deadline_ms
         return call.started + min(wanted, self._limits.max_deadline_ms) / 1_000
+
+    def count(self, entry: Entry, counted: Counted, find: FindCounted) -> asyncio.Future[Recorded]:
+        """Record an event that is not decided and take it into the windows, in one stretch.
+
+        The future is done when it is durable; a `LedgerError` takes it out of the windows again.
+        `find` gives the events whose labels it reports (`Windows.reports` names them).
+        Raises as `Appends.submit` does, and `ProblemError` while the windows are uncertain.
+        """
+        if self.in_doubt:
+            raise ProblemError(_IN_DOUBT)
+        waiter: asyncio.Future[Recorded] = self._loop.create_future()
+        arrival = _Arrival((counted.event, counted.key), waiter)
+        self._ledger.submit(entry, arrival, self)
+        self._arrivals += 1
+        self._hold(arrival, counted, find)
+        return waiter
 
     # --- the critical section: no await from here to the windows
 
@@ -459,11 +488,13 @@ class Decider:
         }
         return bounds[priority]
 
-    def _hold(self, flight: _Flight, counted: Counted) -> None:
-        holder = self._holders.get(flight.event)
+    def _hold(
+        self, under_way: _Flight | _Arrival, counted: Counted, find: FindCounted = nothing_found
+    ) -> None:
+        holder = self._holders.get(under_way.event)
         if holder is None:
-            holder = _Holder(self.windows.take(counted, self.lists))
-            self._holders[flight.event] = holder
+            holder = _Holder(self.windows.take(counted, self.lists, find), find)
+            self._holders[under_way.event] = holder
         holder.flights += 1
 
     # --- where scores are waited for
@@ -516,6 +547,9 @@ class Decider:
 
     def _settled(self, outcomes: Sequence[tuple[object, Outcome]]) -> None:
         for flight, outcome in outcomes:
+            if isinstance(flight, _Arrival):
+                self._arrived(flight, outcome)
+                continue
             assert isinstance(flight, _Flight)
             if not isinstance(outcome, Recorded):
                 self._unrecorded(flight, outcome)
@@ -528,21 +562,38 @@ class Decider:
                 self._answer(flight, Answer(flight.id, flight.body))
         self.side.recorded()
 
-    def _unrecorded(self, flight: _Flight, error: LedgerError) -> None:
+    def _arrived(self, arrival: _Arrival, outcome: Outcome) -> None:
+        self._arrivals -= 1
+        if isinstance(outcome, Recorded):
+            if not outcome.repeated:
+                self.through = max(self.through, outcome.seq)
+            self._release(arrival, recorded=True)
+            if not arrival.waiter.done():
+                arrival.waiter.set_result(outcome)
+            return
+        self._failed(outcome)
+        self._release(arrival, recorded=False)
+        if not arrival.waiter.done():
+            arrival.waiter.set_exception(outcome)
+
+    def _failed(self, error: LedgerError) -> None:
         self.failures += 1
         if isinstance(error, LedgerUnavailableError):
             self.in_doubt = True
+
+    def _unrecorded(self, flight: _Flight, error: LedgerError) -> None:
+        self._failed(error)
         self._fail(flight, _why_not_recorded(error))
 
-    def _release(self, flight: _Flight, *, recorded: bool) -> None:
-        """Let go of its event, which leaves the windows where no decision of it is durable."""
-        holder = self._holders[flight.event]
+    def _release(self, under_way: _Flight | _Arrival, *, recorded: bool) -> None:
+        """Let go of its event, which leaves the windows where no entry of it is durable."""
+        holder = self._holders[under_way.event]
         holder.flights -= 1
         holder.recorded |= recorded
         if holder.flights == 0:
-            del self._holders[flight.event]
+            del self._holders[under_way.event]
             if not holder.recorded:
-                self.windows.revert(holder.taken, self.lists)
+                self.windows.revert(holder.taken, self.lists, holder.find)
 
     def _repeat(self, flight: _Flight, seq: int) -> None:
         """Answer with what was recorded before memory forgot it."""

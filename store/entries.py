@@ -81,7 +81,7 @@ class Entry:
         return self.at[:7]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen ones cost three times as much, once a record
 class PayloadFacts:
     """What a leaf says of its payload, in hex."""
 

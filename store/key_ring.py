@@ -95,6 +95,12 @@ class KeyRing:
         for month in [m for m, (key_id, _, _) in self._shared.items() if key_id in gone]:
             del self._shared[month]
 
+    def forget_all(self) -> None:
+        """Look every key up again."""
+        self._keys.clear()
+        self._shared.clear()
+        self._fresh.clear()
+
     def _shared_key(self, month: str) -> tuple[bytes, AESGCM]:
         key_id, cipher, uses = self._shared.get(month) or (*self._make(None, month), 0)
         if uses + 1 < _MAX_USES:

@@ -78,7 +78,7 @@ class Receiver(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Waiting:
     prepared: Prepared
     whom: object
@@ -478,6 +478,8 @@ class Ledger:
         if self._state != "suspect":
             return
         storage, head = self._storage, self._heads.head
+        # An erasure may have taken effect unnoticed: no key of before is trusted to be there.
+        self._ring.forget_all()
         try:
             storage.begin()
             found, _ = storage.head()
@@ -485,13 +487,19 @@ class Ledger:
                 tail = list(storage.leaves_from(head.size))
                 if tail != self._doubtful:
                     raise TamperedLedgerError(f"leaves from {head.size} on are not of this writer")
-                hashes = [row[1] for row in tail]
-                self._heads.extend(hashes)
+                self._heads.extend([row[1] for row in tail])
+                self._finish_erasures(tail)
             self._expect_head()
         finally:
             storage.rollback()
         self._doubtful = []
         self._state, self._why = "open", ""
+
+    def _finish_erasures(self, rows: Sequence[LeafTuple]) -> None:
+        """Destroy what `erased` leaves name that were committed without our knowing."""
+        for leaf in (parse_leaf(row[4]) for row in rows if row[2] == "erased"):
+            for key_id in leaf.facts.get("keys", ()):
+                self._keys.source.destroy(bytes.fromhex(key_id))
 
     def _expect_head(self) -> None:
         """`TamperedLedgerError` where another hand wrote since our last commit."""

@@ -7,7 +7,7 @@ replaced whole: nobody sees half of one.
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import json
 import os
 import secrets
@@ -107,26 +107,41 @@ class MemoryKeySource:
 class MemoryTokenHasher:
     """HMAC-SHA-256 by keys with versions; the highest is pinned unless another one is named."""
 
-    __slots__ = ("_keys", "_pinned")
+    __slots__ = ("_keys",)
 
     def __init__(self, keys: dict[int, bytes], pinned: int | None = None) -> None:
         if not keys or any(len(key) != 32 for key in keys.values()):
             raise ValueError("a hasher has keys of 32 bytes")
-        self._pinned = max(keys) if pinned is None else pinned
-        order = sorted(keys, key=lambda version: (version != self._pinned, -version))
-        self._keys = {version: (version.to_bytes(2), keys[version]) for version in order}
+        first = max(keys) if pinned is None else pinned
+        order = sorted(keys, key=lambda version: (version != first, -version))
+        self._keys = [_VersionedKey(version, keys[version]) for version in order]
 
     def hash(self, domain: str, token: bytes) -> bytes:
         """The hash of `token` by the pinned version."""
-        prefix, key = self._keys[self._pinned]
-        return prefix + hmac.digest(key, domain.encode() + b"\0" + token, "sha256")
+        return self._keys[0].hash(b"%b\0%b" % (domain.encode(), token))
 
     def hashes(self, domain: str, token: bytes) -> tuple[bytes, ...]:
         """The hashes by every version, the pinned one first."""
-        message = domain.encode() + b"\0" + token
-        return tuple(
-            prefix + hmac.digest(key, message, "sha256") for prefix, key in self._keys.values()
-        )
+        message = b"%b\0%b" % (domain.encode(), token)
+        return tuple(key.hash(message) for key in self._keys)
+
+
+class _VersionedKey:
+    """HMAC-SHA-256 (RFC 2104) whose first blocks are hashed once: faster on short tokens."""
+
+    __slots__ = ("_inner", "_outer", "_prefix")
+
+    def __init__(self, version: int, key: bytes) -> None:
+        block = key.ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        self._prefix = version.to_bytes(2)
+
+    def hash(self, message: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return self._prefix + outer.digest()
 
 
 def seeded_signer(name: str, seed: bytes) -> FileSigner:

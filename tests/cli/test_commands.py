@@ -481,6 +481,7 @@ def test_fmt_writes_what_changes_and_nothing_else(run: Run, shop: Path) -> None:
     assert ">=  " in rules.read_text()
     found = json_of(run("fmt", "shop", "--json"))
     assert {f["file"]: f["changed"] for f in found["files"]} == {
+        "shop/grants.tide": False,
         "shop/policy.tide": False,
         "shop/rules.tide": True,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,13 @@ import pytest
 
 from tests.service.builders import POLICY, Client, payment, run, running
 from tidegate.dsl.types import Value
+from tidegate.engine.features import Counted
+from tidegate.engine.values import format_time
 from tidegate.models.scored import Scored, Unavailable
 from tidegate.service.assembly import Parts, Service
-from tidegate.service.recorded import read_payload
+from tidegate.service.recorded import EventForms, read_payload, write_payload
 from tidegate.service.window_snapshot import SnapshotError, read_snapshot
-from tidegate.store.entries import Leaf
+from tidegate.store.entries import Entry, Leaf
 from tidegate.store.errors import LedgerUnavailableError
 from tidegate.vault.memory import MemoryKeys
 
@@ -437,6 +440,52 @@ def test_an_event_stays_while_another_decision_of_it_is_recorded(tmp_path: Path)
             assert (await two).status_code == 200
             assert tries(service) == 1
             assert entry.request is not None
+
+    run(main())
+
+
+def chargeback(service: Service, key: str, at_us: int) -> tuple[Entry, Counted]:
+    """A chargeback of payment `p-1`, as the intake records it."""
+    values: dict[str, Value | None] = {"id": key, "at": at_us, "payment": "p-1"}
+    counted = Counted("chargeback", key, at_us, at_us, values)
+    head = {"form": 1, "event": EventForms(service.policy.program).full(counted)}
+    entry = Entry(
+        "event",
+        f"e-{key}",
+        format_time(at_us),
+        payload=write_payload(head),
+        transaction=f"chargeback:{key}",
+    )
+    return entry, counted
+
+
+def test_events_that_are_not_decided_count_once_they_are_recorded(tmp_path: Path) -> None:
+    """A chargeback labels its payment; one that is not recorded leaves no label."""
+    keys = MemoryKeys()
+
+    async def main() -> None:
+        async with running(tmp_path, keys=keys) as (service, held):
+            decider, find = service.decider, service.keeper._events.find
+            answer = await Client(service).decide(payment())
+            assert answer.status_code == 200
+            before = dict(decider.windows.state.buckets)
+            entry, counted = chargeback(service, "c-1", time.time_ns() // 1_000)
+            assert decider.windows.reports(counted, {}) == (("payment", "p-1"),)
+            held.fail_before = LedgerUnavailableError("lost")
+            with pytest.raises(LedgerUnavailableError):
+                await decider.count(entry, counted, find)
+            assert decider.windows.reported == {}
+            assert decider.windows.state.buckets == before
+            held.fail_before = None
+            assert await service.keeper.clear_up()
+            recorded = await decider.count(entry, counted, find)
+            assert recorded.seq == service.reader.size() - 1
+            assert decider.windows.reported == {("payment", "p-1"): {"fraud": counted.at_us}}
+            assert decider.windows.state.buckets != before
+            expected = dict(decider.windows.state.buckets)
+        (tmp_path / "data" / "windows.snapshot").unlink()
+        async with running(tmp_path, keys=keys) as (service, _):
+            assert service.decider.windows.state.buckets == expected
 
     run(main())
 

@@ -343,6 +343,7 @@ def test_what_cannot_be_taken_in_is_said_item_by_item(tmp_path: Path) -> None:
             ]  # fmt: skip
             assert results[1]["problem"]["errors"][0]["code"] == "missing_field"
             assert results[2]["problem"]["errors"][0]["code"] == "in_the_future"
+            bad: Any
             for bad in ({}, {"events": []}, {"events": {}}, {"event": 1}, {"x": 1}, []):
                 refused = await post(service, "shop", "/v1/events/refund", bad)
                 assert refused.status_code == 422, bad

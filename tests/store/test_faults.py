@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from tests.store.builders import decision, trusted
+from tests.store.builders import AT, decision, trusted
 from tests.store.servers import new_database
 from tidegate.store.database import parse_url, prepare
 from tidegate.store.errors import LedgerStoppedError, LedgerUnavailableError
@@ -26,6 +26,7 @@ from tidegate.store.ledger import Ledger, open_ledger, storage_of
 from tidegate.store.reading import Reader
 from tidegate.store.storage import Storage
 from tidegate.store.verification import verify_ledger
+from tidegate.vault.keys import KeyDestroyedError
 from tidegate.vault.memory import MemoryKeys
 
 LIMITS = Limits(batch=4, checkpoint_leaves=6, checkpoint_seconds=1e9)
@@ -33,9 +34,13 @@ LIMITS = Limits(batch=4, checkpoint_leaves=6, checkpoint_seconds=1e9)
 
 @dataclass(slots=True)
 class Plan:
-    """Which operation fails, how, and whether it took effect first; `count` is how many ran."""
+    """Which operation fails, how, and whether it took effect first; `count` is how many ran.
+
+    fail_at: by its number; fail_on: the first of that name, once.
+    """
 
     fail_at: int = -1
+    fail_on: str = ""
     error: Callable[[], BaseException] = RuntimeError
     after: bool = False
     count: int = 0
@@ -43,9 +48,9 @@ class Plan:
 
     def run(self, what: str, operation: Callable[[], Any]) -> Any:
         self.count += 1
-        if self.count - 1 != self.fail_at:
+        if self.count - 1 != self.fail_at and what != self.fail_on:
             return operation()
-        self.failed = what
+        self.failed, self.fail_on = what, ""
         if self.after:
             operation()
         raise self.error()
@@ -165,7 +170,7 @@ def test_whichever_operation_fails_nothing_is_acknowledged_without_a_record(
     k = 0
     while True:
         url = fresh(kind)
-        plan = Plan(k, FAULTS[kind][name], after=bool(after))
+        plan = Plan(k, error=FAULTS[kind][name], after=bool(after))
         acknowledged, state = scenario(url, keys, plan)
         if not plan.failed:
             break
@@ -200,16 +205,44 @@ def test_a_commit_that_took_effect_unnoticed_is_found_by_its_key(
     plan = Plan(error=lambda: psycopg.OperationalError("lost"), after=True)
     heads = read_heads(storage, keys.signer, [])
     ledger = Ledger(with_faults(storage, plan), keys, heads, Limits(checkpoint_seconds=1e9))
-    plan.fail_at = -1
     ledger.append(decision(0)).result()
-    plan.count, plan.fail_at = 0, 6  # begin, head, requests are read outside, four inserts, commit
+    plan.fail_on = "commit"
     with pytest.raises(LedgerUnavailableError):
         ledger.append(decision(1)).result()
     assert plan.failed == "commit"
-    plan.fail_at = -1
     again = ledger.append(decision(1)).result()
     assert (again.repeated, again.seq) == (True, 1)
     assert ledger.append(decision(2)).result().seq == 2
+    ledger.close()
+
+
+def test_an_erasure_that_took_effect_unnoticed_is_finished(
+    fresh: Callable[[str], str], keys: MemoryKeys
+) -> None:
+    """What the subject does afterwards must not be sealed under the key that is gone."""
+    url = fresh("sqlite")
+    storage = storage_of(parse_url(url))
+    storage.open()
+    plan = Plan(error=FAULTS["sqlite"]["busy"], after=True)
+    heads = read_heads(storage, keys.signer, [])
+    ledger = Ledger(with_faults(storage, plan), keys, heads, Limits(checkpoint_seconds=1e9))
+    ledger.append(decision(1)).result()
+    with Reader(url) as reader:
+        ((key_id, wrapped),) = reader.wrapped_keys().items()
+    ledger._call(lambda: None)
+    plan.fail_on, plan.count = "commit", 0
+    with pytest.raises(LedgerUnavailableError):
+        ledger.erase("customer-1", entry_id="e", at=AT, reason="asked")
+    assert plan.failed == "commit"
+    ledger.append(decision(4)).result()
+    with pytest.raises(KeyDestroyedError):
+        keys.source.unwrap(key_id, wrapped or b"")
+    with Reader(url, keys.source) as reader:
+        assert [read.payload for read in reader.entries(kinds=("decision",))] == [
+            None,
+            decision(4).payload,
+        ]
+        assert verify_ledger(reader, trusted(keys), source=keys.source).findings == ()
     ledger.close()
 
 
