@@ -2,13 +2,8 @@
 
 PYTHON ?= python3
 SCALE ?= 1
-<<<<<<< HEAD
-KILLS ?= 300
-KEYS ?= 500000
-=======
 KEYS ?= 500000
 KILLS ?= 300
->>>>>>> f7fa782de1c3185111e751df4e44a6bc5f973ab0
 WORKERS ?= 2
 
 VENV := .venv
@@ -20,11 +15,7 @@ BENCH := $(VENV)/.bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
-.PHONY: crash help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
-=======
 .PHONY: help demo test check browser bench crash handbook fuzz-language fuzz-models noninterference \
->>>>>>> f7fa782de1c3185111e751df4e44a6bc5f973ab0
         idempotency clean
 
 help: ## list the targets

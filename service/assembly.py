@@ -145,13 +145,8 @@ async def opened(
             readers,
             partial(_windows, settings, policy.program, keys, events, lists, now_us=clock_us()),
         )
-<<<<<<< HEAD
-        engine = Engine(policy, scorer=parts.scorer)
-        subjects = _subjects(settings, policy.program)
-=======
         engine = Engine(policy, scorer=scorer)
-        grants = grants_of(policy.program)
->>>>>>> f7fa782de1c3185111e751df4e44a6bc5f973ab0
+        subjects = _subjects(settings, policy.program)
         decider = Decider(
             engine,
             windows,

@@ -252,12 +252,9 @@ class Decider:
         self.through = through
         self.in_doubt = False
         self.failures = 0
-<<<<<<< HEAD
         self.side = side or Side()
         self.guests: list[Lands] = []
-=======
         self._arrivals = 0
->>>>>>> f7fa782de1c3185111e751df4e44a6bc5f973ab0
 
     # --- asked by routes
 
