@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tidegate.engine.event import HashToken
 from tidegate.engine.grants import Grants
 from tidegate.engine.values import format_time, parse_time
+from tidegate.engine.windows import EventName
 from tidegate.service.alerts import Tell, to_log
 from tidegate.service.cases import Cases
 from tidegate.service.decider import Decider, Side
@@ -159,7 +160,11 @@ async def open_back_office(
     settings, clock_us, threads = base.settings, base.clock_us, base.threads
     inflow = Inflow(decider, base.appends, clock_us=clock_us, loop=loop)
     decider.guests.append(inflow)
-    found = Found(events.find, threads)
+
+    def landing(name: EventName) -> bool:
+        return decider.is_landing(name) or intake.is_landing(name)
+
+    found = Found(events.find, landing, threads)
     labels = Labels(inflow, found)
     intake = Intake(
         decider.engine,

@@ -271,6 +271,10 @@ class Decider:
         for guest in self.guests:
             await guest.landed()
 
+    def is_landing(self, name: EventName) -> bool:
+        """Whether a decision of this event is on its way to the ledger."""
+        return name in self._holders
+
     def is_certain(self, through: int) -> None:
         """After an error: the windows hold what the ledger holds, up to this entry."""
         self.through = through

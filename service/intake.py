@@ -234,6 +234,10 @@ class Intake:
         value = arrival.admitted.values.get(field) if field else None
         return arrival.caller.principal if value is None else f"{field}={value}"
 
+    def is_landing(self, name: EventName) -> bool:
+        """Whether this event is on its way to the ledger."""
+        return name in self._flights
+
     def may_label(self, caller: Caller) -> bool:
         """Whether one more label that this caller says itself may count."""
         return self._caps.take(caller.principal, 1, self._clock_us())

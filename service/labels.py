@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 LABEL = "label"
 """The kind of such entries in the ledger."""
-_TRIES = 20
-_PAUSE_SECONDS = 0.05
+_PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +73,17 @@ def label_of(program: Program, name: str, event: str) -> Label | None:
 class Found:
     """Looks events up for the windows, before the moment in which nothing may wait.
 
-    What is under way to the ledger is not found yet, so it is asked for again for a second.
+    `landing` says of an event whether it is on its way to the ledger: then it is asked for again.
     """
 
-    def __init__(self, find: FindCounted, readers: Executor | None = None) -> None:
+    def __init__(
+        self,
+        find: FindCounted,
+        landing: Callable[[EventName], bool],
+        readers: Executor | None = None,
+    ) -> None:
         self._find = find
+        self._landing = landing
         self._readers = readers
 
     async def among(
@@ -88,15 +93,15 @@ class Found:
         found: dict[EventName, Counted] = {}
         loop = asyncio.get_running_loop()
         for name in names:
-            for attempt in range(_TRIES):
-                if name not in windows.state.seen:
-                    break
-                if attempt:
-                    await asyncio.sleep(_PAUSE_SECONDS)
+            again = name in windows.state.seen
+            while again:
+                again = self._landing(name)
                 counted = await loop.run_in_executor(self._readers, self._find, name)
                 if counted is not None:
                     found[name] = counted
                     break
+                if again:
+                    await asyncio.sleep(_PAUSE_SECONDS)
         return found
 
 

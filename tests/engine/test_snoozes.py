@@ -7,7 +7,16 @@ from random import Random
 
 import pytest
 
-from tests.engine.builders import ALWAYS, decline, does, hold, policy, rule, situation_of
+from tests.engine.builders import (
+    ALWAYS,
+    dear,
+    decline,
+    does,
+    hold,
+    policy,
+    rule,
+    situation_of,
+)
 from tests.engine.random_programs import random_lists, random_program, random_situation
 from tests.engine.small_policy import cards, payment
 from tidegate.dsl.program import Rollout
@@ -83,6 +92,17 @@ def test_a_snooze_is_not_taken_for_a_rollout() -> None:
     situation = situation_of(program, card="c1")
     assert decide.settle(situation).standing.snoozed == 0
     assert decide.settle(replace(situation, snoozed=1)).standing.snoozed == 1
+
+
+def test_a_snooze_stands_in_the_record_of_an_event_that_no_rule_speaks_of() -> None:
+    """Nobody could say later whether the rule was silent or silenced."""
+    program = policy(rule("r", dear(), does(hold())))
+    event = program.events[0]
+    situation = replace(situation_of(program, amount=100), snoozed=1)
+    compiled = Compiled(compile_event(program, event, {}))
+    for settled in (authority(program, event).settle(situation), compiled.settle(situation)):
+        assert not settled.evaluation.fired
+        assert settled.standing.snoozed == 1
 
 
 def test_no_mandatory_rule_is_snoozed() -> None:

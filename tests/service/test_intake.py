@@ -318,6 +318,29 @@ def test_labels_beyond_the_cap_are_kept_apart_until_a_person_lets_them_in(
     run(main())
 
 
+def test_a_label_of_a_payment_that_is_being_recorded_waits_for_it(tmp_path: Path) -> None:
+    """It would be in the ledger and in no window until the next start."""
+    clock = Clock()
+
+    async def main() -> None:
+        async with office(tmp_path, parts={"clock_us": clock}) as (service, held):
+            held.hold()
+            deciding = asyncio.ensure_future(decided(service, 1, card="tok_a"))
+            await asyncio.sleep(0.1)
+            body = {"event": chargeback(1, "p-1")}
+            telling = asyncio.ensure_future(post(service, "gateway", "/v1/events/chargeback", body))
+            await asyncio.sleep(0.1)
+            assert not telling.done()
+            held.let_go()
+            await deciding
+            assert (await telling).json()["status"] == "accepted"
+            clock.pass_minutes(2)
+            assert await word(service, 2, card="tok_a") == "decline"
+            assert same(service.decider.windows.state, rebuilt(service).state)
+
+    run(main())
+
+
 def test_who_may_tell_of_what(tmp_path: Path) -> None:
     async def main() -> None:
         async with office(tmp_path) as (service, _):
