@@ -211,13 +211,9 @@ class Load:
 
 def run_load(load: Load, port: int, connections: int, seconds: float, rate: float = 0.0) -> Round:
     """One round on a loop of its own."""
-    try:
-        import uvloop
+    import uvloop
 
-        factory = uvloop.new_event_loop
-    except ImportError:
-        factory = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(load.run(port, connections, seconds, rate))
 
 

@@ -20,7 +20,7 @@ from sqlmodel import Session, SQLModel, create_engine
 from tidegate import Engine, load_policy
 from tidegate.dsl.types import COUNT, NUMBER, Kind, Type
 from tidegate.engine.features import Counted
-from tidegate.models.portable import Axis, Input, PortableModel, TableTerm
+from tidegate.models.portable import UNIT, Axis, Input, PortableModel, TableTerm
 from tidegate.models.reading import write_model
 from tidegate.service.assembly import Parts, opened
 from tidegate.service.authentication import authentication
@@ -78,7 +78,7 @@ def additive_model() -> PortableModel:
         Input("ratio", NUMBER, takes_missing=True),
     )
     widths = (4_000, 1, 2, 8_000, 20_000, 400_000)
-    unit = PortableModel.__dataclass_fields__["unit"].default
+    unit = UNIT
     terms = tuple(
         TableTerm(
             (Axis(place, tuple(width * step for step in range(1, 16))),),

@@ -192,11 +192,13 @@ class Engine:
         *,
         hash_token: HashToken = keep_token,
         at_us: int | None = None,
+        looked_over: bool = False,
     ) -> Admitted:
         """Check and convert a parsed body; `EventRefused` with every reason where it is bad.
 
         `event` may be left out where one event is decided; any event of the policy may be named.
-        `at_us` stands instead of the sender's time.
+        `at_us` stands instead of the sender's time. `looked_over` says that card numbers were
+        looked for already, in the text that `body` was read from.
         """
         admitted = admit(
             self.program,
@@ -205,6 +207,7 @@ class Engine:
             rates=self.policy.rates,
             hash_token=hash_token,
             at_us=at_us,
+            looked_over=looked_over,
         )
         if isinstance(admitted, tuple):
             raise EventRefused(admitted)

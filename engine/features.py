@@ -94,7 +94,7 @@ def read(
         feature.name: state.read(
             index,
             aggregate_named(feature),
-            tuple(_as_key(values.get(mine)) for mine, _ in feature.keys),
+            tuple(as_key(values.get(mine)) for mine, _ in feature.keys),
             t_us,
             str(own) if feature.event == event.name else None,
         )
@@ -157,7 +157,7 @@ def arrival_of(program: Program, counted: Counted, lists: Lists) -> Arrival:
     entries = (
         Entry(
             index,
-            tuple(_as_key(counted.values.get(theirs)) for _, theirs in feature.keys),
+            tuple(as_key(counted.values.get(theirs)) for _, theirs in feature.keys),
             tuple(contributions_of(feature, counted, lists)),
         )
         for index, feature in enumerate(program.features)
@@ -216,7 +216,7 @@ def as_operand(value: Value | None, kind: Kind) -> Operand | None:
     return f"{value:032x}" if kind is Kind.IP else int(value)
 
 
-def _as_key(value: Value | None) -> int | str | None:
+def as_key(value: Value | None) -> int | str | None:
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     return value if INT64_MIN <= value <= INT64_MAX else f"{value:032x}"

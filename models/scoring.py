@@ -8,6 +8,7 @@ but whole numbers.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,7 +16,7 @@ from typing import Any, cast
 from tidegate.dsl.types import Value
 from tidegate.models.abstention import Limits, limits_of, reasons
 from tidegate.models.logistic import logistic_score, share_score
-from tidegate.models.portable import Axis, LinearTerm, PortableModel
+from tidegate.models.portable import Axis, LinearTerm, PortableModel, TableTerm, Term
 from tidegate.models.scored import Scored
 from tidegate.models.walking import compile_walks
 
@@ -51,6 +52,12 @@ def compile_scorer(model: PortableModel) -> Scorer:
     return Scorer(model, source.function(), limits)
 
 
+def _inputs_of(term: Term) -> tuple[int, ...]:
+    if isinstance(term, LinearTerm):
+        return (term.input,)
+    return tuple(axis.input for axis in term.axes)
+
+
 class _Source:
     """The text of a model's function and the objects that it names."""
 
@@ -59,12 +66,14 @@ class _Source:
         self._limits = limits
         self._lines: list[str] = []
         self._places: dict[Axis, str] = {}
+        self._folded: set[int] = set()
         self.names: dict[str, Any] = {"bisect": bisect_right, "Scored": Scored}
 
     def function(self) -> Callable[[Values], Scored]:
         inputs = range(len(self._model.inputs))
         self._lines = ["def score(values):", f"    {''.join(f'x{i}, ' for i in inputs)}= values"]
-        refused = [test for index in inputs for test in self._refusals(index)]
+        self._folded = set() if self._model.trees else self._folding()
+        refused = [test for i in inputs if i not in self._folded for test in self._refusals(i)]
         if refused:
             self._lines += [f"    if {' or '.join(refused)}:", "        return abstain(values)"]
         self._lines += self._trees() if self._model.trees else self._terms()
@@ -107,6 +116,9 @@ class _Source:
     def _terms(self) -> list[str]:
         lines: list[str] = []
         for number, term in enumerate(self._model.terms):
+            if isinstance(term, TableTerm) and term.axes[0].input in self._folded:
+                lines.append(f"    c{number} = {self._folded_table(number, term)}")
+                continue
             if isinstance(term, LinearTerm):
                 lines.append(f"    c{number} = {self._line(number, term)}")
                 continue
@@ -117,11 +129,44 @@ class _Source:
                 places = [f"{places[0]} * {self._width(term.axes[1])} + {places[1]}"]
             lines.append(f"    c{number} = {table}[{places[0]}]")
         row = "".join(f"c{number}, " for number in range(len(self._model.terms)))
-        return [
-            *lines,
+        lines += [
             f"    contributions = ({row})",
             f"    total = sum(contributions, {self._model.base})",
         ]
+        if not self._folded:
+            return lines
+        # A table gives None, which is in no sum, outside of its input's limits.
+        tried = [f"    {line}" for line in lines]
+        return ["    try:", *tried, "    except TypeError:", "        return abstain(values)"]
+
+    def _folding(self) -> set[int]:
+        """Inputs whose limits become two more places of the one table that reads them."""
+        read = Counter(index for term in self._model.terms for index in _inputs_of(term))
+        return {
+            term.axes[0].input
+            for term in self._model.terms
+            if isinstance(term, TableTerm)
+            and len(term.axes) == 1
+            and read[term.axes[0].input] == 1
+            and not self._model.inputs[term.axes[0].input].is_text
+            and (limits := self._limits[term.axes[0].input]).low is not None
+            and limits.high is not None
+        }
+
+    def _folded_table(self, number: int, term: TableTerm) -> str:
+        """A table with a place below `low` and one above `high`; bisecting None is a TypeError."""
+        (axis,) = term.axes
+        limits, x = self._limits[axis.input], f"x{axis.input}"
+        assert limits.low is not None
+        assert limits.high is not None
+        first, last = (bisect_right(axis.cuts, end) for end in (limits.low, limits.high))
+        cuts = (limits.low, *axis.cuts[first:last], limits.high + 1)
+        answers = (None, *term.values[first : last + 1], None, term.values[-1])
+        self.names |= {f"cuts{number}": cuts, f"table{number}": answers}
+        found = f"bisect(cuts{number}, {x})"
+        if not limits.missing:
+            found = f"{len(cuts) + 1} if {x} is None else {found}"
+        return f"table{number}[{found}]"
 
     def _line(self, number: int, term: LinearTerm) -> str:
         weight, centre, x = f"weight{number}", f"centre{number}", f"x{term.input}"

@@ -1,5 +1,4 @@
-"""The HTTP face. Empty so far: Tidegate answers on the command line and as a library only.
+"""The HTTP face: events come in, decisions are recorded and then answered.
 
-This folder will hold the door (validation, refusal of card numbers), authentication, intake, the
-console, and `assembly.py`, the one place where a service is put together.
+`assembly.py` is the one place where a service is put together; `decider.py` is its heart.
 """

@@ -35,6 +35,7 @@ from tidegate.service.hot import HotDecisions
 from tidegate.service.identifiers import Identifiers
 from tidegate.service.issuer import DevelopmentIssuer
 from tidegate.service.limits import Rate, RateLimits
+from tidegate.service.model_refresh import ModelRefresh
 from tidegate.service.policy_shelf import PolicyShelf
 from tidegate.service.pseudonyms import token_hasher
 from tidegate.service.recorded import EventForms
@@ -57,6 +58,7 @@ from tidegate.vault.memory import MemoryKeys
 
 if TYPE_CHECKING:
     from tidegate.dsl.lists import Lists
+    from tidegate.models.people import People
     from tidegate.models.scored import ModelScorer
     from tidegate.rules.policy import Policy
 
@@ -199,6 +201,19 @@ async def opened(
             loop.create_task(keeper.keep_saving()),
             loop.create_task(keeper.keep_certain()),
         ]
+        models: ModelRefresh | None = None
+        if settings.models.people:
+            models = ModelRefresh(
+                decider,
+                policy,
+                Path(settings.policy),
+                _people(settings),
+                shelf=shelf,
+                settings=settings.models,
+                readers=readers,
+            )
+            stack.callback(models.close)
+            tasks.append(loop.create_task(models.keep_fresh()))
         try:
             yield Service(
                 app,
@@ -239,15 +254,21 @@ def load_serving_policy(settings: Settings) -> Policy:
     """
     from tidegate.models.registry import serving_version
     from tidegate.rules import load_policy
-    from tidegate.rules.people import read_people
 
     folder = Path(settings.policy)
     if not settings.models.people:
         return load_policy(folder)
+    return load_policy(folder, serving=partial(serving_version, people=_people(settings)))
+
+
+def _people(settings: Settings) -> People:
+    """Who may approve and stop models."""
+    from tidegate.rules.people import read_people
+
     people = read_people(Path(settings.models.people))
     if isinstance(people, tuple):
         raise SettingsError("\n".join(diagnostic.message for diagnostic in people))
-    return load_policy(folder, serving=partial(serving_version, people=people))
+    return people
 
 
 def _with_hashed_lists(policy: Policy, hash_token: HashToken) -> Policy:

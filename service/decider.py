@@ -132,6 +132,7 @@ class Side:
 class Call:
     """A request for a decision whose caller was authenticated.
 
+    `body` is what the door made of the request: sensitive data were looked for in all of it.
     `hash` is SHA-256 of what was asked: the event's type and the body. `names` are what grants are
     given to. `started` is when the request came, on the loop's clock.
     """
@@ -280,6 +281,10 @@ class Decider:
         self.through = through
         self.in_doubt = False
 
+    def use(self, engine: Engine) -> None:
+        """Decide with this engine from now on: the same rules, other models."""
+        self.engine = engine
+
     async def decide(self, call: Call) -> Answer:
         """The decision of this key; `ProblemError` where there is none to be had."""
         found = self.ask(call)
@@ -364,7 +369,7 @@ class Decider:
         self.look_at_lists(at_us)
         try:
             admitted = self.engine.admit(
-                call.body, call.event, hash_token=self._hash_token, at_us=at_us
+                call.body, call.event, hash_token=self._hash_token, at_us=at_us, looked_over=True
             )
         except EventRefused as refused:
             raise ProblemError(invalid(refused.refusals)) from None
@@ -431,9 +436,8 @@ class Decider:
         record = None if decision is None else decision.record
         at = format_time(counted.at_us)
         flight.id = self._ids.make(counted.at_us)
-        decided = Decided(
-            flight.id, event.name, counted.key, at, self.engine.policy.hash, cause, record
-        )
+        policy = self.engine.policy.hash if record is None else record.policy.hash
+        decided = Decided(flight.id, event.name, counted.key, at, policy, cause, record)
         flight.body = to_bytes(answer_of(self._program, decided, admission.sees))
         head = {
             "form": 1,

@@ -45,6 +45,10 @@ class PolicyShelf:
             shutil.rmtree(draft, ignore_errors=True)
         return True
 
+    def folder_of(self, policy_hash: str) -> Path:
+        """Where the policy with this hash is kept."""
+        return self._folder / policy_hash
+
     def program(self, policy_hash: str) -> Program | None:
         """The program of the policy with this hash; None where it is not kept or not readable."""
         from tidegate.rules import PolicyRefused, load_policy

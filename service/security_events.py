@@ -126,10 +126,10 @@ class SharingWatch:
         owner = self._owners.setdefault(thumbprint, caller.principal)
         if owner != caller.principal:
             self._report("certificate", owner, caller.principal)
-        if not caller.thumbprint:
-            first = self._certificates.setdefault(token_hash, thumbprint)
-            if first != thumbprint:
-                self._report("token", caller.principal, caller.principal)
+        # One that is bound to another certificate was refused before.
+        first = self._certificates.setdefault(token_hash, thumbprint)
+        if first != thumbprint:
+            self._report("token", caller.principal, caller.principal)
         _keep(self._owners, self._most)
         _keep(self._certificates, self._most)
         _keep(self._told, self._most)

@@ -243,6 +243,9 @@ def read_settings(path: Path | None, **changes: Any) -> Settings:
         for name in ("policy", "data", "keys", "anchor"):
             if isinstance(values.get(name), str):
                 values[name] = str(path.parent / values[name])
+        models = values.get("models")
+        if isinstance(models, dict) and isinstance(models.get("people"), str):
+            models["people"] = str(path.parent / models["people"])
         values.setdefault("policy", str(path.parent / "policy"))
         values.setdefault("data", str(path.parent / "tidegate-data"))
     values |= {name: value for name, value in changes.items() if value is not None}

@@ -18,6 +18,7 @@ from typing import Any, cast
 from jwt import PyJWS
 from jwt.exceptions import InvalidSignatureError, PyJWTError
 
+from tidegate.dsl.card_numbers import holds_card_number
 from tidegate.engine.grants import World
 from tidegate.service.callers import Caller
 from tidegate.service.jwks import TrustedKeys, VerifyingKey
@@ -236,6 +237,8 @@ def _instant(claims: Mapping[str, Any], claim: str) -> float:
 def _name(value: object) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise _bad_claim("sub", "is a name of 1 to 200 printable ASCII characters")
+    if holds_card_number(value):
+        raise _bad_claim("sub", "looks like a card number")
     return value
 
 

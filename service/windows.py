@@ -16,17 +16,19 @@ from dataclasses import dataclass, replace
 from tidegate.dsl.lists import Lists
 from tidegate.dsl.program import EventType, Program
 from tidegate.dsl.types import Value
+from tidegate.engine.arrivals import Arrivals
 from tidegate.engine.features import (
     Counted,
     Report,
-    admit,
+    aggregate_named,
     arrival_of,
+    as_key,
     new_state,
     relabel,
     reports,
 )
-from tidegate.engine.features import read as read_features
 from tidegate.engine.windows import (
+    Aggregate,
     BucketName,
     Changes,
     EventName,
@@ -69,7 +71,16 @@ class Windows:
     longest window from there.
     """
 
-    __slots__ = ("_labelled_events", "_sources", "latest_us", "program", "reported", "state")
+    __slots__ = (
+        "_arrivals",
+        "_labelled_events",
+        "_sources",
+        "_wanted",
+        "latest_us",
+        "program",
+        "reported",
+        "state",
+    )
 
     def __init__(
         self,
@@ -79,6 +90,8 @@ class Windows:
         latest_us: int = 0,
     ) -> None:
         self.program = program
+        self._arrivals = Arrivals(program)
+        self._wanted = {event.name: _wanted(program, event) for event in program.events}
         self.state = state or new_state(program)
         self.reported = reported if reported is not None else {}
         self.latest_us = latest_us
@@ -87,7 +100,19 @@ class Windows:
 
     def read(self, event: EventType, values: Mapping[str, Value | None]) -> dict[str, WindowValue]:
         """Every feature that a decision of this event reads; the event itself is in none."""
-        return read_features(self.program, self.state, event, values)
+        t_us, own = values[event.at], str(values[event.key])
+        assert isinstance(t_us, int)
+        read = self.state.read
+        return {
+            name: read(
+                index,
+                aggregate,
+                tuple([as_key(values.get(mine)) for mine in keys]),
+                t_us,
+                own if counts_own else None,
+            )
+            for index, name, aggregate, keys, counts_own in self._wanted[event.name]
+        }
 
     def reports(self, counted: Counted, lists: Lists) -> tuple[EventName, ...]:
         """The events whose labels this one reports: what `take` may ask `find` for."""
@@ -109,7 +134,7 @@ class Windows:
         known = self.reported.get(name)
         if known:
             counted = replace(counted, reported_us=dict(known))
-        self.state.apply(admit(self.program, self.state, counted, lists, self.latest_us))
+        self.state.apply(self.state.step(self._arrivals.of(counted, lists), self.latest_us))
         if counted.event not in self._sources:
             return Taken(counted, new=True)
         found = reports(self.program, counted.event, counted.values, lists)
@@ -177,3 +202,21 @@ class Windows:
             counted = replace(counted, reported_us=known)
             changes = relabel(self.program, self.state, counted, lists, self.latest_us)
             self.state.apply(changes)
+
+
+def _wanted(
+    program: Program, event: EventType
+) -> tuple[tuple[int, str, Aggregate, tuple[str, ...], bool], ...]:
+    """The features that a decision of this event reads, each as `read` needs it."""
+    names = {entry.name for entry in event.inputs if entry.source == "feature"}
+    return tuple(
+        (
+            index,
+            feature.name,
+            aggregate_named(feature),
+            tuple(mine for mine, _ in feature.keys),
+            feature.event == event.name,
+        )
+        for index, feature in enumerate(program.features)
+        if feature.name in names
+    )

@@ -16,6 +16,7 @@ from tidegate.models.export.refusals import refusal
 from tidegate.models.export.result import Exported
 from tidegate.models.export.steps import axis_of_steps
 from tidegate.models.portable import Axis, TableTerm
+from tidegate.models.scored import Int64s
 
 MISSING_BIN = 0
 UNKNOWN_BIN = -1
@@ -62,7 +63,23 @@ def _term(
         _places(columns[feature], _bins(estimator, feature, len(features))) for feature in features
     ]
     values = scores[np.ix_(*(place.bins for place in places))]
-    return TableTerm(tuple(place.axis for place in places), units(values.reshape(-1).tolist()))
+    table = np.array(units(values.reshape(-1).tolist()), np.int64).reshape(values.shape)
+    axes = [place.axis for place in places]
+    for dimension, axis in enumerate(axes):
+        axes[dimension], table = _without_idle_cuts(axis, table, dimension)
+    return TableTerm(tuple(axes), tuple(table.reshape(-1).tolist()))
+
+
+def _without_idle_cuts(axis: Axis, table: Int64s, dimension: int) -> tuple[Axis, Int64s]:
+    """The table without the cuts that change nothing: most, where rounds of boosting were few."""
+    if not axis.cuts:
+        return axis, table
+    rows = np.moveaxis(table, dimension, 0)
+    before, after = rows[: len(axis.cuts)], rows[1 : len(axis.cuts) + 1]
+    turns = np.flatnonzero((before != after).reshape(len(axis.cuts), -1).any(axis=1))
+    kept = np.concatenate(([0], turns + 1, [len(axis.cuts) + 1]))
+    cuts = tuple(axis.cuts[turn] for turn in turns)
+    return Axis(axis.input, cuts), table.take(kept, dimension)
 
 
 def _bins(estimator: Any, feature: int, order: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from base64 import b64encode
 from collections import Counter
 from decimal import Decimal
 from typing import Any
@@ -22,6 +23,7 @@ from tests.service.card_corpus import (
     corpus,
     forms,
 )
+from tidegate.dsl.card_numbers import holds_card_number
 from tidegate.service.door import Door, DoorLimits
 from tidegate.service.problems import Problem, ProblemError
 from tidegate.service.sensitive import (
@@ -138,6 +140,28 @@ def test_honest_bodies_pass_unchanged(what: str) -> None:
         assert json.loads(json.dumps(read, default=float)) == body
 
 
+def completed(stem: str, rest: str) -> str:
+    """`stem` with a last digit that makes it a card number together with `rest`."""
+    return next(f"{stem}{d}" for d in range(10) if holds_card_number(f"{stem}{d}{rest}"))
+
+
+def test_neighbours_that_are_a_number_by_chance_pass() -> None:
+    """A tenth of all terminals, of customers and of lists of BINs would be refused for ever."""
+    shops = [f"00000000{number:04}" for number in range(1_000)]
+    terminal = next(shop for shop in shops if holds_card_number(f"5411{shop}"))
+    year = "20261125"
+    for body in (
+        {"mcc": "5411", "terminal": terminal},
+        {"customer": completed("4123456", year), "date": year},
+        {"customer": completed("4123456", year), "date": "2026-11-25"},
+        {"order": completed("41234567890", "5411")[:11], "mcc": "541"},
+        {"amount": 41111111, "count": 11111111},
+        {"bins": ["41111111", "11111111", *["99999999"] * 5]},
+        {"first": "card 41111111", "second": "11111111"},
+    ):
+        assert Door().read_body(json.dumps(body).encode()) == body
+
+
 def test_ids_of_random_uuids_pass() -> None:
     """Every 3,000th decision could not be read, for its id would look like a card number."""
     chance = random.Random(3)
@@ -249,6 +273,7 @@ def test_numbers_are_exact_and_texts_composed() -> None:
         '{"a":0.1,"b":12345678901234567890,"c":1.5e3,"e\u0301":"e\u0301"}'.encode()
     )
     assert read == {"a": Decimal("0.1"), "b": 12345678901234567890, "c": 1500, "\u00e9": "\u00e9"}
+    assert Door().read_body('{"a":"\u0387"}'.encode()) == {"a": "\u00b7"}
     assert isinstance(read["a"], Decimal)
     assert isinstance(read["c"], Decimal)
 
@@ -273,6 +298,22 @@ def test_large_targets_and_headers_are_refused() -> None:
         door.check_target(b"/" + b"a" * 5_000)
     with pytest.raises(ProblemError, match="headers_too_large"):
         door.check_headers([(b"a", b"b" * 40_000)])
+
+
+def test_bearer_tokens_are_left_alone_and_nothing_that_only_looks_like_one() -> None:
+    """A token would be refused for the random digits of its id, or carry anything past the door."""
+    door = Door()
+    claims = b64encode(b'{"jti":"4111-111111111111"}').rstrip(b"=")
+    door.check_headers([(b"Authorization", b"Bearer aa." + claims + b".bb")])
+    for name, value in (
+        (b"authorization", b"Bearer 4111111111111111"),
+        (b"authorization", b"Bearer a.b.c 4111111111111111"),
+        (b"authorization", b"Basic " + b64encode(b"shop:4111111111111111")),
+        (b"x-token", b"Bearer aa." + claims + b".bb"),
+        (b"traceparent", b"00-4111111111111111"),
+    ):
+        with pytest.raises(ProblemError, match="sensitive_data_refused"):
+            door.check_headers([(name, value)])
 
 
 def test_it_remembers_few_names() -> None:

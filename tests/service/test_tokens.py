@@ -176,6 +176,10 @@ WRONG: dict[str, tuple[str | bytes | None, str]] = {
     "header is a list": ("W10.e30.YQ", "bad_token"),
     "alg none": (by_hand({"alg": "none", "typ": "at+jwt", "kid": "ed"}, PAYLOAD), "bad_algorithm"),
     "alg None": (by_hand({"alg": "NonE", "typ": "at+jwt", "kid": "ed"}, PAYLOAD), "bad_algorithm"),
+    "alg none of a stranger": (
+        by_hand({"alg": "none", "typ": "at+jwt", "kid": "other"}, PAYLOAD),
+        "bad_algorithm",
+    ),
     "no alg": (by_hand({"typ": "at+jwt", "kid": "ed"}, PAYLOAD), "bad_algorithm"),
     "HS256 with the public key": (by_hand(HEADER, PAYLOAD, pem(RSA)), "bad_algorithm"),
     "HS256 with the raw key": (
@@ -218,6 +222,7 @@ WRONG: dict[str, tuple[str | bytes | None, str]] = {
     "roles are a text": (signed(tidegate_world="person", roles="approver"), "bad_claim"),
     "too many roles": (signed(tidegate_world="person", roles=["a"] * 51), "bad_claim"),
     "scope is a list": (signed(scope=["decide"]), "bad_claim"),
+    "name is a card number": (signed(sub="shop-4111111111111111"), "bad_claim"),
     "name with a line": (signed(sub="a\nb"), "bad_claim"),
     "name is a number": (by_hand({"alg": "EdDSA"}, b"{}"), "bad_token_type"),
     "bound in another way": (signed(cnf={"jkt": "x"}), "bad_claim"),

@@ -13,6 +13,7 @@ from tests.service.builders import POLICY, write_policy
 from tidegate.dsl.program import Program
 from tidegate.dsl.types import Value
 from tidegate.engine.features import Counted
+from tidegate.engine.features import read as read_features
 from tidegate.engine.windows import EventName, WindowState
 from tidegate.rules import load_policy
 from tidegate.service.recorded import EventForms, Payload, PayloadError, read_payload, write_payload
@@ -160,6 +161,17 @@ def test_a_label_counts_from_its_first_report(program: Program) -> None:
     assert first.reported == {("payment", "p"): {"fraud": 20}}
     for events in ([late, payment, early], [late, early, payment], [early, payment, late]):
         assert same(Taking(program).all(events), first)
+
+
+def test_reading_is_what_the_engine_defines(program: Program) -> None:
+    """The plan that is made ahead reads the same features of the same buckets."""
+    windows = Taking(program).all(in_order(some_events(7)))
+    event = program.event("payment")
+    for counted in some_events(8):
+        if counted.event == "payment":
+            found = windows.read(event, counted.values)
+            assert found == read_features(program, windows.state, event, counted.values)
+            assert found
 
 
 def test_pruning_keeps_what_a_decision_can_see(program: Program) -> None:

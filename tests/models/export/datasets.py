@@ -177,6 +177,8 @@ def beside(model: PortableModel, rows: Sequence[list[int | str | None]]) -> list
     found = []
     for place, cuts in at.items():
         entry = model.inputs[place]
+        if entry.is_text:
+            continue  # its codes have no neighbours
         low, high = entry.low, entry.high
         if entry.type.kind is Kind.FLAG:
             low, high = 0, 1
