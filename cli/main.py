@@ -34,10 +34,10 @@ Exit codes:
   0   fine
   1   the answer is no: the policy has errors, a case failed, formatting would
       change a file, a replay differs, a limit of the gate is broken,
-      a step of a model is refused or its registry is not as it was signed
+      a step of a model is refused, its registry or a version is not as signed
   2   wrong usage
   3   bad input: an event is refused, a history, mapping or file cannot be used
-  4   no cases to run, no limits to keep
+  4   no cases to run, no limits to keep, no registry of a model
   70  a defect of Tidegate: `tidegate --debug ...` shows where
   130 interrupted"""
 

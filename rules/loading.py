@@ -20,7 +20,13 @@ from tidegate.dsl.tables import TableContent, Tables
 from tidegate.rules.files import data_file, read_source, relative, rule_files
 from tidegate.rules.hygiene import unmatched_keys, unmatched_values
 from tidegate.rules.libraries import Library, shipped
-from tidegate.rules.models import LoadedModel, WhatServes, read_models, signatures_of
+from tidegate.rules.models import (
+    LoadedModel,
+    WhatServes,
+    hold_against_cards,
+    read_models,
+    signatures_of,
+)
 from tidegate.rules.policy import Policy
 from tidegate.rules.reference_tables import read_table
 from tidegate.rules.tables import LIST_KINDS, read_list, read_rates
@@ -111,10 +117,11 @@ def read(
     unmatched = (
         *unmatched_values(checked.program, lists), *unmatched_keys(checked.program, tables)
     )  # fmt: skip
-    found = in_order([*found, *unmatched])
-    hashes = {n: m.hash for n, m in models.items() if isinstance(m, LoadedModel)}
+    held, strange = hold_against_cards(checked.program, models, serves=serving is not None)
+    found = in_order([*found, *unmatched, *strange])
+    hashes = {n: m.hash for n, m in held.items() if isinstance(m, LoadedModel)}
     digest = _digest(sources, lists, rates, tables, _used(files, libraries), models=hashes)
-    policy = Policy(checked.program, digest, lists, rates, sources, found, root, tables, models)
+    policy = Policy(checked.program, digest, lists, rates, sources, found, root, tables, held)
     return Loaded(policy, found, shown)
 
 

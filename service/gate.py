@@ -24,6 +24,10 @@ class VerifiesTokens(Protocol):
         ...
 
 
+THUMBPRINT = "tidegate_thumbprint"
+"""Where the server puts the thumbprint of a client's certificate, among the TLS extension."""
+
+
 def no_sink(_event: SecurityEvent) -> None:
     """Where nobody watches."""
 
@@ -83,5 +87,5 @@ class Gate:
 def thumbprint(scope: Scope) -> str:
     """That of the client's certificate, as the server's TLS extension gives it; else empty."""
     extension = scope.get("extensions", {}).get("tls", {})
-    found = extension.get("tidegate_thumbprint", "")
+    found = extension.get(THUMBPRINT, "")
     return found if isinstance(found, str) else ""

@@ -10,13 +10,17 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tidegate.service.assembly import Parts, Service, load_serving_policy, opened
 from tidegate.service.authentication import authentication
+from tidegate.service.gate import THUMBPRINT
 from tidegate.service.issuer import secret_hash
 from tidegate.service.settings import Settings, SettingsError
+from tidegate.service.tokens import thumbprint_of
 
 SECRETS_FILE = "development-secrets"
 
@@ -53,6 +57,27 @@ async def serve(settings: Settings, tell: Callable[[Started], None]) -> None:
                 await server.serve(sockets=[sock])
     finally:
         sock.close()
+
+
+class _Protocol(HttpToolsProtocol):
+    """Tells the application which certificate the client has shown, by its thumbprint."""
+
+    _thumbprint = ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Look at the certificate once a connection."""
+        super().connection_made(transport)
+        shown = transport.get_extra_info("ssl_object")
+        certificate = None if shown is None else shown.getpeercert(binary_form=True)
+        if certificate:
+            self._thumbprint = thumbprint_of(certificate)
+
+    def on_message_begin(self) -> None:
+        """Put it into the scope of each request."""
+        super().on_message_begin()
+        if self._thumbprint:
+            extensions: dict[str, Any] = {"tls": {THUMBPRINT: self._thumbprint}}
+            self.scope["extensions"] = extensions
 
 
 class _Server(uvicorn.Server):
@@ -101,7 +126,7 @@ def _config(settings: Settings, service: Service) -> uvicorn.Config:
     listen = settings.listen
     return uvicorn.Config(
         service.app,
-        http="httptools",
+        http=_Protocol,
         ws="none",
         lifespan="off",
         access_log=False,

@@ -16,7 +16,9 @@ from tidegate.rules import load_policy
 from tidegate.service.access import access_table
 from tidegate.service.event_examples import example_of, schema_of
 from tidegate.service.explanations import AUDIENCES
+from tidegate.service.hot import priority_of
 from tidegate.service.problems import KINDS
+from tidegate.service.settings import ClientSettings, Priority
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -169,6 +171,15 @@ def test_an_event_that_is_not_decided_here_is_refused(tmp_path: Path) -> None:
             assert held.entries == []
 
     run(main())
+
+
+@pytest.mark.parametrize("own", ["high", "normal", "low"])
+@pytest.mark.parametrize("asked", ["high", "normal", "low"])
+def test_a_request_lowers_its_priority_and_never_raises_it(own: Priority, asked: str) -> None:
+    """What the settings say of the client is the most that it gets."""
+    order = ["low", "normal", "high"]
+    found = priority_of([(b"tidegate-priority", asked.encode())], ClientSettings(priority=own))
+    assert found == min(own, asked, key=order.index)
 
 
 def test_a_header_that_stands_twice_is_refused(tmp_path: Path) -> None:

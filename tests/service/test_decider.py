@@ -309,6 +309,35 @@ def test_a_slow_model_means_the_silent_answer_which_stays(tmp_path: Path) -> Non
     run(main())
 
 
+def test_a_result_that_comes_while_the_silent_answer_is_recorded_is_discarded(
+    tmp_path: Path,
+) -> None:
+    """The disk is slow, too: still one entry for the key, and it is the silent one."""
+    slow = Slow()
+
+    async def main() -> None:
+        async with running(tmp_path, parts=lambda made: replace(made, scorer=slow)) as (
+            service,
+            held,
+        ):
+            slow_engine(service, slow)
+            held.hold()
+            client = Client(service)
+            assert (await client.decide(payment(), tidegate_deadline_ms="300")).status_code == 503
+            assert len(held.entries) == 1
+            slow.go.set()
+            await asyncio.get_running_loop().run_in_executor(None, slow.finished.wait, 30)
+            await asyncio.sleep(0.2)
+            assert len(held.entries) == 1
+            held.let_go()
+            answer = await client.decide(payment())
+            assert answer.json()["mode"] == "silent"
+            (leaf,) = decisions(service)
+            assert leaf.facts["cause"] == "deadline"
+
+    run(main())
+
+
 def test_decisions_on_threads_are_the_same(tmp_path: Path) -> None:
     """Where scores are waited for, a quick decision is recorded as it is in line."""
     slow = Slow()
@@ -422,24 +451,29 @@ def test_what_was_recorded_after_all_counts_after_all(tmp_path: Path) -> None:
     run(main())
 
 
-def test_an_event_stays_while_another_decision_of_it_is_recorded(tmp_path: Path) -> None:
-    """Two keys decide one payment; the first is not recorded, the second is."""
+@pytest.mark.parametrize("lost", [0, 1])
+def test_an_event_stays_while_another_decision_of_it_is_recorded(tmp_path: Path, lost: int) -> None:
+    """Two keys decide one payment; one is not recorded, before or after the other is."""
 
     async def main() -> None:
         async with running(tmp_path) as (service, held):
             client = Client(service, "other")
             held.hold()
-            one = asyncio.ensure_future(client.decide(payment(1), "a"))
-            await asyncio.sleep(0.05)
-            two = asyncio.ensure_future(client.decide(payment(1), "b"))
-            await asyncio.sleep(0.05)
-            (entry, whom, receiver) = held._held.pop(0)
-            receiver.settle([(whom, LedgerUnavailableError("lost"))])
-            assert (await one).status_code == 503
+            asked = []
+            for key in ("a", "b"):
+                asked.append(asyncio.ensure_future(client.decide(payment(1), key)))
+                await asyncio.sleep(0.05)
+            (_, whom, receiver) = held._held.pop(lost)
+            error = LedgerUnavailableError("lost")
+            if lost == 0:
+                receiver.settle([(whom, error)])
+                assert (await asked[lost]).status_code == 503
             held.let_go()
-            assert (await two).status_code == 200
+            assert (await asked[1 - lost]).status_code == 200
+            if lost == 1:
+                receiver.settle([(whom, error)])
+                assert (await asked[lost]).status_code == 503
             assert tries(service) == 1
-            assert entry.request is not None
 
     run(main())
 

@@ -14,6 +14,7 @@ from tests.simulation.test_comparison_page import outline
 from tests.simulation.test_monitoring import SEGMENTS, higher, twice
 from tests.simulation.watched_histories import POLICY, watched
 from tidegate.cli.main import app
+from tidegate.rules.gate import Segments
 from tidegate.rules.loading import load_policy
 from tidegate.simulation.model_references import read_references
 from tidegate.simulation.monitoring import Wanted, monitor
@@ -28,7 +29,7 @@ def scored() -> Monitoring:
     """The shipped example with its trained model."""
     folder = ROOT / "examples" / "scored"
     policy = load_policy(folder)
-    wanted = Wanted(segments=("channel",))
+    wanted = Wanted(segments=(Segments("channel"),))
     return monitor(policy, folder / "mapping.yaml", wanted, references=read_references(policy))
 
 
