@@ -23,6 +23,7 @@ from tidegate.vault.memory import MemoryKeys
 
 EVENTS = int(os.environ.get("TIDEGATE_INTAKE_EVENTS", "1500"))
 """100,000 once, in the note."""
+CARDS = max(5, EVENTS // 50)
 NOW = datetime.now(UTC)
 
 
@@ -32,11 +33,11 @@ def at(minutes: float = 0) -> str:
 
 
 def refund(number: int, **changes: Any) -> dict[str, Any]:
-    """A refund of one of five cards."""
+    """A refund of one of the cards."""
     return {
         "id": f"r-{number}",
         "at": at(number % 600),
-        "card": f"tok_{number % 5}",
+        "card": f"tok_{number % CARDS}",
         "amount": f"{number % 90 + 1}.00 EUR",
         **changes,
     }
