@@ -157,14 +157,14 @@ class Authority:
         """The decision for one event, by any evaluator of the same meaning."""
         found = evaluate(self.program, situation, NOBODY)
         absent = self._absent(situation, outside_use)
-        standing = self.roster.fixed
+        standing = None if situation.snoozed else self.roster.fixed
         if standing is None:
             standing = self.roster.standing(situation)
         elif not (absent or found.fired or found.unknown or found.silenced):
             return self.quiet
         key: tuple[int, ...] = (
             found.fired, found.unknown, found.silenced, found.points, found.all_points,
-            absent, standing.live, standing.shadow,
+            absent, standing.live, standing.shadow, standing.snoozed,
         )  # fmt: skip
         known = self.remembered.get(key)
         if isinstance(known, Settled):

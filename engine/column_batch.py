@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any, get_args
 
 import numpy as np
@@ -163,13 +164,15 @@ Column = IntegerColumn | CodedColumn
 class Batch:
     """Rows of one event type: a column for each of its inputs, by name.
 
-    `statuses` holds, per model that was not `ok` everywhere, positions in `STATUSES`.
+    `statuses` holds, per model that was not `ok` everywhere, positions in `STATUSES`. `snoozed`
+    holds, by a rule's position, the rows where it is snoozed: a history knows of no snooze.
     """
 
     rows: int
     columns: Mapping[str, Column]
     lists: Lists = field(default_factory=dict)
     statuses: Mapping[str, npt.NDArray[np.int8]] = field(default_factory=dict)
+    snoozed: Mapping[int, Flags] = field(default_factory=dict)
 
 
 def is_coded(type_: Type) -> bool:
@@ -199,7 +202,13 @@ def collect(event: EventType, situations: Sequence[Situation]) -> Batch:
         for model in event.models
     }
     lists = situations[0].lists if situations else {}
-    return Batch(len(situations), columns, lists, statuses)
+    ever = reduce(or_, (situation.snoozed for situation in situations), 0)
+    snoozed = {
+        index: np.array([s.snoozed >> index & 1 for s in situations], np.bool_)
+        for index in range(ever.bit_length())
+        if ever >> index & 1
+    }
+    return Batch(len(situations), columns, lists, statuses, snoozed)
 
 
 def _with_reasons(column: Column, reasons: Sequence[str]) -> Column:

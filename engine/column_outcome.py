@@ -185,7 +185,8 @@ class OutcomeColumns:
     and `main_reason` are positions in the plan's names. Packed masks: `won` per ask slot (who won
     its ladder's rung), `reasons` per reason, `tags` per tag, `live` and `shadow` per rule.
     `advice` holds, per name, positions in the plan's values for it. `absent` holds, per model, 0
-    or why its score was not read. `rules` is the unmasked evaluation.
+    or why its score was not read. `rules` is the unmasked evaluation. `snoozed` are the packed rows
+    of rules that were snoozed anywhere.
     """
 
     plan: OutcomePlan
@@ -206,6 +207,7 @@ class OutcomeColumns:
     tags: Bits
     advice: dict[str, Places]
     absent: dict[str, Small]
+    snoozed: dict[int, Bits] = field(default_factory=dict)
 
     @property
     def points(self) -> Points:
@@ -261,7 +263,11 @@ class OutcomeRow:
 
     def standing(self) -> Standing:
         """Which rules acted and which only watched."""
-        return Standing(self._mask(self.columns.live), self._mask(self.columns.shadow))
+        snoozed = sum(
+            1 << index for index, rows in self.columns.snoozed.items() if self._holds(rows)
+        )
+        live, shadow = self._mask(self.columns.live), self._mask(self.columns.shadow)
+        return Standing(live, shadow, snoozed=snoozed)
 
     def masked(self) -> tuple[str, ...]:
         """The models whose score was not read anywhere."""
@@ -436,6 +442,9 @@ class _Settlement:
         ):
             columns.live[index, chunk.bytes] = live
             columns.shadow[index, chunk.bytes] = shadow
+        for index, rows in self.standing.snoozed.items():
+            whole = columns.snoozed.setdefault(index, np.zeros_like(columns.live[index]))
+            whole[chunk.bytes] = rows
         for plan in self.plan.plan.models:
             absent = columns.absent[plan.model.name][chunk.span]
             _assign(absent, chunk.full ^ used_rows(chunk, plan), OUTSIDE_USE)

@@ -10,7 +10,8 @@ The rows of a batch never see each other, so any split of a batch gives the same
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, NamedTuple, cast
 
@@ -164,6 +165,7 @@ class StandingRows:
 
     live: tuple[Bits, ...]
     shadow: tuple[Bits, ...]
+    snoozed: Mapping[int, Bits] = field(default_factory=dict)
 
 
 def standing_rows(plan: EventPlan, chunk: Chunk) -> StandingRows:
@@ -176,7 +178,22 @@ def standing_rows(plan: EventPlan, chunk: Chunk) -> StandingRows:
         index = bit.bit_length() - 1
         dated, acting = _dated(plan, rule, chunk), _acting(plan, rule, chunk)
         live[index], shadow[index] = dated & acting, dated & (chunk.full ^ acting)
-    return _replace(stands, chunk, live, shadow)
+    return _snooze(stands, chunk, _replace(stands, chunk, live, shadow))
+
+
+def _snooze(stands: Roster, chunk: Chunk, rows: StandingRows) -> StandingRows:
+    snoozed = {
+        index: chunk.pack(flags[chunk.span])
+        for index, flags in chunk.binding.batch.snoozed.items()
+        if not stands.mandatory >> index & 1
+    }
+    if not snoozed:
+        return rows
+    live, shadow = list(rows.live), list(rows.shadow)
+    for index, silent in snoozed.items():
+        shadow[index] = shadow[index] | live[index] & silent
+        live[index] = live[index] & (chunk.full ^ silent)
+    return StandingRows(tuple(live), tuple(shadow), snoozed)
 
 
 def _replace(stands: Roster, chunk: Chunk, live: list[Bits], shadow: list[Bits]) -> StandingRows:

@@ -8,7 +8,7 @@ event.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, overload
 
 from tidegate.dsl.diagnostics import nearest
@@ -74,6 +74,7 @@ NO_FEATURES: Mapping[str, FeatureValue] = {}
 NO_SCORES: Mapping[str, Score] = {}
 NO_FACTS: Mapping[str, ScoreFacts] = {}
 NOTHING_STOPPED: Mapping[str, str] = {}
+NOTHING_SNOOZED: Mapping[str, str] = {}
 
 
 class Policy(Protocol):
@@ -222,6 +223,7 @@ class Engine:
         scores: Mapping[str, Score] = NO_SCORES,
         lists: Mapping[str, GivenList] | None = None,
         stopped: Mapping[str, str] = NOTHING_STOPPED,
+        snoozed: Mapping[str, str] = NOTHING_SNOOZED,
         hash_token: HashToken = keep_token,
         at_us: int | None = None,
     ) -> Decision:
@@ -236,6 +238,8 @@ class Engine:
         the bounds that the policy declares, and no other score is given (see `given_scores`).
 
         `stopped` are models that are not asked and give no score, each with why in one word.
+        `snoozed` are rules that do not act on this event, each with the snooze that a person set;
+        a mandatory rule acts whatever stands there.
 
         `lists` are the managed lists as they are now, by name the texts of each or None where it
         cannot be read; those left out cannot be read either. Without it the policy's own stand.
@@ -251,7 +255,10 @@ class Engine:
             hash_token=hash_token,
             at_us=at_us,
         )
-        return judge.decide(*self._read(judge, admitted, features, scores, lists, stopped=stopped))
+        read = self._read(
+            judge, admitted, features, scores, lists, stopped=stopped, snoozed=snoozed
+        )
+        return judge.decide(*read)
 
     def situation(
         self,
@@ -275,10 +282,11 @@ class Engine:
         scores: Mapping[str, Score] = NO_SCORES,
         lists: Mapping[str, GivenList] | None = None,
         stopped: Mapping[str, str] = NOTHING_STOPPED,
+        snoozed: Mapping[str, str] = NOTHING_SNOOZED,
     ) -> Decision:
         """Decide an event that was admitted, with features as windows give them."""
         judge = self._judge(admitted.event.name)
-        given, refusals = judge.given(features, scores, lists, stopped)
+        given, refusals = judge.given(features, scores, lists, stopped, snoozed)
         if refusals:
             raise EventRefused(tuple(refusals))
         return judge.decide(admitted, given)
@@ -296,10 +304,11 @@ class Engine:
         lists: Mapping[str, GivenList] | None,
         *,
         stopped: Mapping[str, str] = NOTHING_STOPPED,
+        snoozed: Mapping[str, str] = NOTHING_SNOOZED,
     ) -> tuple[Admitted, _Given]:
         """The event and what was given with it, or every reason against either."""
         read, refusals = read_features(self.program, judge.features, features)
-        given, refused = judge.given(read, scores, lists, stopped)
+        given, refused = judge.given(read, scores, lists, stopped, snoozed)
         known = {refusal.path for refusal in refusals}
         refusals += (refusal for refusal in refused if refusal.path not in known)
         if isinstance(admitted, tuple) or refusals:
@@ -331,6 +340,7 @@ class _Given:
     scores: Mapping[str, HeardScore]
     lists: Lists
     stopped: Mapping[str, str]
+    snoozed: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +387,7 @@ class _Judge:
         scores: Mapping[str, Score],
         lists: Mapping[str, GivenList] | None,
         stopped: Mapping[str, str] = NOTHING_STOPPED,
+        snoozed: Mapping[str, str] = NOTHING_SNOOZED,
     ) -> tuple[_Given, list[Refusal]]:
         """What was given with the event, and everything that is wrong with it."""
         check_mapping("features", features, '{"tries_10m": (3, None)}')
@@ -388,7 +399,20 @@ class _Judge:
             managed, bad_lists = read_lists(self.policy.program, lists)
             contents = {**managed, **self.file_lists}
             refusals += bad_lists
-        return _Given(features, heard, contents, {**self.stopped, **stopped}), refusals
+        silent = self._snoozed(snoozed) if snoozed else NOTHING_SNOOZED
+        return _Given(features, heard, contents, {**self.stopped, **stopped}, silent), refusals
+
+    def _snoozed(self, snoozed: Mapping[str, str]) -> dict[str, str]:
+        """By rule id, whatever its version, the snooze; a rule that there is no more needs none."""
+        return {
+            rule.id: snoozed[rule.name]
+            for rule in self.event.rules
+            if rule.name in snoozed and not rule.mandatory
+        }
+
+    def _snoozed_bits(self, given: _Given) -> int:
+        rules = self.event.rules
+        return sum(1 << i for i, rule in enumerate(rules) if rule.id in given.snoozed)
 
     def decide(self, admitted: Admitted, given: _Given) -> Decision:
         """Decide with what was found to be in order."""
@@ -396,7 +420,7 @@ class _Judge:
         lowered = lowered_at(self.validations, admitted.at_us) if self.validations else ()
         evaluator, writer = self._lowering(lowered)
         settled = evaluator.settle(situation)
-        provenance = self._provenance(admitted, given.lists, scored, lowered)
+        provenance = self._provenance(admitted, given, scored, lowered)
         record = writer.record(situation, settled, provenance, evaluator.evaluate)
         return Decision(settled.outcome, record, record.to_bytes(), self.policy.program)
 
@@ -414,11 +438,11 @@ class _Judge:
     def _provenance(
         self,
         admitted: Admitted,
-        lists: Lists,
+        given: _Given,
         scored: Mapping[str, ScoreFacts],
         lowered: tuple[str, ...],
     ) -> Provenance:
-        contents = {name: lists.get(name) for name in self.recorder.tested_lists}
+        contents = {name: given.lists.get(name) for name in self.recorder.tested_lists}
         return Provenance(
             policy_hash=self.policy.hash,
             key=admitted.key,
@@ -426,6 +450,7 @@ class _Judge:
             list_hashes={n: None if c is None else c.hash for n, c in contents.items()},
             scored=scored,
             lowered=lowered,
+            snoozed=given.snoozed,
         )
 
     def situation(
@@ -458,8 +483,7 @@ class _Judge:
                 reasons[score] = answer.reason
             else:
                 reasons.pop(score, None)
-        found = Situation(self.event, tuple(values), given.lists, statuses, reasons)
-        return found, facts
+        return replace(situation, values=tuple(values), statuses=statuses, reasons=reasons), facts
 
     def _answer(
         self, asked: ScoredModel, situation: Situation, admitted: Admitted, given: _Given
@@ -483,7 +507,8 @@ class _Judge:
         }
         values = tuple(self._value(i, admitted, given, scores, reasons) for i in self.event.inputs)
         reasons |= {name: said for name, said in scores.items() if isinstance(said, str)}
-        return Situation(self.event, values, given.lists, statuses, reasons)
+        snoozed = self._snoozed_bits(given) if given.snoozed else 0
+        return Situation(self.event, values, given.lists, statuses, reasons, snoozed)
 
     def _score(self, model: Model, admitted: Admitted, given: _Given) -> HeardScore:
         return self._why_unasked(model, admitted, given) or given.scores.get(model.score, NOT_GIVEN)

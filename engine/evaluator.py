@@ -90,6 +90,8 @@ class Compiled:
 
     def settle(self, situation: Situation) -> Settled:
         """The decision for one event."""
+        if situation.snoozed:
+            return self.compiled.decide(situation)
         return self.compiled.decide_values(situation.values, situation.lists, situation.statuses)
 
     def outside_use(self, situation: Situation) -> int:

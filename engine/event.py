@@ -291,3 +291,24 @@ def _whole_units(amount: Amount) -> int:
     if not INT64_MIN <= number <= INT64_MAX:
         raise UnreadableError("above_maximum", "is too high", "")
     return number
+
+
+def read_field(
+    program: Program,
+    event: EventType,
+    name: str,
+    raw: object,
+    hash_token: HashToken = keep_token,
+) -> Value | Refusal:
+    """One value as it would be kept of an event: to name what events have in common."""
+    declared = next((field for field in event.fields if field.name == name), None)
+    if declared is None:
+        return unknown_name("field", name, (field.name for field in event.fields))
+    if find_card_numbers(raw):
+        return _card_number(name, f"`{name}` holds")
+    try:
+        value = _Admission(program, event, None, hash_token, None)._value(declared, raw)
+    except UnreadableError as bad:
+        return Refusal(bad.code, name, f"`{name}` {bad.what}", bad.help)
+    assert value is not None  # only a missing amount has none
+    return value

@@ -124,7 +124,7 @@ class RuleExplanation:
     whose score it did not read there, `unread` says of each why, `capped` the rungs it asked for in
     vain.
     `standing` says why a rule without `shadow` did not act whatever it said: its rollout, its
-    dates, a newer version.
+    dates, a newer version, a snooze.
     """
 
     rule: str
@@ -378,6 +378,8 @@ class _Explainer:
             return self._dates(rule)
         if rule.shadow:
             return ""
+        if rule.id in self.record.rules.snoozed:
+            return f"snoozed for this event ({self.record.rules.snoozed[rule.id]})"
         rollout = rule.rollout
         if rollout is not None and not in_share(rollout, self._read(rollout.field)):
             share = format_decimal(rollout.share, 4, trim=True)

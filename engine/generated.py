@@ -302,7 +302,7 @@ class _Memory:
         found, stand = settled.evaluation, settled.standing
         key = (
             found.fired, found.unknown, found.silenced, found.points, found.all_points,
-            0, stand.live, stand.shadow,
+            0, stand.live, stand.shadow, stand.snoozed,
         )  # fmt: skip
         return authority.remembered.get(key) is settled
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -23,8 +23,10 @@ from tidegate.engine.rates import Conversion
 from tidegate.engine.situation import Capped, ScoreStatus
 from tidegate.models.scored import ModelStanding
 
-SCHEMA = 2
-"""Raised with every change of the record's form."""
+SCHEMA = 3
+"""Raised with every change of the record's form. Records of schema 2 lack `rules.snoozed`."""
+READABLE = (2, SCHEMA)
+"""The schemas of records that this release reads and replays."""
 
 
 class RecordError(ValueError):
@@ -73,7 +75,9 @@ class RuleFacts:
 
     fired, unknown and silenced are of the evaluation in which no model is clamped and hold live
     and shadow rules. Shadow rules never act; inactive ones are out of their dates; all other rules
-    of the policy were live. `meanings` has the hash of each rule that fired or was unknown.
+    of the policy were live. `snoozed` gives for each rule that a person had silenced for this event
+    the snooze; such rules are shadow. `meanings` has the hash of each rule that fired or was
+    unknown.
     """
 
     fired: tuple[str, ...]
@@ -82,6 +86,7 @@ class RuleFacts:
     shadow: tuple[str, ...]
     inactive: tuple[str, ...]
     meanings: Mapping[str, str]
+    snoozed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +192,7 @@ class Record:
 
     def to_bytes(self) -> bytes:
         """The canonical bytes; `RecordError` where a value has none."""
-        return canonical_bytes(self)
+        return _bytes_of(plain(self))
 
 
 def record_hash(record: bytes) -> str:
@@ -201,8 +206,8 @@ def parse_record(content: bytes) -> Record:
         data = json.loads(content.decode(), parse_float=_refuse, parse_constant=_refuse)
     except (ValueError, RecursionError) as cause:
         raise RecordError("a record is JSON without floats") from cause
-    if isinstance(data, dict) and data.get("schema") != SCHEMA:
-        raise RecordError(f"the record's schema is not {SCHEMA}")
+    if isinstance(data, dict):
+        _check_schema(data)
     record = _decoded(Record, data, "record")
     if record.to_bytes() != content:
         raise RecordError("the record is not in canonical form")
@@ -211,7 +216,11 @@ def parse_record(content: bytes) -> Record:
 
 def canonical_bytes(value: object) -> bytes:
     """Canonical JSON of dataclasses, dictionaries, tuples, texts, integers, flags and None."""
-    text = _ENCODER.encode(_encoded(value))
+    return _bytes_of(_encoded(value))
+
+
+def _bytes_of(encoded: object) -> bytes:
+    text = _ENCODER.encode(encoded)
     # Nothing composes with the quotes and commas between texts, so one look serves for all.
     if not (text.isascii() or is_normalized("NFC", text)):
         raise RecordError("a text is not in the normal form NFC")
@@ -230,7 +239,18 @@ def plain(record: Record) -> Mapping[str, Any]:
     """The record as JSON has it: dictionaries, lists and leaves."""
     data = _encoded(record)
     assert isinstance(data, dict)
+    if record.schema < 3:
+        del data["rules"]["snoozed"]
     return data
+
+
+def _check_schema(data: dict[str, Any]) -> None:
+    """Refuse what this release does not read; a rule of an older record was never snoozed."""
+    schema, rules = data.get("schema"), data.get("rules")
+    if type(schema) is not int or schema not in READABLE:
+        raise RecordError(f"the record's schema is not {SCHEMA}, nor one that is still read")
+    if schema < 3 and isinstance(rules, dict):
+        rules.setdefault("snoozed", {})
 
 
 def _encoded(value: object) -> object:
@@ -253,7 +273,7 @@ _PLAIN = frozenset({str, int, bool, NoneType})
 
 @lru_cache(maxsize=64)
 def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+    return tuple(one.name for one in fields(kind))
 
 
 def _refuse(text: str) -> object:

@@ -37,7 +37,7 @@ ABSENT = "absent"
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a record holds beyond what an evaluation reads."""
+    """What a record holds beyond what an evaluation reads. `snoozed`: by rule id, the snooze."""
 
     policy_hash: str
     key: str
@@ -45,6 +45,8 @@ class Provenance:
     list_hashes: Mapping[str, str | None]
     scored: Mapping[str, ScoreFacts] = field(default_factory=dict)
     lowered: tuple[str, ...] = ()
+    snoozed: Mapping[str, str] = field(default_factory=dict)
+    schema: int = SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Recorder:
         """The record of one decision."""
         program, event = self.authority.program, self.authority.event
         return Record(
-            schema=SCHEMA,
+            schema=provenance.schema,
             engine=__version__,
             language=program.language,
             zone_data=ZONE_DATA_VERSION,
@@ -82,7 +84,7 @@ class Recorder:
             lowered=provenance.lowered,
             lists=self._lists(situation, provenance.list_hashes),
             rates=provenance.rates,
-            rules=_rules(event, settled),
+            rules=_rules(event, settled, provenance.snoozed),
             masked=settled.masked,
             capped=settled.capped,
             determining=determining(self.authority, situation, settled, evaluate),
@@ -162,7 +164,7 @@ def _missing(situation: Situation) -> dict[str, str]:
     return {name: situation.reasons.get(name, ABSENT) for name in names}
 
 
-def _rules(event: EventType, settled: Settled) -> RuleFacts:
+def _rules(event: EventType, settled: Settled, snoozes: Mapping[str, str]) -> RuleFacts:
     rules, found, standing = event.rules, settled.evaluation, settled.standing
     inactive = ((1 << len(rules)) - 1) & ~(standing.live | standing.shadow)
 
@@ -176,6 +178,7 @@ def _rules(event: EventType, settled: Settled) -> RuleFacts:
         shadow=ids(standing.shadow),
         inactive=ids(inactive),
         meanings={rules[i].id: rules[i].meaning for i in indices(found.fired | found.unknown)},
+        snoozed={rule: snoozes.get(rule, "") for rule in ids(standing.snoozed)},
     )
 
 

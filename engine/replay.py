@@ -90,6 +90,7 @@ def situation_of(
         lists=_lists(program, record),
         statuses=dict(record.scores),
         reasons=reasons,
+        snoozed=sum(1 << i for i, r in enumerate(event.rules) if r.id in record.rules.snoozed),
     )
 
 
@@ -125,5 +126,12 @@ def _provenance(writer: Recorder, policy_hash: str, record: Record) -> Provenanc
     hashes = {name: facts.hash for name, facts in record.lists.items()}
     known = {name: hashes.get(name) for name in writer.tested_lists}
     return Provenance(
-        policy_hash, record.event.key, record.rates, known, record.scored, record.lowered
+        policy_hash,
+        record.event.key,
+        record.rates,
+        known,
+        record.scored,
+        record.lowered,
+        record.rules.snoozed,
+        record.schema,
     )

@@ -46,7 +46,8 @@ class Situation:
 
     `values[i]` belongs to `event.inputs[i]`; None is missing. `reasons` names why, by input name,
     where it is not simply `absent`. `statuses` holds every model of `event.models`; a score whose
-    status is not `ok` is masked whatever its value (and is None in `values`).
+    status is not `ok` is masked whatever its value (and is None in `values`). `snoozed` are the
+    rules, by bit, that a person has silenced for this event.
     """
 
     event: EventType
@@ -54,6 +55,7 @@ class Situation:
     lists: Lists
     statuses: Mapping[str, ScoreStatus] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    snoozed: int = 0
 
 
 class Evaluation(NamedTuple):
@@ -78,14 +80,16 @@ class Evaluation(NamedTuple):
 class Standing:
     """Which rules act for this event, by bit: the rest is out of its dates.
 
-    A rule is shadow by declaration, outside its rollout's share, or because a newer version that
-    is live here replaces it. Models in the shadow act where `everyone` does: never but in the
-    question what would have come out had all that is in the shadow been live.
+    A rule is shadow by declaration, outside its rollout's share, because a newer version that is
+    live here replaces it, or because it is `snoozed` for this event. Models in the shadow act where
+    `everyone` does: never but in the question what would have come out had all that is in the
+    shadow been live.
     """
 
     live: int
     shadow: int
     everyone: bool = False
+    snoozed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 A version that replaces another puts it in the shadow wherever the newer one is live, and so
 through a chain: where version 3 replaces 2 and 2 replaces 1, a live 3 shadows both, so that no
-two versions of one rule act together.
+two versions of one rule act together. A rule that is snoozed for an event is shadow there, after
+all else: an older version does not come back for it. No mandatory rule is ever snoozed.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Roster:
 
     `live` and `shadow` are the bits of rules without dates and rollout; `varying` are the other
     rules, each with its bit and the slot of its rollout's field; `replaced` gives for a bit those
-    of the older versions that it shadows where it is live.
+    of the older versions that it shadows where it is live. `mandatory` are those that no snooze
+    silences.
     """
 
     live: int
@@ -47,10 +49,15 @@ class Roster:
     at_slot: int
     varying: tuple[tuple[int, Rule, int], ...]
     replaced: tuple[tuple[int, int], ...]
+    mandatory: int
     fixed: Standing | None
 
     def standing(self, situation: Situation) -> Standing:
         """The standing for this event."""
+        stand = self._standing(situation)
+        return _snooze(stand, situation.snoozed & ~self.mandatory) if situation.snoozed else stand
+
+    def _standing(self, situation: Situation) -> Standing:
         if self.fixed is not None:
             return self.fixed
         live, shadow = self.live, self.shadow
@@ -67,10 +74,11 @@ class Roster:
 def roster(event: EventType) -> Roster:
     """What can be said about the standing of `event`'s rules before an event is seen."""
     slots = {entry.name: slot for slot, entry in enumerate(event.inputs)}
-    live = shadow = 0
+    live = shadow = mandatory = 0
     varying = []
     for index, rule in enumerate(event.rules):
         bit = 1 << index
+        mandatory |= bit if rule.mandatory else 0
         if rule.rollout or rule.from_us is not None or rule.until_us is not None:
             varying.append((bit, rule, slots[rule.rollout.field] if rule.rollout else 0))
         elif rule.shadow:
@@ -79,7 +87,7 @@ def roster(event: EventType) -> Roster:
             live |= bit
     replaced = tuple(_replaced(event.rules))
     fixed = None if varying else _replace(live, shadow, replaced)
-    return Roster(live, shadow, slots.get(event.at, 0), tuple(varying), replaced, fixed)
+    return Roster(live, shadow, slots.get(event.at, 0), tuple(varying), replaced, mandatory, fixed)
 
 
 def standing(event: EventType, situation: Situation) -> Standing:
@@ -107,3 +115,8 @@ def _replace(live: int, shadow: int, replaced: tuple[tuple[int, int], ...]) -> S
         if live & bit:
             beaten |= bits
     return Standing(live=live & ~beaten, shadow=shadow | (live & beaten))
+
+
+def _snooze(stand: Standing, snoozed: int) -> Standing:
+    live = stand.live & ~snoozed
+    return Standing(live, stand.shadow | stand.live & snoozed, stand.everyone, snoozed)

@@ -22,7 +22,9 @@ from tidegate.engine.event import HashToken, keep_token
 from tidegate.engine.grants import grants_of
 from tidegate.engine.values import format_time
 from tidegate.service.access import access_table
+from tidegate.service.alerts import Tell, to_log
 from tidegate.service.app import Routes, application
+from tidegate.service.back_office import BackOffice, Base, keep, open_back_office
 from tidegate.service.decider import Decider
 from tidegate.service.decisions import Decisions
 from tidegate.service.door import Door
@@ -55,6 +57,7 @@ from tidegate.store.reading import Reader
 from tidegate.vault.memory import MemoryKeys
 
 if TYPE_CHECKING:
+    from tidegate.dsl.lists import Lists
     from tidegate.models.people import People
     from tidegate.models.scored import ModelScorer
     from tidegate.rules.policy import Policy
@@ -79,6 +82,7 @@ class Parts:
     scorer: ModelScorer | None = None
     clock_us: Callable[[], int] | None = None
     tell: Callable[[SecurityEvent], None] = no_sink
+    alert: Tell = to_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Service:
     ledger: Ledger
     reader: Reader
     gate: Gate
+    office: BackOffice
 
 
 @asynccontextmanager
@@ -121,25 +126,44 @@ async def opened(
         reader = Reader(settings.ledger_url, keys.source)
         appending = AsyncLedger(ledger, loop)
         events = CountedEvents(reader, keys.hasher, EventForms(policy.program))
+        grants = grants_of(policy.program)
+        appends = parts.ledger(ledger) if parts.ledger else ledger
+        base = Base(
+            settings,
+            policy.program,
+            grants,
+            ledger,
+            appends,
+            appending,
+            reader,
+            readers,
+            clock_us,
+            hash_token,
+            parts.alert,
+        )
+        kept = await loop.run_in_executor(readers, keep, base, policy.lists)
+        lists = kept.lists.at(clock_us())
         windows = await loop.run_in_executor(
-            readers, _windows, settings, policy, keys, events, clock_us()
+            readers,
+            partial(_windows, settings, policy.program, keys, events, lists, now_us=clock_us()),
         )
         engine = Engine(policy, scorer=scorer)
-        grants = grants_of(policy.program)
+        subjects = _subjects(settings, policy.program)
         decider = Decider(
             engine,
             windows,
-            parts.ledger(ledger) if parts.ledger else ledger,
+            appends,
             reader,
             settings.deciding,
             grants=grants,
             clock_us=clock_us,
             loop=loop,
             hash_token=hash_token,
-            subjects=_subjects(settings, policy.program),
+            subjects=subjects,
             scorers=scorers,
             readers=readers,
             through=reader.size() - 1,
+            side=kept.side(grants),
         )
         decisions = Decisions(reader, appending, shelf, grants, clock_us=clock_us, readers=readers)
         keeper = WindowKeeper(
@@ -159,8 +183,17 @@ async def opened(
             RateLimits(Rate(settings.rate.per_second, settings.rate.burst), time.monotonic),
             parts.tell,
         )
+        office = await open_back_office(
+            base, kept, decider, decisions, events, gate=gate, subjects=subjects
+        )
         app = _application(
-            settings, parts, gate, decider=decider, decisions=decisions, ledger=ledger
+            settings,
+            parts,
+            gate,
+            decider=decider,
+            decisions=decisions,
+            office=office,
+            is_ready=lambda: ledger.state == "open" and not decider.in_doubt,
         )
         if is_new:
             await appending.append(_release(policy, clock_us()))
@@ -192,8 +225,10 @@ async def opened(
                 ledger,
                 reader,
                 gate,
+                office,
             )
         finally:
+            await office.close()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -250,10 +285,15 @@ def _with_hashed_lists(policy: Policy, hash_token: HashToken) -> Policy:
 
 
 def _windows(
-    settings: Settings, policy: Policy, keys: LedgerKeys, events: CountedEvents, now_us: int
+    settings: Settings,
+    program: Program,
+    keys: LedgerKeys,
+    events: CountedEvents,
+    lists: Lists,
+    *,
+    now_us: int,
 ) -> Windows:
     """The windows as they were: from the snapshot and what the ledger has since, or all of it."""
-    program = policy.program
     try:
         found = read_snapshot(settings.data_folder / SNAPSHOT, program, keys.source)
     except SnapshotError as why:
@@ -263,7 +303,7 @@ def _windows(
     else:
         windows = Windows(program, found.state, found.reported, found.latest_us)
         start = found.start
-    taken = recover(windows, events, policy.lists, start)
+    taken = recover(windows, events, lists, start)
     _LOG.info("windows hold %d events more than at the last save", taken)
     return windows
 
@@ -291,17 +331,15 @@ def _application(
     *,
     decider: Decider,
     decisions: Decisions,
-    ledger: Ledger,
+    office: BackOffice,
+    is_ready: Callable[[], bool],
 ) -> Front:
     door, program = Door(), decider.engine.program
-
-    def is_ready() -> bool:
-        return ledger.state == "open" and not decider.in_doubt
-
     hot = HotDecisions(decider, door, gate, settings.clients)
     routers = [
         decision_routes(decider, decisions, gate, settings.clients, settings.deciding.batch),
         health_routes(is_ready, gate),
+        *office.routers,
     ]
     if parts.issuer is not None:
         routers.append(oauth_routes(parts.issuer))

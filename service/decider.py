@@ -27,6 +27,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tidegate.dsl.types import Value
 from tidegate.engine import Engine, EventRefused
 from tidegate.engine.event import Admitted, HashToken, keep_token
 from tidegate.engine.features import Counted
@@ -35,6 +36,7 @@ from tidegate.engine.grants import Grants, World
 from tidegate.engine.values import format_time
 from tidegate.engine.windows import EventName
 from tidegate.service.answers import Cause, Decided, answer_of, to_bytes, word_of
+from tidegate.service.case_log import case_of_review, looks_of
 from tidegate.service.identifiers import Identifiers
 from tidegate.service.problems import Problem, ProblemError, invalid
 from tidegate.service.recorded import EventForms, read_payload, write_payload
@@ -55,8 +57,10 @@ if TYPE_CHECKING:
     from tidegate.engine.decision import Decision
     from tidegate.store.ledger import Outcome, Receiver
     from tidegate.store.reading import Read
+    from tidegate.store.side_tables import Deliveries
 
 _LOG = logging.getLogger("tidegate.decider")
+NOTHING_SNOOZED: Mapping[str, str] = {}
 _LANDING_SECONDS = 0.005
 
 
@@ -74,6 +78,54 @@ class Reads(Protocol):
     def by_seq(self, seq: int) -> Read:
         """The entry with this number."""
         ...
+
+
+class LooksAtLists(Protocol):
+    """The lists of a time; `service.managed_lists.ManagedLists` has them."""
+
+    def at(self, now_us: int) -> Lists:
+        """All lists as they are then."""
+        ...
+
+
+class KnowsSnoozes(Protocol):
+    """The rules that are silent for an event; `service.snoozes.Snoozes` knows them."""
+
+    def of(self, event: str, values: Mapping[str, Value | None], at_us: int) -> Mapping[str, str]:
+        """By name, each with its snooze."""
+        ...
+
+
+class KnowsRecipients(Protocol):
+    """Who is told of a decision; `service.decision_messages.Recipients` knows."""
+
+    def of(
+        self, event: str, values: Mapping[str, Value | None], lists: Lists, at_us: int
+    ) -> Deliveries | None:
+        """The deliveries of a decision."""
+        ...
+
+
+class Lands(Protocol):
+    """Others who take something into the windows; `service.inflow.Inflow` does."""
+
+    async def landed(self) -> None:
+        """Return when all that is under way now is durable, or has failed."""
+        ...
+
+
+def _nobody() -> None:
+    """Where nobody waits to hear that something was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What a decision reads besides the policy and the windows, and what it leads to."""
+
+    lists: LooksAtLists | None = None
+    snoozes: KnowsSnoozes | None = None
+    recipients: KnowsRecipients | None = None
+    recorded: Callable[[], None] = _nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +221,12 @@ class Decider:
         scorers: Executor | None = None,
         readers: Executor | None = None,
         through: int = -1,
+        side: Side | None = None,
     ) -> None:
         """`scorers`: threads to decide in, where scores are waited for; without them in line.
 
-        `through`: the last entry of the ledger that the windows hold.
+        `through`: the last entry of the ledger that the windows hold. `side`: what else a decision
+        reads and leads to.
         """
         self.engine = engine
         self.windows = windows
@@ -199,6 +253,8 @@ class Decider:
         self.through = through
         self.in_doubt = False
         self.failures = 0
+        self.side = side or Side()
+        self.guests: list[Lands] = []
         self._arrivals = 0
 
     # --- asked by routes
@@ -213,6 +269,12 @@ class Decider:
         holders = list(self._holders.items())
         while any(self._holders.get(name) is holder for name, holder in holders):
             await asyncio.sleep(_LANDING_SECONDS)
+        for guest in self.guests:
+            await guest.landed()
+
+    def is_landing(self, name: EventName) -> bool:
+        """Whether a decision of this event is on its way to the ledger."""
+        return name in self._holders
 
     def is_certain(self, through: int) -> None:
         """After an error: the windows hold what the ledger holds, up to this entry."""
@@ -304,6 +366,7 @@ class Decider:
 
     def _admit(self, call: Call) -> _Admission:
         at_us = max(self._clock_us(), self.windows.latest_us + 1)
+        self.look_at_lists(at_us)
         try:
             admitted = self.engine.admit(
                 call.body, call.event, hash_token=self._hash_token, at_us=at_us, looked_over=True
@@ -322,6 +385,11 @@ class Decider:
         counted = Counted(admitted.event.name, admitted.key, at_us, at_us, admitted.values)
         return _Admission(call, admitted, counted, permission.sees)
 
+    def look_at_lists(self, at_us: int) -> None:
+        """Read the managed lists as they are at this time from now on."""
+        if self.side.lists is not None:
+            self.lists = self.side.lists.at(at_us)
+
     def _features(self, admission: _Admission) -> Mapping[str, Any]:
         return self.windows.read(admission.admitted.event, admission.admitted.values)
 
@@ -336,6 +404,7 @@ class Decider:
                 scores=admission.call.scores,
                 lists=self._managed_lists(),
                 stopped=self.stopped,
+                snoozed=self._snoozed(admission),
             )
         except EventRefused as refused:
             # A score that is none is the caller's; a feature that is missing is ours.
@@ -346,6 +415,12 @@ class Decider:
             _LOG.exception("an event could not be decided and gets its silent answer")
             return None, "engine_failed"
         return decision, ""
+
+    def _snoozed(self, admission: _Admission) -> Mapping[str, str]:
+        snoozes, counted = self.side.snoozes, admission.counted
+        if snoozes is None:
+            return NOTHING_SNOOZED
+        return snoozes.of(counted.event, counted.values, counted.at_us)
 
     def _managed_lists(self) -> Lists | None:
         if not self._given_lists:
@@ -370,6 +445,8 @@ class Decider:
             "caller": call.caller,
             "event": self._forms.full(counted) if decision is None else self._forms.beside(counted),
         }
+        looks = looks_of(event, record)
+        recipients = self.side.recipients
         entry = Entry(
             "decision",
             flight.id,
@@ -377,6 +454,7 @@ class Decider:
             facts={
                 "cause": cause,
                 "event": event.name,
+                "looks": looks,
                 "mode": decided.mode,
                 "policy": decided.policy,
                 "word": word_of(event, record),
@@ -385,6 +463,10 @@ class Decider:
             subject=self._subject(admission.admitted),
             transaction=f"{event.name}:{counted.key}",
             request=Request(call.caller, call.key, call.hash),
+            case=case_of_review(flight.id, event.name, looks, counted.at_us),
+            deliveries=None
+            if recipients is None
+            else recipients.of(event.name, counted.values, self.lists, counted.at_us),
         )
         if cause:
             self.shed[cause] = self.shed.get(cause, 0) + 1
@@ -483,6 +565,7 @@ class Decider:
                 self.through = max(self.through, outcome.seq)
                 self._release(flight, recorded=True)
                 self._answer(flight, Answer(flight.id, flight.body))
+        self.side.recorded()
 
     def _arrived(self, arrival: _Arrival, outcome: Outcome) -> None:
         self._arrivals -= 1

@@ -17,7 +17,7 @@ from tidegate.service.callers import Caller
 from tidegate.service.explanations import NEEDED, Audience, Explained, explanation_for
 from tidegate.service.identifiers import Identifiers, is_identifier
 from tidegate.service.policy_shelf import PolicyShelf
-from tidegate.service.problems import refused
+from tidegate.service.problems import ProblemError, refused
 from tidegate.service.recorded import EventForms, PayloadError, read_payload
 from tidegate.store.entries import Entry
 from tidegate.store.errors import ErasedError, LedgerError, UnknownEntryError
@@ -70,6 +70,18 @@ class Decisions:
         await self._note(caller, decision_id, f"explanation:{audience}")
         return explanation_for(audience, found.explained)
 
+    async def event_of(self, caller: Caller, decision_id: str) -> str:
+        """The type of the decided event, for a caller who may read the decision."""
+        found, _ = await self._seen(caller, decision_id)
+        return found.explained.decided.event
+
+    def counted(self, decision_id: str) -> Counted | None:
+        """On a thread of readers: the event of a decision, as far as it can still be read."""
+        try:
+            return self._find(decision_id).counted
+        except ProblemError:
+            return None
+
     async def _seen(self, caller: Caller, decision_id: str) -> tuple[Found, frozenset[str]]:
         if not is_identifier(decision_id):
             raise refused("not_found", "there is no such decision")
@@ -114,10 +126,11 @@ class Decisions:
             entries = []
         for read in entries:
             if read.leaf.kind == "decision" and read.leaf.id == decision_id:
-                return self._found(read)
+                return self.found(read)
         raise refused("not_found", "there is no such decision")
 
-    def _found(self, read: Read) -> Found:
+    def found(self, read: Read) -> Found:
+        """The decision of its own entry; `ProblemError` where it cannot be read any more."""
         facts = read.leaf.facts
         program = self._shelf.program(str(facts["policy"]))
         if program is None:

@@ -121,6 +121,66 @@ class WindowSettings(_Strict):
     save_events: Annotated[int, Field(ge=1)] = 100_000
 
 
+class IntakeSettings(_Strict):
+    """Events and labels that are told, not decided.
+
+    batch: so many at once. waiting: with so many on their way more are refused. at_a_stretch: so
+    many are looked at before decisions have their turn. ahead_seconds: so far in the future an
+    event's time may lie. labels_an_hour: what a source reports beyond it is kept apart. sources:
+    by event, the field that says whose labels it reports; by default they are the caller's.
+    """
+
+    batch: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    waiting: Annotated[int, Field(ge=1)] = 10_000
+    at_a_stretch: Annotated[int, Field(ge=1)] = 10
+    ahead_seconds: Annotated[int, Field(ge=0)] = 86_400
+    labels_an_hour: Annotated[int, Field(ge=0)] = 1_000
+    sources: Mapping[str, str] = Field(default_factory=dict)
+
+
+class CaseSettings(_Strict):
+    """claim_minutes: how long a claim holds. label: which label a verdict speaks of."""
+
+    claim_minutes: Annotated[int, Field(ge=1, le=1_440)] = 30
+    label: str = "fraud"
+
+
+class SnoozeSettings(_Strict):
+    """longest_days: how long a snooze may last. most: how many may last at a time."""
+
+    longest_days: Annotated[int, Field(ge=1, le=366)] = 30
+    most: Annotated[int, Field(ge=0)] = 1_000
+
+
+class WebhookSettings(_Strict):
+    """A consumer of decisions.
+
+    client: whose grants say which decisions it is told of, and what of them. secrets: files with
+    the secrets that messages are signed with, several while one takes the place of another.
+    """
+
+    url: str
+    client: str
+    secrets: Annotated[tuple[str, ...], Field(min_length=1, max_length=4)]
+
+
+class OutboxSettings(_Strict):
+    """How decisions are delivered.
+
+    at_once: so many to one consumer at a time. retry_seconds: the first pause, which doubles up to
+    longest_retry_seconds. give_up_days: what was not taken for so long is tried no more.
+    """
+
+    webhooks: Mapping[Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,31}$")], WebhookSettings] = (
+        Field(default_factory=dict)
+    )
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    at_once: Annotated[int, Field(ge=1, le=100)] = 16
+    retry_seconds: Annotated[float, Field(gt=0)] = 5.0
+    longest_retry_seconds: Annotated[float, Field(gt=0)] = 3_600.0
+    give_up_days: Annotated[float, Field(gt=0)] = 7.0
+
+
 class Settings(_Strict):
     """All of it. Paths are taken from the folder of the settings file.
 
@@ -145,6 +205,10 @@ class Settings(_Strict):
     clients: Mapping[str, ClientSettings] = Field(default_factory=dict)
     models: ModelSettings = ModelSettings()
     windows: WindowSettings = WindowSettings()
+    intake: IntakeSettings = IntakeSettings()
+    cases: CaseSettings = CaseSettings()
+    snoozes: SnoozeSettings = SnoozeSettings()
+    outbox: OutboxSettings = OutboxSettings()
 
     @property
     def data_folder(self) -> Path:

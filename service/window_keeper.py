@@ -13,11 +13,12 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tidegate.engine.features import Counted
+from tidegate.engine.features import Counted, Report
 from tidegate.engine.values import format_time
 from tidegate.engine.windows import Changes, WindowState
 from tidegate.service.decider import Decider
 from tidegate.service.identifiers import Identifiers
+from tidegate.service.labels import relearn
 from tidegate.service.settings import WindowSettings
 from tidegate.service.window_recovery import CountedEvents
 from tidegate.service.window_snapshot import WindowSnapshot, windows_meaning, write_snapshot
@@ -138,14 +139,15 @@ class WindowKeeper:
             return False
         loop = asyncio.get_running_loop()
         start = self._decider.through + 1
-        found = await loop.run_in_executor(self._readers, self._read, start, recorded.seq)
+        found, labels = await loop.run_in_executor(self._readers, self._read, start, recorded.seq)
         windows, lists = self._decider.windows, self._decider.lists
-        for kind, counted in found:
+        for counted in found:
             windows.take(counted, lists, self._events.find)
-            if kind == "decision":
-                windows.latest_us = max(windows.latest_us, counted.at_us)
+            windows.latest_us = max(windows.latest_us, counted.received_us)
+        relearn(windows, labels, lists, self._events.find)
         self._decider.is_certain(recorded.seq)
         return True
 
-    def _read(self, start: int, end: int) -> list[tuple[str, Counted]]:
-        return [(kind, counted) for _, kind, counted in self._events.since(start, end)]
+    def _read(self, start: int, end: int) -> tuple[list[Counted], list[tuple[Report, int]]]:
+        counted = [counted for _, _, counted in self._events.since(start, end)]
+        return counted, list(self._events.labels_since(start, end))

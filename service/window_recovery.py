@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tidegate.dsl.lists import Lists
-from tidegate.engine.features import Counted, horizon_us
-from tidegate.engine.values import format_time
+from tidegate.engine.features import Counted, Report, horizon_us
+from tidegate.engine.values import format_time, parse_time
 from tidegate.engine.windows import EventName
+from tidegate.service.labels import LABEL, recorded_labels, relearn
 from tidegate.service.recorded import EventForms, PayloadError, read_payload
 from tidegate.service.windows import Windows
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tidegate.store.reading import Read, Reader
     from tidegate.vault.keys import TokenHasher
 
-COUNTED_KINDS = ("decision", "event")
+COUNTED_KINDS = ("decision", "event", "event_let_in")
 """The kinds of entries whose events the windows count."""
 _MARGIN_US = 86_400 * 10**6
 """Clocks jump: so much further back than the longest window the ledger is read."""
@@ -55,6 +56,13 @@ class CountedEvents:
             if counted is not None:
                 yield read.leaf.seq, read.leaf.kind, counted
 
+    def labels_since(self, start: int, end: int | None = None) -> Iterator[tuple[Report, int]]:
+        """The labels that no event reported, from entry `start` on, each with its time."""
+        entries = self._reader.of_kinds((LABEL,), start)
+        return recorded_labels(
+            (read for read in entries if end is None or read.leaf.seq < end), parse_time
+        )
+
     def first_needed(self, program_horizon_us: int, latest_us: int) -> int:
         """The first entry that may still be in a window at `latest_us`."""
         at = format_time(max(latest_us - program_horizon_us - _MARGIN_US, 0))
@@ -79,12 +87,11 @@ class CountedEvents:
 def recover(windows: Windows, events: CountedEvents, lists: Lists, start: int) -> int:
     """Take in what the ledger holds from `start` on; how many events that were."""
     taken = 0
-    for _, kind, counted in events.since(start):
+    for _, _, counted in events.since(start):
         windows.take(counted, lists, events.find)
-        if kind == "decision":
-            windows.latest_us = max(windows.latest_us, counted.at_us)
+        windows.latest_us = max(windows.latest_us, counted.received_us)
         taken += 1
-    return taken
+    return taken + relearn(windows, events.labels_since(start), lists, events.find)
 
 
 def needed_from(windows: Windows, events: CountedEvents, now_us: int) -> int:

@@ -65,10 +65,10 @@ class Taken:
 
 
 class Windows:
-    """Window state with the labels that were reported; only `take` and `revert` alter it.
+    """Window state with the labels that were reported.
 
-    `latest_us` is the time of the latest decided event: no later decision looks back further than
-    the longest window from there.
+    `latest_us` is the time of the latest arrival: no later decision looks back further than the
+    longest window from there.
     """
 
     __slots__ = (
@@ -156,6 +156,18 @@ class Windows:
                 buckets.append(((entry.feature, entry.key), left if left.contributions else None))
         seen = (((counted.event, counted.key), None),)
         state.apply(Changes(tuple(buckets), seen))
+
+    def report(
+        self, report: Report, at_us: int, lists: Lists, find: FindCounted = nothing_found
+    ) -> Labelled:
+        """Take a label in that no event reported: true of the event since `at_us`."""
+        return self._label(report, at_us, lists, find)
+
+    def take_back(
+        self, labelled: Labelled, lists: Lists, find: FindCounted = nothing_found
+    ) -> None:
+        """Take a label out again that was not recorded."""
+        self._set_label(labelled.report, labelled.before_us, lists, find)
 
     def prune(self, names: Iterable[BucketName]) -> None:
         """Forget in these buckets what no decision can see any more."""

@@ -11,6 +11,7 @@ from tidegate.store.entries import Entry, Request, encode_facts, encode_leaf
 from tidegate.store.errors import LedgerError, LedgerUnavailableError, RequestConflictError
 from tidegate.store.merkle import leaf_hash
 from tidegate.store.sealing import RANDOM_BYTES, seal
+from tidegate.store.side_tables import case_row, delivery_rows
 from tidegate.store.storage import LeafTuple, Rows
 
 if TYPE_CHECKING:
@@ -130,6 +131,10 @@ def fill(
         leaf = encode_leaf(entry, item.facts, seq, checkpoint, payload)
         row = (seq, leaf_hash(leaf), entry.kind, entry.about or entry.id, leaf)
         rows.leaves.append(row)
+        if entry.case is not None:
+            rows.cases.append(case_row(entry.case))
+        if entry.deliveries is not None:
+            rows.deliveries += delivery_rows(seq, entry.deliveries)
         drafts.append(Draft(entry, row))
         seq += 1
     return drafts

@@ -17,9 +17,9 @@ from tidegate.store.errors import SchemaError
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-REVISION = "0001"
+REVISION = "0002"
 """The schema that this release reads and writes: the last step in `migrations/versions`."""
-REVISIONS = (REVISION,)
+REVISIONS = ("0001", REVISION)
 """All steps up to it, in order."""
 
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from tidegate.engine.record import RecordError, canonical_bytes
 from tidegate.store.errors import LedgerError
+from tidegate.store.side_tables import Case, Deliveries
 
 LEAF_SCHEMA = 1
 """Raised with every change of the leaf's form; older leaves stay readable."""
@@ -57,6 +58,8 @@ class Entry:
     about: the decision's id where the entry concerns one; its own id otherwise.
     facts: texts, integers, flags, None, tuples and mappings of them; no personal data.
     payload: everything else; encrypted under a key of `subject` and the month of `at`.
+    case: the case as it is after this entry; deliveries: who is to be told. Both are rows beside
+    the ledger, written with the entry or not at all.
     subject, transaction: whom it concerns and what it can be found by; kept as keyed hashes.
     """
 
@@ -69,6 +72,8 @@ class Entry:
     subject: str | None = field(default=None, repr=False)
     transaction: str | None = field(default=None, repr=False)
     request: Request | None = field(default=None, repr=False)
+    case: Case | None = field(default=None, repr=False)
+    deliveries: Deliveries | None = field(default=None, repr=False)
 
     @property
     def month(self) -> str:

@@ -38,6 +38,7 @@ from tidegate.store.errors import (
 )
 from tidegate.store.heads import Head, Heads, Limits, read_heads
 from tidegate.store.key_ring import KeyRing
+from tidegate.store.side_tables import Delivery, Postponed
 from tidegate.store.storage import LeafTuple, Rows, Storage
 
 if TYPE_CHECKING:
@@ -215,6 +216,22 @@ class Ledger:
             return self._erase(entry, lambda: self._storage.keys_before(before), before)
 
         return self._call(work)
+
+    def finish_deliveries(self, done: Sequence[Delivery], failed: Sequence[Postponed]) -> None:
+        """Say what came of deliveries; returns when that is durable."""
+        self._call(lambda: self._beside(lambda: self._storage.finish_deliveries(done, failed)))
+
+    def give_up_deliveries(self, consumer: str, before_us: int) -> int:
+        """Never try again what this consumer has not taken since then; how many those are."""
+        return self._call(
+            lambda: self._beside(lambda: self._storage.give_up_deliveries(consumer, before_us))
+        )
+
+    def revive_deliveries(self, consumer: str, due_us: int) -> int:
+        """Try again, from `due_us` on, what was given up for this consumer; how many those are."""
+        return self._call(
+            lambda: self._beside(lambda: self._storage.revive_deliveries(consumer, due_us))
+        )
 
     def checkpoint(self) -> str:
         """Sign the head of what is durable now, put it to the anchors, and give the note."""
@@ -405,6 +422,23 @@ class Ledger:
             self._keys.source.destroy(key_id)
         storage.empty_log()
         return Recorded(row[0], entry.id, row[4], row[1], self._heads.head)
+
+    def _beside(self, work: Callable[[], T]) -> T:
+        """Change tables beside the ledger, in a transaction without an entry."""
+
+        def attempt() -> T:
+            self._reconcile()
+            storage = self._storage
+            try:
+                storage.begin()
+                done = work()
+                storage.commit()
+            except BaseException:
+                storage.rollback()
+                raise
+            return done
+
+        return self._guarded(attempt)
 
     def _sign_due(self, *, now: bool = False) -> None:
         if now or self._heads.is_due(self._limits):

@@ -111,6 +111,12 @@ class PostgresStorage(Storage):
             for row in rows:
                 copy.write_row(row)
 
+    def _write_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        if not rows:
+            return
+        with self._db.cursor() as cursor:
+            cursor.executemany(_marks(statement), rows)
+
     def _stream(self, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         with self._db.transaction(), self._db.cursor(name="tidegate_stream") as cursor:
             cursor.itersize = 10_000

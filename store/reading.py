@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select as select_columns
+from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from tidegate.store.batches import lookup_hashes
@@ -21,7 +22,7 @@ from tidegate.store.database import parse_url, prepare
 from tidegate.store.entries import Leaf, parse_leaf
 from tidegate.store.errors import ErasedError, TamperedLedgerError, UnknownEntryError
 from tidegate.store.heads import check_leaf
-from tidegate.store.schema import CheckpointRow, DataKeyRow, LeafRow, PayloadRow
+from tidegate.store.schema import RARE_KINDS, CheckpointRow, DataKeyRow, LeafRow, PayloadRow
 from tidegate.store.sealing import Sealed, open_sealed
 from tidegate.vault.keys import KeyDestroyedError
 
@@ -124,6 +125,24 @@ class Reader:
                 part = self._read(session, session.exec(found.order_by(col(LeafRow.seq))).all())
             yield from part
             start = stop
+
+    def of_kinds(self, kinds: Sequence[str], start: int = 0) -> Iterator[Read]:
+        """The entries of these kinds from `start` on, in order. Decisions and events are not among
+        them: of these there are too many.
+        """
+        while True:
+            with Session(self._engine) as session:
+                found = (
+                    select(LeafRow)
+                    .where(text(RARE_KINDS), col(LeafRow.kind).in_(kinds), LeafRow.seq >= start)
+                    .order_by(col(LeafRow.seq))
+                    .limit(_PART)
+                )
+                part = self._read(session, session.exec(found).all())
+            yield from part
+            if len(part) < _PART:
+                return
+            start = part[-1].leaf.seq + 1
 
     def checkpoints(self) -> list[tuple[int, str]]:
         """Size and note of every checkpoint, in order."""

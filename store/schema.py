@@ -11,11 +11,24 @@ _NUMBER: Any = BigInteger().with_variant(Integer(), "sqlite")
 """SQLite's row number is an INTEGER and nothing else."""
 
 
+RARE_KINDS = "kind NOT IN ('decision', 'event')"
+"""Which entries can be found by their kind, as the index and every query of it say."""
+
+
 class LeafRow(SQLModel, table=True):
     """A leaf: numbers without a gap, from 0. Rows are never changed and never deleted."""
 
     __tablename__ = "leaves"
-    __table_args__ = (Index("leaves_about", "about"),)
+    __table_args__ = (
+        Index("leaves_about", "about"),
+        Index(
+            "leaves_kind",
+            "kind",
+            "seq",
+            sqlite_where=text(RARE_KINDS),
+            postgresql_where=text(RARE_KINDS),
+        ),
+    )
 
     seq: int = Field(primary_key=True, sa_type=_NUMBER, sa_column_kwargs={"autoincrement": False})
     hash: bytes = Field(sa_type=LargeBinary)
@@ -87,3 +100,35 @@ class CheckpointRow(SQLModel, table=True):
 
     size: int = Field(primary_key=True, sa_type=_NUMBER, sa_column_kwargs={"autoincrement": False})
     note: str
+
+
+class CaseRow(SQLModel, table=True):
+    """A case as the entries about it add up to; see `store.side_tables.Case`."""
+
+    __tablename__ = "cases"
+    __table_args__ = (Index("cases_queue", "state", "priority", "opened_us", "id"),)
+
+    id: str = Field(primary_key=True)
+    decision: str = Field(index=True)
+    cause: str
+    event: str
+    priority: int
+    opened_us: int = Field(sa_type=_NUMBER)
+    state: str
+    claimed_by: str
+    claimed_until_us: int = Field(sa_type=_NUMBER)
+    verdict: str
+    closed_us: int = Field(sa_type=_NUMBER)
+
+
+class DeliveryRow(SQLModel, table=True):
+    """An entry that a consumer has not taken yet; without `due_us` it was given up."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("outbox_due", "consumer", "due_us"),)
+
+    seq: int = Field(primary_key=True, sa_type=_NUMBER, sa_column_kwargs={"autoincrement": False})
+    consumer: str = Field(primary_key=True)
+    created_us: int = Field(sa_type=_NUMBER)
+    due_us: int | None = Field(default=None, sa_type=_NUMBER)
+    attempts: int

@@ -134,6 +134,9 @@ class SqliteStorage(Storage):
         statement = f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})"  # noqa: S608
         self._db.executemany(statement, rows)
 
+    def _write_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        self._db.executemany(statement, rows)
+
     def _stream(self, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         yield from self._db.execute(statement, values)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from tidegate.store.sealing import Sealed
+from tidegate.store.side_tables import CASE_COLUMNS, DELIVERY_COLUMNS, Delivery, Postponed, upsert
 
 LeafTuple: TypeAlias = tuple[int, bytes, str, str, bytes]
 """seq, hash, kind, about, leaf."""
@@ -22,6 +23,7 @@ LEAF_COLUMNS = ("seq", "hash", "kind", "about", "leaf")
 PAYLOAD_COLUMNS = ("seq", "key_id", "lookup", "nonce", "ciphertext")
 KEY_COLUMNS = ("id", "month", "subject", "wrapped")
 REQUEST_COLUMNS = ("key", "hash", "seq")
+_PUT_CASE = upsert("cases", CASE_COLUMNS, "id")
 
 
 @dataclass(slots=True)
@@ -32,6 +34,8 @@ class Rows:
     payloads: list[tuple[Any, ...]] = field(default_factory=list)
     keys: list[KeyTuple] = field(default_factory=list)
     requests: list[tuple[bytes, bytes, int]] = field(default_factory=list)
+    cases: list[tuple[Any, ...]] = field(default_factory=list)
+    deliveries: list[tuple[Any, ...]] = field(default_factory=list)
 
     def add_payload(self, seq: int, sealed: Sealed) -> None:
         """A payload of leaf `seq`."""
@@ -97,6 +101,10 @@ class Storage(ABC):
         """Insert rows."""
 
     @abstractmethod
+    def _write_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """The same statement for each row of values, in order."""
+
+    @abstractmethod
     def _stream(self, statement: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         """The rows of a query, a part at a time."""
 
@@ -109,6 +117,10 @@ class Storage(ABC):
             self._insert("payloads", PAYLOAD_COLUMNS, rows.payloads)
         if rows.requests:
             self._insert("requests", REQUEST_COLUMNS, rows.requests)
+        if rows.cases:
+            self._write_many(_PUT_CASE, rows.cases)
+        if rows.deliveries:
+            self._insert("outbox", DELIVERY_COLUMNS, rows.deliveries)
 
     def head(self) -> tuple[int, bytes | None]:
         """The number of leaves and the hash of the last one."""
@@ -164,6 +176,27 @@ class Storage(ABC):
         last = f"SELECT max(seq) FROM payloads WHERE key_id IN ({old})"  # noqa: S608
         self._write(f"DELETE FROM requests WHERE seq <= ({last})", (month,))  # noqa: S608
         return self._write(f"DELETE FROM payloads WHERE key_id IN ({old})", (month,))  # noqa: S608
+
+    def finish_deliveries(self, done: Sequence[Delivery], failed: Sequence[Postponed]) -> None:
+        """Drop the deliveries that were taken, and put off those that were not."""
+        self._write_many("DELETE FROM outbox WHERE seq = ? AND consumer = ?", done)
+        self._write_many(
+            "UPDATE outbox SET attempts = ?, due_us = ? WHERE seq = ? AND consumer = ?",
+            [(each.attempts, each.due_us, *each.delivery) for each in failed],
+        )
+
+    def give_up_deliveries(self, consumer: str, before_us: int) -> int:
+        """Never try again what this consumer has not taken since then; how many those are."""
+        statement = (
+            "UPDATE outbox SET due_us = NULL "
+            "WHERE consumer = ? AND created_us < ? AND due_us IS NOT NULL"
+        )
+        return self._write(statement, (consumer, before_us))
+
+    def revive_deliveries(self, consumer: str, due_us: int) -> int:
+        """Try again what was given up for this consumer; how many those are."""
+        statement = "UPDATE outbox SET due_us = ? WHERE consumer = ? AND due_us IS NULL"
+        return self._write(statement, (due_us, consumer))
 
     def last_checkpoint(self) -> tuple[int, str] | None:
         """Size and note of the newest checkpoint."""

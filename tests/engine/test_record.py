@@ -207,7 +207,7 @@ def _spoiled(**changes: object) -> bytes:
         b"\xff",
         b"{}",
         _spoiled(schema=1),
-        _spoiled(schema=2.0),
+        _spoiled(schema=3.0),
         _spoiled(language="1"),
         _spoiled(shadow_word=None),
         _spoiled(models={"boosting": True}),
@@ -216,7 +216,7 @@ def _spoiled(**changes: object) -> bytes:
         _spoiled(masked=[1]),
         _decide().record_bytes + b"\n",
         _decide().record_bytes.replace(b',"engine"', b', "engine"'),
-        _decide().record_bytes.replace(b'"schema":2', b'"schema":2,"schema":2'),
+        _decide().record_bytes.replace(b'"schema":3', b'"schema":3,"schema":3'),
         b"[" * 100_000,
     ],
 )
