@@ -7,6 +7,7 @@ from collections.abc import Callable
 import typer
 
 from tidegate.cli import (
+    models_card,
     models_export,
     models_key,
     models_monitor,
@@ -23,6 +24,7 @@ models = typer.Typer(
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": models_train.train,
     "export": models_export.export,
+    "card": models_card.card,
     "monitor": models_monitor.monitor,
     "key": models_key.key,
     "register": models_registry.register,

@@ -79,12 +79,12 @@ def train(
         _need(_NEEDED_BY.get(read.estimator, {}))
         folder = out or loaded.folder / read.model.path / str(read.model.version)
         _refuse_to_overwrite(folder, read, replace=replace)
-        with _progress() as progress:
+        with progress_shown() as progress:
             trained = run(loaded, mapping, read, progress=progress)
     except MappingError as error:
         raise history_refused(error) from None
     except TrainingError as error:
-        raise _training_refused(error) from None
+        raise training_refused(error, "nothing was trained") from None
     _write(folder, trained.files)
     if as_json:
         card = json.loads(trained.files["card.json"])
@@ -103,12 +103,13 @@ def _need(modules: Mapping[str, str]) -> None:
             )
 
 
-def _training_refused(error: TrainingError) -> Stop:
+def training_refused(error: TrainingError, ending: str) -> Stop:
+    """A stop that says all that is wrong; `ending` says what was not done."""
     found = error.problems
     return Stop(
         ExitCode.BAD_INPUT,
         "training_refused",
-        f"nothing was trained for {counted(len(found), 'reason')}",
+        f"{ending} for {counted(len(found), 'reason')}",
         problems=[
             {"file": p.file, "key": p.key, "message": p.message, "help": p.help} for p in found
         ],
@@ -120,12 +121,7 @@ def _training_refused(error: TrainingError) -> Stop:
 
 
 def _refuse_to_overwrite(folder: Path, training: Training, *, replace: bool) -> None:
-    name, version = training.model.name, training.model.version
-    if _is_registered(folder.parent, name, version):
-        raise bad_input(
-            f"version {version} of `{name}` is registered, and what is registered never changes",
-            f"raise its version in the policy: `model {name} version {version + 1}`",
-        )
+    refuse_registered(folder, training)
     if not folder.exists():
         return
     held = sorted(folder.iterdir()) if folder.is_dir() else [folder]
@@ -139,6 +135,16 @@ def _refuse_to_overwrite(folder: Path, training: Training, *, replace: bool) -> 
         raise bad_input(
             f"`{folder}` holds a version already",
             "raise the version in the policy, or write over it with --replace",
+        )
+
+
+def refuse_registered(folder: Path, training: Training) -> None:
+    """A stop where the log beside this folder of a version names the version."""
+    name, version = training.model.name, training.model.version
+    if _is_registered(folder.parent, name, version):
+        raise bad_input(
+            f"version {version} of `{name}` is registered, and what is registered never changes",
+            f"raise its version in the policy: `model {name} version {version + 1}`",
         )
 
 
@@ -184,9 +190,9 @@ def _lines(trained: Trained, folder: Path, policy: Policy, training: Training) -
         f" tested on {counted(card.test.rows, 'row')}, {card.test.positives:,} {card.label}"
     )
     yield ""
-    yield from _figures(card)
+    yield from figures(card)
     yield ""
-    yield _cheapest(card)
+    yield cheapest(card)
     yield (
         f"equal to the library's own probability in {counted(card.export.rows, 'row')}:"
         f" at most {card.export.largest_difference} apart"
@@ -205,7 +211,8 @@ def _lines(trained: Trained, folder: Path, policy: Policy, training: Training) -
     yield f"  tidegate models register {own} {card.version}"
 
 
-def _figures(card: Card) -> Iterator[str]:
+def figures(card: Card) -> Iterator[str]:
+    """The figures of the whole test, a line each."""
     for metric in card.metrics:
         if metric.part != "all" or metric.value is None:
             continue
@@ -215,7 +222,8 @@ def _figures(card: Card) -> Iterator[str]:
         yield shown
 
 
-def _cheapest(card: Card) -> str:
+def cheapest(card: Card) -> str:
+    """What the cheapest threshold would have done."""
     from tidegate.engine.values import format_money
 
     row = min(card.thresholds, key=lambda found: found.cost_minor)
@@ -227,7 +235,7 @@ def _cheapest(card: Card) -> str:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress | None]:
+def progress_shown() -> Iterator[Progress | None]:
     """What is being done, on standard error while it is a terminal, else nothing at all."""
     if not sys.stderr.isatty():
         yield None

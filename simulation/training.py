@@ -124,8 +124,7 @@ def train_on(
     found = compare(estimator, made, parts.test, scored, bound)
     check_export(found, training)
     tell("measuring", 0, 0)
-    content = write_model(model)
-    card = _card(
+    return write_down(
         table=table,
         parts=parts,
         policy=policy,
@@ -134,12 +133,42 @@ def train_on(
         model=model,
         scored=scored,
         export=found,
+        content=write_model(model),
+        said=said,
+    )
+
+
+def write_down(
+    *,
+    table: TrainingTable,
+    parts: Parts,
+    policy: Policy,
+    mapping_path: Path,
+    training: Training,
+    model: PortableModel,
+    scored: ScoredColumns,
+    export: Export,
+    content: bytes,
+    said: tuple[str, ...],
+) -> Trained:
+    """The files of a version whose model, `content`, gave the rows of the test these scores.
+
+    The columns of `table` are in the order of the model's inputs. `said` are the first notes.
+    """
+    card = _card(
+        table=table,
+        parts=parts,
+        policy=policy,
+        mapping_path=mapping_path,
+        training=training,
+        model=model,
+        scored=scored,
+        export=export,
         content=content,
         said=said,
     )
-    tell("writing down", 0, 0)
     files = _files(
-        table=table, parts=parts, program=program, model=model, card=card, content=content
+        table=table, parts=parts, program=policy.program, model=model, card=card, content=content
     )
     return Trained(model, card, files, scored, parts.test)
 
@@ -222,7 +251,7 @@ def _card(
         features_hash=features_hash(policy, training),
         inputs=input_meanings(program, training.model),
         model_hash=hashlib.sha256(content).hexdigest(),
-        train=_sample(parts.train, parts.train_labels),
+        train=_sample(parts.train & training.is_seen, parts.train_labels),
         test=_sample(parts.test, parts.test_labels),
         split=_split(training),
         parameters=_parameters(training),
@@ -258,6 +287,8 @@ def _split(training: Training) -> dict[str, Scalar]:
 
 
 def _parameters(training: Training) -> dict[str, Scalar]:
+    if not training.is_seen:
+        return {"estimator": training.estimator}
     given = {name: _scalar(value) for name, value in training.parameters.items()}
     return {"estimator": training.estimator, **given, "random_state": training.random_state}
 

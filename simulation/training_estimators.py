@@ -79,6 +79,10 @@ class Design:
 
 def check_parameters(training: Training) -> None:
     """TrainingError for a parameter that the estimator does not have, or that is set here."""
+    if not training.is_seen:
+        message = "an exported model is not trained here"
+        help_ = "`tidegate models card` writes its card; or name an estimator"
+        raise TrainingError([Problem(str(training.path), "estimator", message, help_)])
     known = frozenset(signature(_class(training.estimator).__init__).parameters) - {"self"}
     problems = []
     for name in training.parameters:
@@ -167,8 +171,8 @@ def one_thread() -> AbstractContextManager[Any]:
 
 
 def versions_of(training: Training) -> dict[str, str]:
-    """The versions of the libraries that train."""
-    names = ("numpy", *KINDS[training.estimator].libraries)
+    """The versions of the libraries that train, or of what measures an exported model."""
+    names = ("numpy", *(KINDS[training.estimator].libraries if training.is_seen else ()))
     return {name: version(name) for name in sorted(names)}
 
 

@@ -56,7 +56,11 @@ from tidegate.simulation.mapping import Problem
 
 MILLION: Final = 10**6
 EstimatorName = Literal[
-    "logistic_regression", "random_forest", "hist_gradient_boosting", "explainable_boosting"
+    "logistic_regression",
+    "random_forest",
+    "hist_gradient_boosting",
+    "explainable_boosting",
+    "exported",
 ]
 Parameter = str | int | bool | Decimal | None
 
@@ -122,6 +126,11 @@ class Training:
     limits: tuple[str, ...]
     out_of_scope: tuple[str, ...]
 
+    @property
+    def is_seen(self) -> bool:
+        """Whether the model is fitted here; of an exported one nothing but its file is known."""
+        return self.estimator != "exported"
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -177,6 +186,7 @@ _KEYS = frozenset(
     for name, field in part.model_fields.items()
 )
 _CARD_TEXTS = ("owner", "intended_use", "limits")
+_OF_A_FIT = ("parameters", "random_state", "abstain_outside")
 
 
 def read_training(path: Path, program: Program) -> Training:
@@ -257,6 +267,7 @@ class _Check:
             self.say("model", f"`{model.name}` reads nothing", help_)
         self._check_by("by", written.by, event)
         self._check_numbers()
+        self._check_exported()
         for key in _CARD_TEXTS:
             if not getattr(written, key):
                 help_ = "a model whose card does not say it cannot be registered"
@@ -292,6 +303,14 @@ class _Check:
 
     def say(self, key: str, message: str, help_: str = "") -> None:
         self.problems.append(Problem(str(self.path), key, message, help_))
+
+    def _check_exported(self) -> None:
+        if self.written.estimator != "exported":
+            return
+        for key in _OF_A_FIT:
+            if key in self.written.model_fields_set:
+                help_ = "leave it out: the model is as it was exported"
+                self.say(key, "is of a training, and an exported model is not trained here", help_)
 
     def _model(self) -> Model | None:
         models = {model.name: model for model in self.program.models}

@@ -90,7 +90,8 @@ def _facts(card: Card, zone: str) -> Iterator[tuple[str, str]]:
     yield "policy, event, label", f"`{card.policy}`, `{card.event}`, `{card.label}`"
     yield "times", f"by the clock in {zone}"
     yield "training", _window(card.train_window, zone)
-    yield "", f"{card.train.rows:,} rows, {card.train.positives:,} `{card.label}`"
+    seen = f"{card.train.rows:,} rows, {card.train.positives:,} `{card.label}`"
+    yield "", seen if card.train.rows else "not seen here"
     yield "labels known before", f"{_local(card.label_cutoff, zone)} (due after {card.label_delay})"
     yield "test", _window(card.test_window, zone)
     yield "", f"{card.test.rows:,} rows, {card.test.positives:,} `{card.label}`"
@@ -103,7 +104,7 @@ def _facts(card: Card, zone: str) -> Iterator[tuple[str, str]]:
     found = card.export
     beyond = f"{found.beyond} beyond the bound of {found.bound}"
     said = f"{found.rows:,} rows: at most {found.largest_difference} apart, {beyond}"
-    yield "against the library's own probability", said
+    yield "against the library's own probability", said if found.rows else "not compared"
 
 
 def _pairs(values: Mapping[str, object]) -> str:

@@ -47,7 +47,7 @@ def split_rows(table: TrainingTable, training: Training, zone: str) -> Parts:
     test = in_test & due & ~known
     train_labels = table.reported_us < split.cutoff_us
     test_labels = table.reported_us <= table.end_us
-    late = train & ~train_labels & test_labels
+    late = train & ~train_labels & test_labels & training.is_seen
     name = label.name
     told = (
         (late, f"training rows whose `{name}` was reported after the cut-off: taken as not so"),
@@ -57,7 +57,8 @@ def split_rows(table: TrainingTable, training: Training, zone: str) -> Parts:
         (~table.used, "rows outside the model's `use`: left out"),
     )
     notes = tuple(f"{int(rows.sum()):,} {said}" for rows, said in told if rows.any())
-    _check(train & train_labels, train, "train", training)
+    if training.is_seen:
+        _check(train & train_labels, train, "train", training)
     _check(test & test_labels, test, "test", training)
     reference = table.used & _within(table.at_us, split.test)
     return Parts(train, test, train_labels, test_labels, reference, due & ~table.declined, notes)

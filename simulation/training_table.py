@@ -132,13 +132,16 @@ def _check_history(run: DryRun, training: Training, mapping_path: Path) -> None:
     source = run.history.mapping.source_of(event.name)
     given = {column.field.name for column in source.features} if source else set()
     filling = warm_up(run.history, event, tuple(f for f in features if f.name not in given))
-    if training.split.train.start_us < filling.until_us:
+    part = "train" if training.is_seen else "test"
+    first = training.split.train if training.is_seen else training.split.test
+    if first.start_us < filling.until_us:
+        does = "learn" if training.is_seen else "be measured on"
         message = (
             f"is before {format_time(filling.until_us)}: until then the windows over"
-            f" `{filling.event}` are not full, and a model would learn how they fill"
+            f" `{filling.event}` are not full, and a model would {does} how they fill"
         )
         help_ = "begin later, or say `warm_up` in the mapping if less history is enough"
-        raise TrainingError([Problem(path, "split.train.from", message, help_)])
+        raise TrainingError([Problem(path, f"split.{part}.from", message, help_)])
     if training.split.test.end_us > run.history.span.end_us + 1:
         end = format_time(run.history.span.end_us)
         message = f"is after the history's end, {end}"
