@@ -20,12 +20,15 @@ from tidegate.simulation import training_file
 from tidegate.simulation.training_estimators import KINDS
 from tidegate.simulation.training_file import read_training
 
+FENCED = re.DOTALL | re.MULTILINE
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 
 
 def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     people_file(tmp_path / "people.yaml")
+    (own,) = re.findall(r"^```yaml\n(model: risk\nestimator: exported\n.*?)^```$", PAGE, FENCED)
+    written(tmp_path / "own.yaml", own)
     found = transcripts(PAGE)
     assert len(found) >= 4
     for command, code, shown in found:
