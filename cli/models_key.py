@@ -89,10 +89,16 @@ def read_passphrase(path: str, *, new: bool) -> bytes:
     if path:
         try:
             with Path(path).open("rb") as stream:
-                content = stream.read(MAX_PASSPHRASE_BYTES)
+                content = stream.readline(MAX_PASSPHRASE_BYTES + 2)
         except OSError as error:
             raise bad_input(f"`{path}` cannot be read: {error.strerror}") from None
-        return content.split(b"\n")[0].removesuffix(b"\r")
+        line = content.removesuffix(b"\n").removesuffix(b"\r")
+        if len(line) > MAX_PASSPHRASE_BYTES:
+            raise bad_input(
+                f"the first line of `{path}` has more than {MAX_PASSPHRASE_BYTES:,} bytes",
+                "a passphrase is one line; nothing of it is left out",
+            )
+        return line
     if not is_terminal():
         raise bad_input(
             "there is no terminal to ask for the passphrase on",

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
 from typing import Final
 
+from tidegate.models.ordinary_files import NotOrdinaryError, TooLargeError, read_ordinary
 from tidegate.models.problems import Problem
 
 MODEL_FILE: Final = "model.json"
@@ -88,19 +88,13 @@ def _read(path: Path, version: int) -> bytes | Problem:
     if FILE_NAME.fullmatch(path.name) is None:
         return _problem("not_whole", "a file is not named as files of a model are", version)
     try:
-        # Neither a link, nor a pipe that nobody writes to.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as stream:
-            if not S_ISREG(os.fstat(stream.fileno()).st_mode):
-                return _problem("not_whole", "is no ordinary file", version, path.name)
-            content = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        if path.is_symlink():
-            return _problem("not_whole", "is a link, no ordinary file", version, path.name)
-        return _problem("unreadable", f"cannot be read: {error.strerror}", version, path.name)
-    if len(content) > MAX_FILE_BYTES:
+        return read_ordinary(path, MAX_FILE_BYTES)
+    except TooLargeError:
         return _problem("not_whole", "is larger than 64 MiB", version, path.name)
-    return content
+    except NotOrdinaryError as error:
+        return _problem("not_whole", error.strerror, version, path.name)
+    except OSError as error:
+        return _problem("unreadable", f"cannot be read: {error.strerror}", version, path.name)
 
 
 def _problem(kind: str, message: str, version: int, name: str = "") -> Problem:

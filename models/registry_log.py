@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Final, Literal, get_args, get_type_hints
-from unicodedata import is_normalized
+from unicodedata import category, is_normalized
 
 from tidegate.dsl.card_numbers import holds_card_number
 from tidegate.models.manifest import FILE_NAME, MAX_FILES
@@ -33,6 +33,9 @@ MAX_VERSION: Final = 10**9
 
 Action = Literal["register", "approve", "activate", "rollback", "disable", "enable", "withdraw"]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and signs that nobody sees: fillers, and Braille without a dot."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SIGNATURE = re.compile(r"[0-9a-f]{128}")
@@ -158,7 +161,7 @@ def read_log(content: bytes, model: str) -> tuple[Line, ...] | Problem:
 
 def why_no_reason(text: str) -> str:
     """Why a text cannot stand as the reason of an entry; empty where it can."""
-    if not text.strip():
+    if not any(category(c)[0] in "LNPS" and c not in _BLANK for c in text):
         return "a reason says why, and this one is empty"
     if len(text) > MAX_REASON or not text.isprintable() or not is_normalized("NFC", text):
         return f"a reason is one line of at most {MAX_REASON} printable characters"

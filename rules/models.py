@@ -18,9 +18,10 @@ from tidegate.dsl.diagnostics import Diagnostic, Severity
 from tidegate.dsl.signatures import ModelSignature
 from tidegate.dsl.source import Span
 from tidegate.models.manifest import MAX_FILE_BYTES, MODEL_FILE
+from tidegate.models.ordinary_files import read_ordinary
 from tidegate.models.portable import PortableModel
 from tidegate.models.refusals import ModelRefused
-from tidegate.models.registry_log import LOG_FILE, read_log
+from tidegate.models.registry_log import LOG_FILE, MAX_LOG_BYTES, read_log
 from tidegate.models.signature import signature_of
 from tidegate.rules.files import outside, unreadable
 
@@ -147,8 +148,7 @@ class _Declared:
         try:
             if not file.resolve().is_relative_to(self.root.resolve()):
                 return None, [outside(f"{self.path.value}/{self.version}", self.path.span)]
-            with file.open("rb") as stream:
-                content = stream.read(MAX_FILE_BYTES + 1)
+            content = read_ordinary(file, MAX_FILE_BYTES)
         except OSError as error:
             return None, [unreadable(f"{self.path.value}/{self.version}/{MODEL_FILE}", error)]
         model, problems = self._model(content, self.version, None)
@@ -227,7 +227,7 @@ def _versions(folder: Path) -> Iterator[int]:
 def _is_approved(folder: Path, version: int) -> bool:
     """Whether an entry of the log says so; who wrote it is verified where the model serves."""
     try:
-        content = (folder / LOG_FILE).read_bytes()
+        content = read_ordinary(folder / LOG_FILE, MAX_LOG_BYTES)
     except OSError:
         return False
     lines = read_log(content, folder.name)
