@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 ScoredStatus = Literal["ok", "abstained"]
+ModelStanding = Literal["serving", "approved", "unapproved", "changed", "log_broken"]
+"""How a model stood when it was loaded: `serving` where the registry was asked and let it serve.
+
+All else is under work: `approved` in its log, though nobody asked what serves; `unapproved`;
+`changed` since it was registered; of a log that is not right (`log_broken`).
+"""
 Int64s: TypeAlias = "npt.NDArray[np.int64]"
 
 

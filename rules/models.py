@@ -1,14 +1,14 @@
 """The files of a policy's models: read, checked and held against what is declared.
 
 Who works on a policy reads the version that it declares, whole or not at all. What serves asks the
-registry, which hands on the bytes that it verified: `load_policy(folder, serving=…)`.
+registry, which hands on the bytes that it verified: `load_policy(folder, serving=registry(…))`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,19 +21,21 @@ from tidegate.models.manifest import MAX_FILE_BYTES, MODEL_FILE
 from tidegate.models.ordinary_files import read_ordinary
 from tidegate.models.portable import PortableModel
 from tidegate.models.refusals import ModelRefused
-from tidegate.models.registry_log import LOG_FILE, MAX_LOG_BYTES, read_log
+from tidegate.models.scored import ModelStanding
 from tidegate.models.signature import signature_of
 from tidegate.rules.files import outside, unreadable
+from tidegate.rules.model_logs import standing_in_log
 
 if TYPE_CHECKING:
     # A policy without models loads nothing of what reads and scores them, which takes longer.
+    from tidegate.models.problems import Problem
     from tidegate.models.registry import NotServing, Serving
     from tidegate.models.scoring import Scorer
 
 WhatServes: TypeAlias = "Callable[[Path, int], Serving | NotServing]"
 """What serves of the model in a folder, where a policy declares this version: the registry's word.
 
-`functools.partial(serving_version, people=…)` of `tidegate.models.registry` is one.
+`tidegate.registry("shop/models/people.yaml")` is one.
 """
 
 
@@ -49,12 +51,13 @@ class LoadedModel:
     """A model that can be scored. `hash` is the SHA-256 (hex) of its `model.json`.
 
     From `validated_until_us` (UTC microseconds) on its validation has ended, and it has less
-    authority; None for a model under work, which nobody has approved.
+    authority; None for a model under work. `standing` says which of the two it is.
     """
 
     portable: PortableModel
     hash: str
     validated_until_us: int | None = None
+    standing: ModelStanding = "unapproved"
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -139,7 +142,24 @@ class _Declared:
                 Severity.WARNING,
             )
             return StoppedModel(answer.why, answer.said), [said]
-        return self._model(answer.model_json, answer.version, answer.validated_until_us)
+        model, problems = self._model(answer.model_json, answer.version)
+        if answer.problems:
+            problems.append(self._serves_though(answer))
+        if isinstance(model, LoadedModel):
+            until_us = answer.validated_until_us
+            model = replace(model, validated_until_us=until_us, standing="serving")
+        return model, problems
+
+    def _serves_though(self, answer: Serving) -> Diagnostic:
+        problem = answer.problems[0]
+        return Diagnostic(
+            "TG766",
+            f"version {answer.version} of model `{self._name}` serves, though its registry is not "
+            f"as it was signed: {problem}",
+            self.path.span,
+            problem.help,
+            Severity.WARNING,
+        )
 
     def _under_work(self, folder: Path) -> _Found:
         file = folder / str(self.version) / MODEL_FILE
@@ -151,10 +171,25 @@ class _Declared:
             content = read_ordinary(file, MAX_FILE_BYTES)
         except OSError as error:
             return None, [unreadable(f"{self.path.value}/{self.version}/{MODEL_FILE}", error)]
-        model, problems = self._model(content, self.version, None)
-        if model is not None and not _is_approved(folder, self.version):
+        model, problems = self._model(content, self.version)
+        if not isinstance(model, LoadedModel):
+            return model, problems
+        found = standing_in_log(folder, self.version)
+        if found.problem is not None:
+            problems.append(self._not_as_signed(found.problem))
+        elif found.standing == "unapproved":
             problems.append(self._unapproved())
-        return model, problems
+        return replace(model, standing=found.standing), problems
+
+    def _not_as_signed(self, problem: Problem) -> Diagnostic:
+        return Diagnostic(
+            "TG767",
+            f"version {self.version} of model `{self._name}` is not as its registry has it: "
+            f"{problem}",
+            self.path.span,
+            problem.help,
+            Severity.WARNING,
+        )
 
     @property
     def _name(self) -> str:
@@ -181,7 +216,7 @@ class _Declared:
             severity=Severity.NOTE,
         )
 
-    def _model(self, content: bytes, version: int, validated_until_us: int | None) -> _Found:
+    def _model(self, content: bytes, version: int) -> _Found:
         try:
             portable = _parsed(content)
         except ModelRefused as refused:
@@ -196,8 +231,7 @@ class _Declared:
                     "a file's name and version are part of what was reviewed: do not move it",
                 )
             ]
-        digest = hashlib.sha256(content).hexdigest()
-        return LoadedModel(portable, digest, validated_until_us), []
+        return LoadedModel(portable, hashlib.sha256(content).hexdigest()), []
 
     def _refused(self, version: int, refused: ModelRefused) -> Iterator[Diagnostic]:
         file = Span(f"{self.path.value}/{version}/{MODEL_FILE}", 0, 0)
@@ -222,15 +256,3 @@ def _versions(folder: Path) -> Iterator[int]:
                 yield int(entry.name)
     except OSError:
         return
-
-
-def _is_approved(folder: Path, version: int) -> bool:
-    """Whether an entry of the log says so; who wrote it is verified where the model serves."""
-    try:
-        content = read_ordinary(folder / LOG_FILE, MAX_LOG_BYTES)
-    except OSError:
-        return False
-    lines = read_log(content, folder.name)
-    return isinstance(lines, tuple) and any(
-        line.entry.action == "approve" and line.entry.version == version for line in lines
-    )
