@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,6 +41,9 @@ def key(
         Path | None,
         typer.Option(metavar="FILE", show_default="NAME.key.pem", help="Where the key is written."),
     ] = None,
+    first: Annotated[
+        bool, typer.Option("--first", help="Print a whole people's file, with a registry's new id.")
+    ] = False,
     passphrase_file: PassphraseFile = "",
 ) -> None:
     """Make a signing key, and print its row for the people's file.
@@ -60,6 +64,9 @@ def key(
         signer = make_key_file(path, name, read_passphrase(passphrase_file, new=True))
     except KeyFileError as error:
         raise bad_input(str(error)) from None
+    if first:
+        say(f"registry: {secrets.token_hex(16)}")
+        say("people:")
     say(row_of(signer, roles))
     complain(f"{path}: a new key; its row belongs into people.yaml")
 

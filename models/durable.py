@@ -24,7 +24,7 @@ class FileChanged(Exception):  # noqa: N818 - it says what happened
     """The file no longer holds what it held when it was read."""
 
 
-class FolderBusy(FileChanged):  # noqa: N818 - it says what happened
+class FolderBusy(FileChanged):
     """Somebody else holds the lock, and does not release it."""
 
 

@@ -28,11 +28,15 @@ LOG_FILE: Final = "log.jsonl"
 SCHEMA: Final = "tidegate-model-log/1"
 SIGNED_FORMAT: Final = b"tidegate-model-log-1\n"
 MAX_LOG_BYTES: Final = 16 * 2**20
+OPERATORS_BYTES: Final = 2**20
+"""The end of a full log: kept for those who stop a model, go back or forward."""
+
 MAX_REASON: Final = 500
 MAX_VERSION: Final = 10**9
 
 Action = Literal["register", "approve", "activate", "rollback", "disable", "enable", "withdraw"]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+OPERATORS: Final[frozenset[Action]] = frozenset({"activate", "rollback", "disable", "enable"})
 
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and signs that nobody sees: fillers, and Braille without a dot."""
@@ -61,9 +65,10 @@ def read_head(text: str) -> Head | None:
     return Head(int(number), digits)
 
 
-def start_of(model: str) -> Head:
-    """What the first entry of a model's log follows."""
-    return Head(0, hashlib.sha256(SIGNED_FORMAT + model.encode()).hexdigest())
+def start_of(model: str, registry: str = "") -> Head:
+    """What the first entry of a model's log follows, in the registry of this id."""
+    place = f"{registry}/{model}" if registry else model
+    return Head(0, hashlib.sha256(SIGNED_FORMAT + place.encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +135,16 @@ def foreign_signature(line: Line) -> Problem:
     return Problem("bad_signature", message, _RESTORE, place)
 
 
-def read_log(content: bytes, model: str) -> tuple[Line, ...] | Problem:
-    """The lines of a log, each in its form and following the one before; signatures come later."""
+def read_log(content: bytes, model: str, registry: str | None = None) -> tuple[Line, ...] | Problem:
+    """The lines of a log, each in its form and following the one before; signatures come later.
+
+    The first one follows the id of the registry; None where that is not known.
+    """
     if len(content) > MAX_LOG_BYTES:
         return Problem("log_broken", "the log is larger than 16 MiB", _RESTORE, LOG_FILE)
-    head = start_of(model)
+    head = start_of(model, registry or "")
     lines: list[Line] = []
+    size = 0
     *whole, rest = content.split(b"\n")
     for number, raw in enumerate([*whole, rest] if rest else whole, start=1):
         place = f"{LOG_FILE}:{number}"
@@ -149,7 +158,16 @@ def read_log(content: bytes, model: str) -> tuple[Line, ...] | Problem:
         if line.entry.model != model:
             said = f"the entry is about `{line.entry.model}`, and the folder is `{model}`'s"
             return Problem("log_broken", said, _RESTORE, place)
-        if line.entry.previous != head.hash:
+        size += len(raw) + 1
+        if size > MAX_LOG_BYTES - OPERATORS_BYTES and line.entry.action not in OPERATORS:
+            said = "the log is full: what is left of it is kept for operators"
+            return Problem("log_full", said, _RESTORE, place)
+        if number == 1 and registry is None:
+            pass
+        elif number == 1 and line.entry.previous != head.hash:
+            said = "the log was begun in another registry: the people's file has another id"
+            return Problem("other_registry", said, _ELSEWHERE, place)
+        elif line.entry.previous != head.hash:
             if lines and not is_signed(lines[-1]):  # then it is the line before that was changed
                 return foreign_signature(lines[-1])
             said = "the entry does not follow the one before it"
@@ -247,4 +265,5 @@ def day_us(text: str) -> int | None:
     return moment_us(f"{text}T00:00:00Z")
 
 
+_ELSEWHERE = "each place has a registry of its own: register, approve and activate it here"
 _RESTORE = "bring the log back from version control or a copy, and ask who wrote to it"

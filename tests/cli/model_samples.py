@@ -15,7 +15,7 @@ def prepare_models(parent: Path, *versions: int) -> Path:
     for version in versions or (1,):
         write_version(folder, version)
     (parent / "passphrase").write_text(f"{PASSPHRASE}\n")
-    rows = ["people:"]
+    rows = [f"registry: {'5a' * 16}", "people:"]
     for name, role in (("ada", "author"), ("ben", "approver"), ("ola", "operator")):
         signer = make_key_file(parent / f"{name}.key.pem", name, PASSPHRASE.encode())
         rows.append(row_of(signer, [role]))

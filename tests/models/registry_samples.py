@@ -96,10 +96,9 @@ def ask(
 ) -> Registry | Problem:
     """Ask for one thing; an approval lasts as usual."""
     until = until or (UNTIL if action == "approve" else "")
-    request = Request(
-        action, f"{action} for a test", START_US + minutes * 60_000_000, version, "", until
-    )
-    return act(folder, people, who, request)
+    now_us = START_US + minutes * 60_000_000
+    request = Request(action, f"{action} for a test", now_us, version, "", until)
+    return act(folder, people, who, request, now_us=now_us)
 
 
 def done(folder: Path, who: FileSigner, action: Action, version: int | None = None) -> Registry:

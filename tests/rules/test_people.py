@@ -10,12 +10,15 @@ from tests.models.registry_samples import ADA, BEN, at_us
 from tidegate.models.people import People, key_text
 from tidegate.rules.people import read_people
 
+REGISTRY = "8f2c" * 8
 KEY_A, KEY_B = key_text(ADA.public_key), key_text(BEN.public_key)
 
 
 def said(folder: Path, text: str) -> list[tuple[int | None, str, str]]:
     """Line, message and help of what is wrong."""
     path = folder / "people.yaml"
+    if text.startswith("people:\n"):
+        text += f"registry: {REGISTRY}\n"
     path.write_text(text, encoding="utf-8")
     found = read_people(path)
     assert not isinstance(found, People)
@@ -27,6 +30,7 @@ def test_rows_are_read(tmp_path: Path) -> None:
     """Somebody would have another role, or a key that does not end."""
     path = tmp_path / "people.yaml"
     path.write_text(
+        f"registry: {REGISTRY}\n"
         f"people:\n"
         f"  - {{name: ada, roles: [author], key: '{KEY_A}', until: 2027-06-30}}\n"
         f"  - {{name: ada, roles: [approver, operator], key: '{KEY_B}'}}\n"
