@@ -32,9 +32,10 @@ def read_ordinary(path: Path, limit: int) -> bytes:
         if error.errno == errno.ENXIO:
             raise NotOrdinaryError(error.errno, "is no ordinary file") from None
         raise
-    with os.fdopen(handle, "rb", closefd=True) as stream:
-        if not S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise NotOrdinaryError(errno.EINVAL, "is no ordinary file")
+    if not S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise NotOrdinaryError(errno.EINVAL, "is no ordinary file")
+    with os.fdopen(handle, "rb") as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise TooLargeError(errno.EFBIG, f"is larger than {limit:,} bytes")

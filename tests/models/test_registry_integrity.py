@@ -373,8 +373,9 @@ def test_what_the_rules_forbid_is_refused_when_it_is_read_too(folder: Path) -> N
 def test_somebody_who_is_no_longer_listed_is_no_longer_believed(folder: Path) -> None:
     """A key that was found to be stolen would stay good."""
     without = People([row for row in ROWS if row.name != "ben"])
-    found = read_registry(folder, without)
-    assert str(found) == "log.jsonl:2: `ben` is not among the people"
+    answer = serving_version(folder, 2, without)
+    assert isinstance(answer, NotServing)
+    assert answer.said == "version 2 does not serve: the key of `ben` is not among the people's"
     ended = People([*without_name("ben"), person("ben", "approver", until_us=START_US + 1)])
     assert kind(read_registry(folder, ended)) == "fine"
 

@@ -218,10 +218,12 @@ def test_a_service_that_was_refused_at_first_serves_when_it_is_mended(folder: Pa
     assert now(models) == 2
 
 
-def test_people_who_went_are_noticed_and_nothing_stops(folder: Path) -> None:
-    """An edit of the people's file would switch every model off."""
+def test_what_people_who_went_let_serve_stops_and_is_told(folder: Path) -> None:
+    """A stolen key would be taken away, and its work would go on."""
     models = service(folder)
-    assert [p.kind for p in models.refresh(People([])).problems["score"]] == ["unknown_person"]
+    assert [p.kind for p in models.refresh(People([])).problems["score"]] == ["distrusted"]
+    assert said(models.served.models["score"]) == "distrusted"
+    assert models.refresh(PEOPLE).problems == {}
     assert now(models) == 2
 
 
