@@ -235,15 +235,16 @@ def status(
 ) -> None:
     """Say which versions there are, and which one is active.
 
-    A log that is not right ends it with exit code 1. Keep the head that it prints elsewhere: given
-    back as `--expect-head`, it notices a log that was cut short.
+    A log or a version that is not as it was signed ends it with exit code 1. Keep the head that it
+    prints elsewhere: given back as `--expect-head`, it notices a log that was cut short.
     """
-    registry = _read(folder, people, expect_head)
+    registry = _begun(_read(folder, people, expect_head))
     at_us = _moment(at)
     if as_json:
         say_json(_as_json(registry, at_us))
-        return
-    _say_status(registry, at_us)
+    else:
+        _say_status(registry, at_us)
+    raise typer.Exit(ExitCode.FAILED if registry.faults else ExitCode.FINE)
 
 
 def verify(
@@ -255,9 +256,9 @@ def verify(
 ) -> None:
     """Verify every entry, every signature and every file of versions that may still serve.
 
-    Whatever is not as it was signed ends it with exit code 1.
+    Whatever is not as it was signed ends it with exit code 1, a folder without a log with 4.
     """
-    registry = _read(folder, people, expect_head)
+    registry = _begun(_read(folder, people, expect_head))
     faults = [fault for found in registry.faults.values() for fault in found]
     if as_json:
         say_json(
@@ -356,6 +357,18 @@ def _read(folder: Path, people_file: Path | None, expect_head: str) -> Registry:
     if isinstance(registry, Problem):
         raise _stop(registry)
     return registry
+
+
+def _begun(registry: Registry) -> Registry:
+    """The registry, or a stop where nobody registered anything in this folder."""
+    if registry.lines:
+        return registry
+    raise Stop(
+        ExitCode.NOTHING_TESTED,
+        "no_registry",
+        f"`{registry.folder}` holds no registry: nothing was registered there",
+        help_="a model's folder is `models/NAME`, and `tidegate models register` begins its log",
+    )
 
 
 def _stop(problem: Problem) -> Stop:

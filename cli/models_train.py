@@ -29,6 +29,18 @@ TrainingFile = Annotated[
     typer.Argument(metavar="TRAINING", show_default=False, help="The YAML file of the training."),
 ]
 SCHEMA = "tidegate.training/1"
+VERSION_FILES = frozenset(
+    {
+        "model.json",
+        "card.json",
+        "card.md",
+        "contributions.json",
+        "reference.json",
+        "reliability.svg",
+    }
+)
+"""What a training writes, and so what another may write over."""
+
 _NEEDED = {"sklearn": "scikit-learn", "threadpoolctl": "threadpoolctl"}
 _NEEDED_BY = {"explainable_boosting": {"interpret": "interpret-core"}}
 
@@ -114,7 +126,16 @@ def _refuse_to_overwrite(folder: Path, training: Training, *, replace: bool) -> 
             f"version {version} of `{name}` is registered, and what is registered never changes",
             f"raise its version in the policy: `model {name} version {version + 1}`",
         )
-    if folder.exists() and any(folder.iterdir()) and not replace:
+    if not folder.exists():
+        return
+    held = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+    foreign = [path for path in held if path.name not in VERSION_FILES or not path.is_file()]
+    if foreign:
+        raise bad_input(
+            f"`{folder}` holds `{foreign[0].name}`, which no training wrote, and would lose it",
+            "give a folder of the version's own, such as `models/NAME/VERSION`",
+        )
+    if held and not replace:
         raise bad_input(
             f"`{folder}` holds a version already",
             "raise the version in the policy, or write over it with --replace",

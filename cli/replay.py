@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tidegate.cli.inputs import AsJson, PolicyOption, load, read_record
+from tidegate.cli.inputs import AsJson, PolicyOption, read_record
 from tidegate.cli.output import ExitCode, Stop, complain, counted, say, say_json
+from tidegate.cli.serving import People, Serving, load_serving
 
 if TYPE_CHECKING:
     from tidegate.engine import Engine, ReplayResult
@@ -33,6 +34,9 @@ def replay(
             "--outcome", help="Only the outcome has to be the same, as when a policy was changed."
         ),
     ] = False,
+    *,
+    serving: Serving = False,
+    people: People = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide again from records, and compare.
@@ -42,7 +46,7 @@ def replay(
     """
     from tidegate.engine import Engine
 
-    engine = Engine(load(policy))
+    engine = Engine(load_serving(policy, serving, people))
     found = [_replay(engine, path) for path in records]
     measure: Measure = "same_outcome" if outcome else "identical"
     if as_json:

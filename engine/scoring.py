@@ -139,6 +139,7 @@ class ScoredModel:
         return ScoreFacts(
             version=portable.version,
             hash=self.loaded.hash,
+            standing=self.loaded.standing,
             status=status,
             reason=reason,
             given=given,

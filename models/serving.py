@@ -2,8 +2,8 @@
 
 `refresh` reads the registries again. Where a log or a file is not what was signed, the version that
 served goes on serving and the problem is handed back, for an alert; a model that was disabled,
-rolled back or activated by a right entry changes at once. A service that starts on a version that is
-not whole has the one before it, as one that ran would.
+rolled back or activated by a right entry changes at once. A service that starts on a version that
+is not whole has the one before it, as one that ran would.
 """
 
 from __future__ import annotations

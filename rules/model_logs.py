@@ -1,7 +1,7 @@
 """What the log beside a model under work says of the version that is read.
 
-Nothing serves by it. But a version that was registered and then edited, or a log that somebody wrote
-to, is told to whoever works on the policy.
+Nothing serves by it. But a version that was registered and then edited, or a log that somebody
+wrote to, is told to whoever works on the policy.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class InLog(NamedTuple):
 def standing_in_log(folder: Path, version: int) -> InLog:
     """How a version of the model in `folder` stands by its log; never `serving`.
 
-    Who may sign is looked up in `people.yaml` beside the folder, where there is one that can be read.
+    Who may sign is looked up in `people.yaml` beside the folder, where there is one that is right.
     """
     try:
         content = read_ordinary(folder / LOG_FILE, MAX_LOG_BYTES)
@@ -64,7 +64,7 @@ def standing_in_log(folder: Path, version: int) -> InLog:
 
 @lru_cache(maxsize=8)
 def _signed(content: bytes, model: str) -> tuple[Line, ...] | Problem:
-    """The lines of a log that are whole and signed; an editor reads the same log at every stroke."""
+    """The lines of a log, whole and signed; an editor reads the same log at every stroke."""
     lines = read_log(content, model)
     if isinstance(lines, Problem):
         return lines

@@ -10,11 +10,12 @@ from pathlib import Path
 from threading import Lock
 
 from tidegate.dsl.diagnostics import Diagnostic, render
+from tidegate.dsl.source import Span
 from tidegate.models.people import People
 from tidegate.models.registry import NotServing, Serving, accepted
 from tidegate.models.registry_log import MAX_VERSION
 from tidegate.models.serving import DeclaredModel, ServingModels
-from tidegate.rules.people import PEOPLE_FILE, read_people
+from tidegate.rules.people import CODE, PEOPLE_FILE, read_people
 
 
 class PeopleRefused(ValueError):  # noqa: N818 - the word of the field, as in PolicyRefused
@@ -40,11 +41,14 @@ class RegistryReader:
         people = self._people
         if people is None:
             beside = place.parent / PEOPLE_FILE
-            found = read_people(beside)
-            if not isinstance(found, People):
-                said = f"`{beside.parent.name}/{PEOPLE_FILE}`: {found[0].message}"
+            found = _read(beside)
+            if isinstance(found, People):
+                people = found
+            elif place in self._models:
+                people = People()  # what served goes on, and that nobody is known is told
+            else:
+                said = f"of its people: {found[0].message}"
                 return NotServing(place.name, "refused", said)
-            people = found
         with self._lock:
             if place not in self._models:
                 # The newest that a policy accepts is its own word, and may change.
@@ -64,7 +68,14 @@ def registry(people: str | Path | People | None = None) -> RegistryReader:
     """
     if people is None or isinstance(people, People):
         return RegistryReader(people)
-    found = read_people(Path(people))
+    found = _read(Path(people))
     if not isinstance(found, People):
         raise PeopleRefused(found)
     return RegistryReader(found)
+
+
+def _read(path: Path) -> People | tuple[Diagnostic, ...]:
+    if path.is_file():
+        return read_people(path)
+    help_ = "it lists who may register, approve and activate models"
+    return (Diagnostic(CODE, f"`{path}` is no file", Span(path.name, 0, 0), help_),)

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tidegate.engine.values import format_money
 from tidegate.models.cards import Card, Metric, ThresholdRow
+from tidegate.simulation.comparison_markdown import code, plain
 from tidegate.simulation.thresholds import ROUND
 from tidegate.simulation.training_reference import Contributions
+
+BAR = "\\|"
+"""A bar that is part of a cell's text."""
 
 _CALIBRATION = ("mean_score", "share_of_positives")
 
@@ -20,7 +24,7 @@ def card_markdown(card: Card, contributions: Contributions) -> bytes:
 def _lines(card: Card, contributions: Contributions) -> Iterator[str]:
     yield f"# Model `{card.model}`, version {card.version}"
     yield ""
-    yield f"{_sentence(card.intended_use)} Owner: {card.owner}."
+    yield f"{_sentence(_text(card.intended_use))} Owner: {_text(card.owner)}."
     yield ""
     yield from _list("Limits", card.limits)
     yield from _list("Not for", card.out_of_scope)
@@ -54,6 +58,11 @@ def _lines(card: Card, contributions: Contributions) -> Iterator[str]:
     yield from _list("Notes", card.notes)
 
 
+def _text(text: str) -> str:
+    """Text as it stands; a file mentions nobody, so an address needs nothing put into it."""
+    return plain(text).replace("\N{ZERO WIDTH SPACE}", "")
+
+
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
@@ -62,14 +71,14 @@ def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
     if lines:
         yield f"## {title}"
         yield ""
-        yield from (f"- {line}" for line in lines)
+        yield from (f"- {_text(line)}" for line in lines)
         yield ""
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield from (f"| {' | '.join(cell.replace('|', BAR) for cell in row)} |" for row in rows)
     yield ""
 
 
@@ -94,7 +103,7 @@ def _facts(card: Card) -> Iterator[tuple[str, str]]:
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    return ", ".join(f"`{name}` {value}" for name, value in values.items()) or "-"
+    return ", ".join(f"{code(name)} {_text(str(value))}" for name, value in values.items()) or "-"
 
 
 def _metrics(metrics: Sequence[Metric]) -> Iterator[str]:
@@ -106,7 +115,7 @@ def _metrics(metrics: Sequence[Metric]) -> Iterator[str]:
     head = ("part", "rows", *(name.replace("_", " ") for name in names))
     rows = (
         (
-            part,
+            _text(part),
             f"{next(iter(found.values())).sample.rows:,}",
             *(_figure(found.get(n)) for n in names),
         )

@@ -60,6 +60,46 @@ def test_a_version_is_not_written_over_unasked(run: Run, shop: Path) -> None:
     assert card.read_text() != "mine"
 
 
+@pytest.mark.parametrize("out", ["mine", "shop/models/risk"])
+def test_a_folder_of_other_files_is_never_replaced(run: Run, shop: Path, out: str) -> None:
+    """A slip in `--out` would take somebody's files, or the registry with its log, away."""
+    folder = shop.parent / out
+    folder.mkdir(exist_ok=True)
+    kept = folder / "notes.txt"
+    kept.write_text("mine")
+    result = run(*TRAIN, "--out", str(folder), "--replace", code=3)
+    assert "which no training wrote" in result.stderr
+    assert kept.read_text() == "mine"
+
+
+def test_a_folder_below_a_folder_is_never_replaced(run: Run, shop: Path) -> None:
+    folder = shop.parent / "trained"
+    (folder / "card.json").mkdir(parents=True)
+    assert "holds `card.json`" in run(*TRAIN, "--out", str(folder), "--replace", code=3).stderr
+
+
+def test_texts_of_a_card_are_no_markdown(run: Run, shop: Path) -> None:
+    """A merchant's name, or the author, would write headings, figures and pictures into it."""
+    payments = shop / "history" / "payments.csv"
+    evil = '"m<img src=x onerror=alert(1)> | 1.0000 | **fine** [x](javascript:alert(1))"'
+    payments.write_text(payments.read_text().replace(",m-000,", f",{evil},"))
+    training = shop / "models" / "risk" / "training.yaml"
+    text = training.read_text().replace(
+        "  - {field: channel}", "  - {field: channel}\n  - {field: merchant}"
+    )
+    owner = '"me\\n\\n## How good it is\\n\\n| all | 0.9999 |\\n<script>alert(1)</script>"'
+    training.write_text(text.replace("risk@shop.example", owner, 1))
+    run(*TRAIN, "--replace")
+    card = (shop / "models" / "risk" / "1" / "card.md").read_text()
+    assert "<img" not in card
+    assert "<script" not in card
+    assert "[x](" not in card
+    assert card.count("## How good it is\n") == 1
+    rows = [line for line in card.splitlines() if "onerror" in line]
+    assert rows
+    assert all(line.replace("\\|", "").count("|") == rows[0].count("|") - 2 for line in rows)
+
+
 def test_what_is_registered_never_changes(run: Run, shop: Path) -> None:
     (shop / "models" / "risk" / "log.jsonl").write_text("a log that nobody can read\n")
     before = (shop / "models" / "risk" / "1" / "card.json").read_bytes()

@@ -15,7 +15,7 @@ from tidegate.dsl.diagnostics import render
 from tidegate.models.portable import PortableModel
 from tidegate.models.reading import write_model
 from tidegate.models.registry import NotServing, Serving
-from tidegate.models.registry_log import Action, Entry, Head, read_log, signed_line, start_of
+from tidegate.models.registry_log import Head
 from tidegate.rules import PolicyRefused, read
 from tidegate.rules.models import LoadedModel, StoppedModel
 from tidegate.rules.revisions import read_revision
@@ -130,39 +130,6 @@ def test_a_model_that_nobody_approved_is_noted(
     """Its author would think that it serves."""
     folder = write(tmp_path, BOOSTING, CHALLENGER)
     golden("rules/models_unapproved.txt", said(folder, "TG765") + "\n")
-
-
-class _Signer:
-    """Signs nothing that anybody verifies here."""
-
-    name = "ben"
-    public_key = bytes(32)
-
-    def sign(self, message: bytes) -> bytes:
-        return bytes(64) if message else b""
-
-
-@pytest.mark.parametrize(("action", "version", "noted"), [
-    ("approve", 3, ["challenger"]),
-    ("approve", 2, ["boosting", "challenger"]),
-    ("register", 3, ["boosting", "challenger"]),
-])  # fmt: skip
-def test_an_approval_in_the_log_ends_the_note(
-    tmp_path: Path, action: Action, version: int, noted: list[str]
-) -> None:
-    """A note that never ends is read by nobody."""
-    folder = write(tmp_path, BOOSTING, CHALLENGER)
-    approves = {"validated_until": "2027-06-30"} if action == "approve" else {}
-    files = {"model.json": "0" * 64} if action == "register" else {}
-    entry = Entry(
-        1, start_of("boosting").hash, "2026-11-23T13:00:00Z", action, "boosting", version,
-        "0" * 64, "ben", "0" * 64, "it was reviewed", **approves, files=files,
-    )  # fmt: skip
-    log = folder / "models" / "boosting" / "log.jsonl"
-    log.write_bytes(signed_line(entry, _Signer()))
-    assert isinstance(read_log(log.read_bytes(), "boosting"), tuple)
-    found = [d.message for d in read(folder).diagnostics if d.code == "TG765"]
-    assert [next(n for n in ("boosting", "challenger") if f"`{n}`" in m) for m in found] == noted
 
 
 # --- what serves -------------------------------------------------------------------------------
