@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tidegate.models.registry import Registry
     from tidegate.models.registry_log import Action, Head
     from tidegate.models.standing import RegisteredVersion, Signature
-    from tidegate.models.stop_file import Stop
+    from tidegate.models.stop_file import Stop as ModelStop
     from tidegate.vault.key_file import FileSigner
 
 Done = TypeVar("Done")
@@ -491,7 +491,7 @@ def _as_json(registry: Registry, at_us: int) -> dict[str, Any]:
     }
 
 
-def _signature(signature: Signature | Stop | None) -> dict[str, str] | None:
+def _signature(signature: Signature | ModelStop | None) -> dict[str, str] | None:
     if signature is None:
         return None
     return {

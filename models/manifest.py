@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,13 +16,17 @@ from tidegate.models.problems import Problem
 
 MODEL_FILE: Final = "model.json"
 CARD_FILE: Final = "card.json"
+PAGE_FILE: Final = "card.md"
+CONTRIBUTIONS_FILE: Final = "contributions.json"
+REFERENCE_FILE: Final = "reference.json"
+PLOT_FILE: Final = "reliability.svg"
 REQUIRED: Final = (
     CARD_FILE,
-    "card.md",
-    "contributions.json",
+    PAGE_FILE,
+    CONTRIBUTIONS_FILE,
     MODEL_FILE,
-    "reference.json",
-    "reliability.svg",
+    REFERENCE_FILE,
+    PLOT_FILE,
 )
 KEPT: Final = (CARD_FILE, MODEL_FILE)
 """Files whose bytes are handed on as they were hashed: nobody reads them a second time."""
@@ -35,7 +39,7 @@ CONTENT_FORMAT: Final = b"tidegate-model-content-1\n"
 
 @dataclass(frozen=True, slots=True)
 class VersionFiles:
-    """What a version's folder held: SHA-256 (hex) of every file, and the bytes of those `KEPT`."""
+    """What a version's folder held: SHA-256 (hex) of every file, and the bytes of those kept."""
 
     digests: Mapping[str, str]
     kept: Mapping[str, bytes]
@@ -48,7 +52,7 @@ def content_hash(model: str, version: int, digests: Mapping[str, str]) -> str:
     return hashlib.sha256(CONTENT_FORMAT + text.encode()).hexdigest()
 
 
-def read_files(folder: Path, version: int) -> VersionFiles | Problem:
+def read_files(folder: Path, version: int, keep: Sequence[str] = KEPT) -> VersionFiles | Problem:
     """Every file of a version, or the first reason why its folder cannot be taken."""
     root = folder / str(version)
     try:
@@ -66,7 +70,7 @@ def read_files(folder: Path, version: int) -> VersionFiles | Problem:
         if isinstance(content, Problem):
             return content
         digests[name] = hashlib.sha256(content).hexdigest()
-        if name in KEPT:
+        if name in keep:
             kept[name] = content
     return VersionFiles(digests, kept)
 
@@ -92,7 +96,7 @@ def _read(path: Path, version: int) -> bytes | Problem:
     except TooLargeError:
         return _problem("not_whole", "is larger than 64 MiB", version, path.name)
     except NotOrdinaryError as error:
-        return _problem("not_whole", error.strerror, version, path.name)
+        return _problem("not_whole", error.strerror or "", version, path.name)
     except OSError as error:
         return _problem("unreadable", f"cannot be read: {error.strerror}", version, path.name)
 

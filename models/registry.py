@@ -21,7 +21,7 @@ from tidegate.models import clock
 from tidegate.models.admission import why_not_admitted
 from tidegate.models.clock import TOLERANCE_US
 from tidegate.models.durable import FileChanged, FolderBusy, replace_durably, sync_folder
-from tidegate.models.manifest import VersionFiles, content_hash, differences, read_files
+from tidegate.models.manifest import REQUIRED, VersionFiles, content_hash, differences, read_files
 from tidegate.models.moments import moment_text
 from tidegate.models.ordinary_files import NotOrdinaryError, TooLargeError, read_ordinary
 from tidegate.models.people import People
@@ -479,7 +479,7 @@ def _entry(registry: Registry, signer: Signer, request: Request) -> Entry | Prob
         return Problem("no_model_name", message, "a folder is named like its model: `fraud_score`")
     version, content, files = _target(registry, request)
     if request.action == "register":
-        found = read_files(registry.folder, version)
+        found = read_files(registry.folder, version, keep=REQUIRED)
         if isinstance(found, Problem):
             absent = not (registry.folder / str(version)).exists()
             return replace(found, help=_TRAIN) if absent else found

@@ -58,7 +58,7 @@ def signed_stop(model: str, registry: str, signer: Signer, reason: str, at_us: i
 
 
 def read_stop(folder: Path, people: People, now_us: int) -> Stop | Problem | None:
-    """The stop beside a log; None where there is none, a Problem where nobody could have made it."""
+    """The stop beside a log, None without one; a Problem where no operator made what lies there."""
     try:
         content = read_ordinary(folder / STOP_FILE, MAX_STOP_BYTES)
     except (FileNotFoundError, NotADirectoryError):

@@ -6,8 +6,8 @@
       - {name: ben, roles: [approver, operator], key: ed25519:3d40…, until: 2027-06-30}
 
 The registry's id is random, and of one place: a log that was begun in staging does not serve in
-production. One row a key. A name with a new key has a second row, and `until` on the first: entries that the
-old key signed stay valid.
+production. One row a key. A name with a new key has a second row, and `until` on the first: entries
+that the old key signed stay valid. A row that is deleted stops what its key registered or approved.
 """
 
 from __future__ import annotations

@@ -115,6 +115,7 @@ def test_verify_names_what_was_changed(run: Run, folder: Path) -> None:
     assert said(run("models", "verify", FOLDER)) == [
         "3 entries and 6 files of 1 version are as they were signed", "head 3",
     ]  # fmt: skip
+    right = (folder / "1" / "reliability.svg").read_bytes()
     (folder / "1" / "reliability.svg").write_text("<svg>better</svg>")
     result = run("models", "verify", FOLDER, code=1)
     assert "fail: 1/reliability.svg: does not hold what was registered" in result.output
@@ -127,7 +128,17 @@ def test_verify_names_what_was_changed(run: Run, folder: Path) -> None:
         found = json_of(run("models", command, FOLDER, "--json", code=1))
         assert (found["schema"], found["kind"]) == ("tidegate.error/1", "bad_signature")
         assert found["message"] == "log.jsonl:2: the signature is not that of `ben`"
-    step(run, "disable", code=1)
+    step(run, "rollback", code=1)
+    assert said(step(run, "disable")) == [
+        "boosting is disabled by a stop beside its log",
+        "the log took no entry: log.jsonl:2: the signature is not that of `ben`",
+    ]
+    path.write_bytes(path.read_bytes().replace(b"approve-it", b"approve it"))
+    stopped = f"disabled by ola at {MOMENT}: disable it"
+    (folder / "1" / "reliability.svg").write_bytes(right)
+    assert stopped in said(run("models", "status", FOLDER))
+    assert said(step(run, "enable")) == ["boosting is enabled: version 1 is active", "head 5"]
+    assert stopped not in said(run("models", "status", FOLDER))
 
 
 def test_the_head_that_was_kept_is_held_against_the_log(run: Run, folder: Path) -> None:
@@ -204,7 +215,7 @@ def test_people_with_an_error_refuse_everything(run: Run, folder: Path) -> None:
     path.write_text(path.read_text().replace("approver", "aprover"))
     result = step(run, "disable", code=3)
     assert "error[TG821]: `aprover` is no role" in result.output
-    assert "people.yaml:3" in result.output
+    assert "people.yaml:4" in result.output
     assert json_of(run("models", "status", FOLDER, "--json", code=3))["kind"] == "people_refused"
 
 

@@ -9,13 +9,22 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.models.card_samples import CARD
+from tests.models.card_samples import CARD, REFERENCE
 from tidegate.dsl.types import COUNT
+from tidegate.models.card_page import card_markdown
 from tidegate.models.cards import write_card
+from tidegate.models.contributions import (
+    CONTRIBUTIONS_SCHEMA,
+    Contributions,
+    Importance,
+    ShapeBin,
+    write_contributions,
+)
 from tidegate.models.people import People, Person, Role
-from tidegate.models.portable import Input, LinearTerm, PortableModel
+from tidegate.models.portable import UNIT, Input, LinearTerm, PortableModel
 from tidegate.models.problems import Problem
 from tidegate.models.reading import write_model
+from tidegate.models.reference import write_reference
 from tidegate.models.registry import Registry, Request, act
 from tidegate.models.registry_log import Action
 from tidegate.vault.key_file import FileSigner
@@ -66,6 +75,14 @@ def model(version: int) -> PortableModel:
     )
 
 
+def contributions_of(version: int) -> Contributions:
+    """Give what the scores of the model are made of."""
+    term = Importance(("tries",), 400_000_000, 1_000_000, (ShapeBin("0 to 3", 500, 400_000_000),))
+    return Contributions(
+        CONTRIBUTIONS_SCHEMA, NAME, version, "logit", UNIT, REFERENCE.window, 500, (term,)
+    )
+
+
 def write_version(folder: Path, version: int) -> Path:
     """Write a version as training leaves it."""
     place = folder / str(version)
@@ -75,11 +92,13 @@ def write_version(folder: Path, version: int) -> Path:
     card = replace(
         CARD, model=NAME, version=version, family="logistic_regression", model_hash=digest
     )
+    reference = replace(REFERENCE, model=NAME, version=version, model_hash=digest)
+    contributions = contributions_of(version)
     (place / "model.json").write_bytes(content)
     (place / "card.json").write_bytes(write_card(card))
-    (place / "card.md").write_text(f"# boosting, version {version}\n")
-    (place / "contributions.json").write_text("{}\n")
-    (place / "reference.json").write_text("{}\n")
+    (place / "card.md").write_bytes(card_markdown(card, contributions))
+    (place / "contributions.json").write_bytes(write_contributions(contributions))
+    (place / "reference.json").write_bytes(write_reference(reference))
     (place / "reliability.svg").write_text("<svg/>\n")
     return place
 

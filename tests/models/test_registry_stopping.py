@@ -208,7 +208,7 @@ def test_an_entry_is_written_again_where_others_wrote(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever writes often would keep an operator from stopping."""
-    real, failures = registry_module.replace_durably, 3
+    real, failures = durable.replace_durably, 3
 
     def busy(*arguments: Any) -> None:
         nonlocal failures
@@ -231,7 +231,7 @@ def test_a_rollback_is_not_done_twice(folder: Path, monkeypatch: pytest.MonkeyPa
     done(folder, ADA, "register", 3)
     done(folder, BEN, "approve", 3)
     done(folder, OLA, "activate", 3)
-    real = registry_module.replace_durably
+    real = durable.replace_durably
 
     def busy(*_arguments: Any) -> None:
         monkeypatch.setattr(registry_module, "replace_durably", real)
@@ -385,7 +385,10 @@ def test_only_an_operator_stops_beside_the_log(folder: Path) -> None:
 def test_a_stop_is_written_beside_a_log_that_is_no_file(folder: Path) -> None:
     """A pipe or a device in its place would hang the stop, or fill the memory."""
     log = folder / "log.jsonl"
-    for make in (lambda: os.mkfifo(log), lambda: log.symlink_to("/dev/zero"), log.mkdir):
+    makers: tuple[Callable[[], None], ...] = (
+        lambda: os.mkfifo(log), lambda: log.symlink_to("/dev/zero"), log.mkdir,
+    )  # fmt: skip
+    for make in makers:
         log.unlink()
         make()
         assert kind(read_registry(folder, PEOPLE)) == "log_broken"

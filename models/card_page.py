@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from tidegate.engine.values import format_money
-from tidegate.models.cards import Card, Metric, ThresholdRow
-from tidegate.simulation.comparison_markdown import code, plain
-from tidegate.simulation.thresholds import ROUND
-from tidegate.simulation.training_reference import Contributions
+from tidegate.dsl.decimals import format_money
+from tidegate.dsl.markdown import code, plain
+from tidegate.models.cards import ROUND_THRESHOLDS, Card, Metric, ThresholdRow
+from tidegate.models.contributions import Contributions
 
 BAR = "\\|"
 """A bar that is part of a cell's text."""
@@ -168,7 +167,9 @@ def _threshold(card: Card, row: ThresholdRow) -> tuple[str, ...]:
 
 def _threshold_text(row: ThresholdRow) -> str:
     return (
-        f"{row.threshold / 10**6:.2f}" if row.threshold in ROUND else f"{row.threshold / 10**6:.6f}"
+        f"{row.threshold / 10**6:.2f}"
+        if row.threshold in ROUND_THRESHOLDS
+        else f"{row.threshold / 10**6:.6f}"
     )
 
 
