@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -59,7 +60,15 @@ ROWS = (
     person("ola", "operator"),
     person("all", "author", "approver", "operator"),
 )
-PEOPLE = People(ROWS)
+REGISTRY = "5a" * 16
+
+
+def people_of(rows: Iterable[Person]) -> People:
+    """Give these people of the one registry that tests have."""
+    return People(rows, REGISTRY)
+
+
+PEOPLE = people_of(ROWS)
 
 
 def model(version: int) -> PortableModel:

@@ -17,18 +17,20 @@ from tests.models.registry_samples import (
     NAME,
     OLA,
     PEOPLE,
+    REGISTRY,
     ROWS,
     START_US,
     active_folder,
     ask,
     done,
     kind,
+    people_of,
     person,
     signer,
     write_version,
 )
 from tidegate.models.manifest import MAX_FILES, differences, read_files
-from tidegate.models.people import People, Person
+from tidegate.models.people import Person
 from tidegate.models.problems import Problem
 from tidegate.models.registry import (
     NotServing,
@@ -333,7 +335,7 @@ def test_a_log_that_went_on_is_fine(folder: Path) -> None:
     assert isinstance(seen, Registry)
     done(folder, OLA, "rollback")
     assert kind(read_registry(folder, PEOPLE, expected=seen.head)) == "fine"
-    assert kind(read_registry(folder, PEOPLE, expected=start_of(NAME))) == "fine"
+    assert kind(read_registry(folder, PEOPLE, expected=start_of(NAME, REGISTRY))) == "fine"
 
 
 def test_a_foreign_signature_is_noticed(folder: Path) -> None:
@@ -374,11 +376,11 @@ def test_what_the_rules_forbid_is_refused_when_it_is_read_too(folder: Path) -> N
 
 def test_somebody_who_is_no_longer_listed_is_no_longer_believed(folder: Path) -> None:
     """A key that was found to be stolen would stay good."""
-    without = People([row for row in ROWS if row.name != "ben"])
+    without = people_of([row for row in ROWS if row.name != "ben"])
     answer = serving_version(folder, 2, without)
     assert isinstance(answer, NotServing)
     assert answer.said == "version 2 does not serve: the key of `ben` is not among the people's"
-    ended = People([*without_name("ben"), person("ben", "approver", until_us=START_US + 1)])
+    ended = people_of([*without_name("ben"), person("ben", "approver", until_us=START_US + 1)])
     assert kind(read_registry(folder, ended)) == "fine"
 
 
@@ -459,7 +461,7 @@ def test_heads_are_read_as_they_are_written() -> None:
 def test_an_entry_is_signed_under_a_name_of_its_own() -> None:
     """A signature that a key gave elsewhere would be good for the log."""
     entry = Entry(
-        1, start_of(NAME).hash, "2026-11-25T09:00:00Z", "disable", NAME, 0, "", "ola",
+        1, start_of(NAME, REGISTRY).hash, "2026-11-25T09:00:00Z", "disable", NAME, 0, "", "ola",
         OLA.public_key.hex(), "stop",
     )  # fmt: skip
     seen: list[bytes] = []
@@ -495,7 +497,7 @@ def test_people_share_no_key_and_use_no_broken_one() -> None:
         ([replace(row("ada", "author"), key=bytes([1, *[0] * 30, 0x80]))], "anybody can sign"),
     ):
         with pytest.raises(ValueError, match=said):
-            People(rows)
+            people_of(rows)
 
 
 def test_a_key_of_small_order_is_a_real_danger() -> None:

@@ -20,6 +20,7 @@ from tests.models.registry_samples import (
     NAME,
     OLA,
     PEOPLE,
+    REGISTRY,
     ROWS,
     START_US,
     active_folder,
@@ -27,6 +28,7 @@ from tests.models.registry_samples import (
     at_us,
     done,
     kind,
+    people_of,
     person,
     signer,
     write_version,
@@ -143,7 +145,7 @@ def test_a_key_that_ended_does_not_sign_for_a_day_before(tmp_path: Path) -> None
     write_version(folder, 1)
     done(folder, ADA, "register", 1)
     end_us = START_US + MINUTE_US
-    people = People(
+    people = people_of(
         [*(r for r in ROWS if r.name != "ben"), person("ben", "approver", until_us=end_us)]
     )
     request = Request("approve", "fine", end_us - 1_000_000, 1, "", "2027-06-30")
@@ -339,16 +341,16 @@ def test_a_stop_that_was_seen_holds_though_its_file_is_deleted(folder: Path) -> 
 
 
 @pytest.mark.parametrize("change", [
-    lambda: signed_stop(NAME, "", ADA, "stop", START_US),
-    lambda: signed_stop(NAME, "", signer("eve"), "stop", START_US),
-    lambda: signed_stop(NAME, "", signer("ola", "eve"), "stop", START_US),
-    lambda: signed_stop("other", "", OLA, "stop", START_US),
+    lambda: signed_stop(NAME, REGISTRY, ADA, "stop", START_US),
+    lambda: signed_stop(NAME, REGISTRY, signer("eve"), "stop", START_US),
+    lambda: signed_stop(NAME, REGISTRY, signer("ola", "eve"), "stop", START_US),
+    lambda: signed_stop("other", REGISTRY, OLA, "stop", START_US),
     lambda: signed_stop(NAME, "aa" * 16, OLA, "stop", START_US),
-    lambda: signed_stop(NAME, "", OLA, "stop", at_us(LATER)),
-    lambda: signed_stop(NAME, "", OLA, "stop", START_US).replace(b'"stop"', b'"go"'),
-    lambda: signed_stop(NAME, "", OLA, " ", START_US),
+    lambda: signed_stop(NAME, REGISTRY, OLA, "stop", at_us(LATER)),
+    lambda: signed_stop(NAME, REGISTRY, OLA, "stop", START_US).replace(b'"stop"', b'"go"'),
+    lambda: signed_stop(NAME, REGISTRY, OLA, " ", START_US),
     lambda: b"{}", lambda: b"", lambda: b"\xff" * 100, lambda: b"[" * 10_000,
-    lambda: signed_stop(NAME, "", OLA, "stop", START_US) + b" " * 2**14,
+    lambda: signed_stop(NAME, REGISTRY, OLA, "stop", START_US) + b" " * 2**14,
 ])  # fmt: skip
 def test_what_no_operator_signed_stops_nothing_and_is_told(
     folder: Path, change: Callable[[], bytes]
@@ -365,7 +367,7 @@ def test_what_no_operator_signed_stops_nothing_and_is_told(
 
 def test_every_byte_of_a_stop_is_under_guard(folder: Path) -> None:
     """Another reason or another day would stand there."""
-    content = signed_stop(NAME, "", OLA, "stop", START_US)
+    content = signed_stop(NAME, REGISTRY, OLA, "stop", START_US)
     for place in range(len(content)):
         changed = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
         (folder / STOP_FILE).write_bytes(changed)
@@ -377,7 +379,7 @@ def test_only_an_operator_stops_beside_the_log(folder: Path) -> None:
     break_log(folder)
     for who in (ADA, BEN, signer("eve")):
         assert isinstance(stop(folder, who), Problem)
-    ended = People([*ROWS[:2], person("ola", "operator", until_us=START_US)])
+    ended = people_of([*ROWS[:2], person("ola", "operator", until_us=START_US)])
     assert kind(stop(folder, people=ended)) == "key_ended"
     assert not (folder / STOP_FILE).exists()
 
@@ -403,7 +405,7 @@ def test_a_stop_is_written_beside_a_log_that_is_no_file(folder: Path) -> None:
 
 def without(*names: str) -> People:
     """Give all rows but those of somebody."""
-    return People([row for row in ROWS if row.name not in names])
+    return people_of([row for row in ROWS if row.name not in names])
 
 
 @pytest.mark.parametrize("name", ["ada", "ben"])
@@ -438,10 +440,10 @@ def test_others_go_on_after_a_key_was_taken_away(tmp_path: Path) -> None:
     write_version(folder, 2)
     done(folder, ADA, "register", 2)
     carl = signer("carl")
-    people = People([*ROWS, person("carl", "approver")])
+    people = people_of([*ROWS, person("carl", "approver")])
     assert kind(ask(folder, carl, "approve", 2, people=people)) == "fine"
     assert kind(ask(folder, OLA, "activate", 2, people=people)) == "fine"
-    left = People([*(r for r in ROWS if r.name != "ben"), person("carl", "approver")])
+    left = people_of([*(r for r in ROWS if r.name != "ben"), person("carl", "approver")])
     assert why(folder, left) == "serves"
     gone = without("nobody")  # carl's row is deleted: back to what ben approved
     assert why(folder, gone) == "distrusted"

@@ -14,6 +14,7 @@ from tests.models.registry_samples import (
     NAME,
     OLA,
     PEOPLE,
+    REGISTRY,
     ROWS,
     active_folder,
     at_us,
@@ -134,7 +135,7 @@ def people_file(path: Path) -> Path:
         for row in ROWS
         for roles in [", ".join(sorted(row.roles))]
     ]
-    path.write_text("people:\n" + "\n".join(rows) + "\n")
+    path.write_text(f"registry: {REGISTRY}\npeople:\n" + "\n".join(rows) + "\n")
     return path
 
 
