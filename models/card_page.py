@@ -102,7 +102,8 @@ def _facts(card: Card) -> Iterator[tuple[str, str]]:
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{code(name)} {_text(str(value))}" for name, value in values.items()) or "-"
+    # Sorted as `card.json` is: the page of a card that was read is the page of the card.
+    return ", ".join(f"{code(n)} {_text(str(values[n]))}" for n in sorted(values)) or "-"
 
 
 def _metrics(metrics: Sequence[Metric]) -> Iterator[str]:

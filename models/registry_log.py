@@ -135,6 +135,12 @@ def foreign_signature(line: Line) -> Problem:
     return Problem("bad_signature", message, _RESTORE, place)
 
 
+def other_registry() -> Problem:
+    """What is said of a log that was begun under another id than that of the people's file."""
+    said = "the log was begun in another registry: the people's file has another id"
+    return Problem("other_registry", said, _ELSEWHERE, f"{LOG_FILE}:1")
+
+
 def read_log(content: bytes, model: str, registry: str | None = None) -> tuple[Line, ...] | Problem:
     """The lines of a log, each in its form and following the one before; signatures come later.
 
@@ -165,8 +171,7 @@ def read_log(content: bytes, model: str, registry: str | None = None) -> tuple[L
         if number == 1 and registry is None:
             pass
         elif number == 1 and line.entry.previous != head.hash:
-            said = "the log was begun in another registry: the people's file has another id"
-            return Problem("other_registry", said, _ELSEWHERE, place)
+            return other_registry()
         elif line.entry.previous != head.hash:
             if lines and not is_signed(lines[-1]):  # then it is the line before that was changed
                 return foreign_signature(lines[-1])

@@ -316,7 +316,8 @@ def test_a_rollback_names_the_version_that_was_before(tmp_path: Path) -> None:
 def test_the_content_is_that_of_the_files() -> None:
     """The log would name files, and the approval another content."""
     entry = Entry(
-        1, start_of(NAME, REGISTRY).hash, "2026-11-25T09:00:00Z", "register", NAME, 1, "0" * 64, "ada",
+        1, start_of(NAME, REGISTRY).hash, "2026-11-25T09:00:00Z", "register", NAME, 1,
+        "0" * 64, "ada",
         ADA.public_key.hex(), "fine", files={"model.json": "0" * 64},
     )  # fmt: skip
     found = advance(beginning(NAME, REGISTRY), entry, start_of(NAME, REGISTRY), PEOPLE)
