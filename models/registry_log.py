@@ -184,7 +184,7 @@ def read_log(content: bytes, model: str, registry: str | None = None) -> tuple[L
 
 def why_no_reason(text: str) -> str:
     """Why a text cannot stand as the reason of an entry; empty where it can."""
-    if not any(category(c)[0] in "LNPS" and c not in _BLANK for c in text):
+    if not any(category(c)[0] in "LN" and c not in _BLANK for c in text):
         return "a reason says why, and this one is empty"
     if len(text) > MAX_REASON or not text.isprintable() or not is_normalized("NFC", text):
         return f"a reason is one line of at most {MAX_REASON} printable characters"

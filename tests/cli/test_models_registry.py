@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from tidegate.models.people import People
+from tidegate.rules.people import read_people
+
 from tests.cli.conftest import Run, json_of
 from tests.cli.model_samples import PASSPHRASE, prepare_models
 from tests.models.registry_samples import write_version
@@ -316,3 +319,30 @@ def test_no_key_is_printed(run: Run, folder: Path) -> None:
     assert body[:20] not in result.output
     assert Path("here.pem").stat().st_mode & 0o777 == 0o600
     assert write_version(folder, 3).is_dir()
+
+
+def test_a_long_passphrase_is_refused_whole(run: Run, folder: Path) -> None:
+    """A passphrase would be cut in silence, and its end would protect nothing."""
+    del folder
+    for size, code in ((1024, 0), (1025, 3), (5000, 3)):
+        Path("long").write_text("x" * size + "\n")
+        out = f"{size}.pem"
+        result = run("models", "key", "eli", "--out", out, "--passphrase-file", "long", code=code)
+        assert Path(out).exists() == (code == 0)
+        assert code == 0 or "more than 1,024 bytes" in result.output
+
+
+def test_the_first_key_brings_a_whole_file(run: Run, tmp_path: Path) -> None:
+    """Somebody new would have to invent an id."""
+    Path("passphrase").write_text("correct horse battery staple\n")
+    shown = [
+        run("models", "key", name, "--first", "--passphrase-file", "passphrase").stdout
+        for name in ("eli", "eve")
+    ]
+    found = []
+    for text in shown:
+        (tmp_path / "people.yaml").write_text(text)
+        people = read_people(tmp_path / "people.yaml")
+        assert isinstance(people, People)
+        found.append(people.registry)
+    assert len(set(found)) == 2

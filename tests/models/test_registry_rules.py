@@ -327,7 +327,7 @@ def test_the_content_is_that_of_the_files() -> None:
 
 @pytest.mark.parametrize("reason", [
     "", "  ", "two\nlines", "hidden \u202e text", "e\u0301 is not composed", "x" * 501,
-    "card 4111 1111 1111 1111 was hit",
+    "card 4111 1111 1111 1111 was hit", "\u2800", "\u3164\u115f", "\u2800 ...", "...!",
 ])  # fmt: skip
 def test_every_action_has_a_reason_that_can_be_read(folder: Path, reason: str) -> None:
     """A log would say what was done and not why, or hold what it must not hold."""
