@@ -238,7 +238,7 @@ def status(
     A log or a version that is not as it was signed ends it with exit code 1. Keep the head that it
     prints elsewhere: given back as `--expect-head`, it notices a log that was cut short.
     """
-    registry = _begun(_read(folder, people, expect_head))
+    registry = _begun(folder, people, expect_head)
     at_us = _moment(at)
     if as_json:
         say_json(_as_json(registry, at_us))
@@ -258,7 +258,7 @@ def verify(
 
     Whatever is not as it was signed ends it with exit code 1, a folder without a log with 4.
     """
-    registry = _begun(_read(folder, people, expect_head))
+    registry = _begun(folder, people, expect_head)
     faults = [fault for found in registry.faults.values() for fault in found]
     if as_json:
         say_json(
@@ -359,14 +359,19 @@ def _read(folder: Path, people_file: Path | None, expect_head: str) -> Registry:
     return registry
 
 
-def _begun(registry: Registry) -> Registry:
+def _begun(folder: Path, people: Path | None, expect_head: str) -> Registry:
     """The registry, or a stop where nobody registered anything in this folder."""
-    if registry.lines:
+    from tidegate.models.registry_log import LOG_FILE
+
+    # A folder that is no model's is told before the people beside it are looked for.
+    absent = folder.is_dir() and not expect_head and not (folder / LOG_FILE).exists()
+    registry = None if absent else _read(folder, people, expect_head)
+    if registry is not None and registry.lines:
         return registry
     raise Stop(
         ExitCode.NOTHING_TESTED,
         "no_registry",
-        f"`{registry.folder}` holds no registry: nothing was registered there",
+        f"`{folder}` holds no registry: nothing was registered there",
         help_="a model's folder is `models/NAME`, and `tidegate models register` begins its log",
     )
 

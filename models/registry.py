@@ -340,14 +340,17 @@ def serving_of(registry: Registry, declared: int) -> Serving | NotServing:
 
 
 def _whole_before(registry: Registry, active: RegisteredVersion) -> RegisteredVersion | None:
-    """What was active before and may serve still: not what was rolled back, nor withdrawn."""
+    """What was active before and may serve still.
+
+    What was rolled back is none of the activations, and of what was withdrawn there are no files.
+    """
     standing = registry.standing
     before = (standing.versions[number] for number in reversed(standing.activations))
     return next(
         (
             version
             for version in before
-            if version is not active and version.may_serve and version.version in registry.files
+            if version is not active and version.version in registry.files
         ),
         None,
     )

@@ -78,7 +78,7 @@ def test_status_of_an_empty_and_of_a_stopped_model(run: Run, folder: Path) -> No
     assert folder.is_dir()
     for command in ("status", "verify"):
         for place in (FOLDER, "."):
-            found = run("models", command, place, "--people", "models/people.yaml", code=4).output
+            found = run("models", command, place, code=4).output
             assert f"`{place}` holds no registry: nothing was registered there" in found
     assert said(step(run, "disable")) == ["boosting is disabled", "head 1"]
     assert said(step(run, "enable")) == ["boosting is enabled: no version is active", "head 2"]
