@@ -66,11 +66,22 @@ def register(
     passphrase_file: PassphraseFile = "",
     expect_head: ExpectHead = "",
     at: At = "",
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--policy",
+            metavar="FOLDER",
+            show_default="the one that FOLDER lies in",
+            help="The policy whose definitions the inputs are held against.",
+        ),
+    ] = None,
 ) -> None:
     """Register a version: what every file of it holds, signed by its author.
 
-    Refused without a model that can be read and a whole card that is of this model.
+    Refused without a model that can be read and a whole card that is of this model, and where the
+    policy's inputs mean something else than it learnt.
     """
+    _refuse_changed_inputs(folder, version, policy)
     after = _act(
         _Step(folder, key, reason, people, passphrase_file, expect_head, at), "register", version
     )
@@ -281,6 +292,28 @@ def verify(
         say(f"{entries} and {said} of {whole} are as they were signed")
         _say_head(registry)
     raise typer.Exit(ExitCode.FAILED if faults else ExitCode.FINE)
+
+
+def _refuse_changed_inputs(folder: Path, version: int, policy: Path | None) -> None:
+    """A stop where a policy declares this version and means something else by what it reads."""
+    from tidegate.rules import read
+
+    root = policy or next((p for p in folder.resolve().parents[:4] if any(p.glob("*.tide"))), None)
+    if root is None:
+        return
+    loaded = read(root)
+    if loaded.policy is None:
+        if policy is None:
+            return
+        raise bad_input(f"`{policy}` holds no policy without errors", "`tidegate check` says why")
+    own = {model.name: model for model in loaded.policy.program.models if not model.external}
+    for diagnostic in loaded.diagnostics:
+        declared = next((m for m in own.values() if m.span == diagnostic.span), None)
+        if diagnostic.code != "TG768" or declared is None or declared.version != version:
+            continue
+        if (root / declared.path).resolve() == folder.resolve():
+            help_ = diagnostic.help
+            raise Stop(ExitCode.FAILED, "inputs_changed", diagnostic.message, help_=help_)
 
 
 # --- what they share

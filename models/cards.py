@@ -18,7 +18,7 @@ ROUND_THRESHOLDS = tuple(
 )
 """Thresholds that people choose, in millionths."""
 
-CARD_SCHEMA = "tidegate-card/1"
+CARD_SCHEMA = "tidegate-card/2"
 
 CardError = PlainDataError
 """A card that cannot be read; the message names the place."""
@@ -118,7 +118,8 @@ class Card:
 
     `label_cutoff`: labels reported later were not known when the model was trained; `label_delay`
     the time after which a label is due (`7d`). Hashes are SHA-256 in hex: of the history's files
-    and mapping (`data_hash`), of what the inputs mean (`features_hash`), of `model.json`.
+    and mapping (`data_hash`), of what the inputs mean (`features_hash`; `inputs` has one for each
+    by name, without the contents of lists and tables), of `model.json`.
     """
 
     schema: str
@@ -138,6 +139,7 @@ class Card:
     label_delay: str
     data_hash: str
     features_hash: str
+    inputs: Mapping[str, str]
     model_hash: str
     train: Sample
     test: Sample
@@ -164,6 +166,7 @@ class Card:
             "label_delay": self.label_delay,
             "data_hash": self.data_hash,
             "features_hash": self.features_hash,
+            "inputs": self.inputs,
             "model_hash": self.model_hash,
         }
         return tuple(name for name, value in said.items() if not value)

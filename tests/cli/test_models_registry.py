@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from tidegate.models.people import People
-from tidegate.rules.people import read_people
-
 from tests.cli.conftest import Run, json_of
 from tests.cli.model_samples import PASSPHRASE, prepare_models
-from tests.models.registry_samples import write_version
+from tests.models.registry_samples import READS, write_version
+from tidegate.models.people import People
+from tidegate.rules.people import read_people
 
 MOMENT = "2026-11-25T09:00:00Z"
 FOLDER = "models/boosting"
@@ -346,3 +345,18 @@ def test_the_first_key_brings_a_whole_file(run: Run, tmp_path: Path) -> None:
         assert isinstance(people, People)
         found.append(people.registry)
     assert len(set(found)) == 2
+
+
+def test_a_version_whose_inputs_changed_is_not_registered(run: Run, folder: Path) -> None:
+    """It would be approved by its card, and give no scores where it serves."""
+    policy = Path("policy.tide")
+    changed = READS.replace("tries  count", "attempts count").replace(
+        "model boosting", "let tries = attempts + attempts\nmodel boosting"
+    )
+    policy.write_text(changed)
+    result = step(run, "register", "1", code=1)
+    assert "learnt from other inputs: `tries` means something else now" in result.stderr
+    assert not (folder / "log.jsonl").exists()
+    step(run, "register", "2")  # no policy declares it yet
+    policy.write_text(READS)
+    step(run, "register", "1")

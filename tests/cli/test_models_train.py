@@ -31,6 +31,8 @@ def test_the_same_command_twice_writes_the_same_bytes(run: Run, shop: Path) -> N
     assert "risk 1: gradient boosting" in said
     assert "cheapest threshold" in said
     assert "first/card.md" in said
+    assert "cp -r first shop/models/risk/1" in said
+    assert "tidegate models register shop/models/risk 1" in said
 
 
 def test_a_policy_without_its_model_can_be_trained(run: Run, shop: Path) -> None:
@@ -39,6 +41,7 @@ def test_a_policy_without_its_model_can_be_trained(run: Run, shop: Path) -> None
         path.unlink()
     folder.rmdir()
     assert "TG761" in run("check", "shop", code=1).output
+    run("history", "check", "shop", "shop/mapping.yaml")
     run(*TRAIN)
     run("check", "shop")
     assert (folder / "model.json").is_file()
@@ -118,7 +121,7 @@ def test_a_log_that_is_no_file_counts_as_a_log(run: Run, shop: Path, target: str
         os.mkfifo(log)
     else:
         log.symlink_to(target)
-    result = run("models", "train", *ARGUMENTS, "--replace", code=3)
+    result = run("models", "train", *TRAIN[2:], "--replace", code=3)
     assert "is registered, and what is registered never changes" in result.output
 
 

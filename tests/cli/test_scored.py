@@ -100,10 +100,43 @@ def test_a_record_whose_score_was_changed_is_found(run: Run, tmp_path: Path) -> 
     (found,) = json_of(result)["records"]
     assert found["scores"][0] == {
         "model": "boosting", "version": 3, "result": "differs", "differing": ["contributions"],
+        "validation": "none",
     }  # fmt: skip
     assert (
         "another contributions" in run("replay", "record.json", "--policy", "scored", code=1).stdout
     )
+
+
+@pytest.mark.usefixtures("scored")
+def test_a_record_that_contradicts_itself_is_found(run: Run, tmp_path: Path) -> None:
+    """Rules would have read another score than the explanation tells of."""
+    run(*DECIDE, "--record", "record.json")
+    record = tmp_path / "record.json"
+    record.write_bytes(record.read_bytes().replace(b'"risk":"0.92226"', b'"risk":"0.9"'))
+    for options in ((), ("--outcome",)):
+        said = run("replay", "record.json", "--policy", "scored", *options, code=1).stdout
+        assert "fail: record.json: the record contradicts itself" in said
+        assert "  inputs.risk  0.9, where 0.92226 follows" in said
+    (found,) = json_of(run("replay", "record.json", "--policy", "scored", "--json", code=1))[
+        "records"
+    ]
+    assert found["contradictions"] == [
+        {"path": "inputs.risk", "recorded": "0.9", "follows": "0.92226"}
+    ]
+
+
+@pytest.mark.usefixtures("scored")
+def test_what_was_not_asked_again_does_not_pass(run: Run, tmp_path: Path) -> None:
+    """Whoever forges a score would name another file of the model, and nobody would notice."""
+    run(*DECIDE, "--record", "record.json")
+    record = tmp_path / "record.json"
+    content = record.read_bytes()
+    digest = json.loads(content)["scored"]["boosting"]["hash"].encode()
+    record.write_bytes(content.replace(digest, b"0" * 64))
+    said = run("replay", "record.json", "--policy", "scored", code=5).stdout
+    assert "note: record.json: identical, but not checked against its models" in said
+    assert "1 record, 1 identical, 1 not checked against its models" in said
+    assert "pass:" not in said
 
 
 @pytest.mark.usefixtures("scored")

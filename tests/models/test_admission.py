@@ -36,7 +36,8 @@ def test_a_page_that_somebody_wrote_is_refused(version: Path) -> None:
     """Reviewers would read of a model that is better than the one that serves."""
     page = version / "card.md"
     right = page.read_bytes()
-    for wrong in (right.replace(b"0.8700", b"0.9999"), right + b"\n", b""):
+    for wrong in (right.replace(b"0.8700", b"0.9999"), right + b"\n", b"", right.replace(b"Europe/Paris", b"Asia/Tokyo"),
+                  right.replace(b"Europe/Paris", b"Mars/Base")):  # fmt: skip
         assert wrong != right
         page.write_bytes(wrong)
         assert register(version) == "page_differs 1/card.md"
@@ -138,4 +139,4 @@ def test_the_card_of_the_example_makes_its_page() -> None:
     (folder,) = (ROOT / "src" / "tidegate" / "examples" / "scored" / "models" / "risk").glob("1")
     card = read_card((folder / "card.json").read_bytes())
     contributions = read_contributions((folder / "contributions.json").read_bytes())
-    assert card_markdown(card, contributions) == (folder / "card.md").read_bytes()
+    assert card_markdown(card, contributions, "Europe/Paris") == (folder / "card.md").read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from tests.models.registry_samples import (
 from tidegate import Engine, PeopleRefused, registry
 from tidegate.dsl.diagnostics import render
 from tidegate.models.people import key_text
-from tidegate.models.registry import serving_version
+from tidegate.models.registry import Serving, serving_version
 from tidegate.models.serving import DeclaredModel, ServingModels
 from tidegate.rules.loading import load_policy
 from tidegate.rules.models import LoadedModel, StoppedModel
@@ -86,6 +87,30 @@ def test_the_active_version_is_loaded(policy: Path) -> None:
     model = served(policy)
     assert isinstance(model, LoadedModel)
     assert model.portable.version == 1
+
+
+def test_a_model_whose_inputs_changed_gives_no_scores(policy: Path) -> None:
+    """A count over other payments would be scored as the one that the model learnt from."""
+    path = policy / "policy.tide"
+    doubled = "let tries = attempts + attempts\n\nmodel boosting"
+    text = path.read_text().replace("  tries   count", "  attempts count")
+    path.write_text(text.replace("model boosting", doubled))
+    model = served(policy)
+    assert isinstance(model, StoppedModel)
+    assert model.reason == "inputs_changed"
+    assert model.said == ("version 2 learnt from other inputs: `tries` means something else now")
+
+
+def test_a_card_that_tells_nothing_of_inputs_serves_nothing(policy: Path) -> None:
+    """What the card cannot tell would count as unchanged."""
+    answer = serving_version(policy / "models" / NAME, 2, PEOPLE)
+    assert isinstance(answer, Serving)
+    old = answer.card_json.replace(b"tidegate-card/2", b"tidegate-card/1")
+    given = replace(answer, card_json=old)
+    model = load_policy(policy, serving=lambda _folder, _version: given).models["boosting"]
+    assert isinstance(model, StoppedModel)
+    assert model.reason == "inputs_changed"
+    assert "does not tell what its inputs meant" in model.said
 
 
 def test_a_newer_version_waits_for_the_policy(policy: Path) -> None:
