@@ -15,7 +15,8 @@ from tidegate.cli.output import complain, say
 if TYPE_CHECKING:
     from tidegate.vault.key_file import FileSigner
 
-MAX_PASSPHRASE_BYTES = 1024
+MAX_PASSPHRASE_BYTES = 1023
+"""As many as the library of keys takes."""
 
 PassphraseFile = Annotated[
     str,
@@ -113,6 +114,8 @@ def read_passphrase(path: str, *, new: bool) -> bytes:
             "give `--passphrase-file FILE`, or name it in TIDEGATE_PASSPHRASE_FILE",
         )
     typed: str = typer.prompt("passphrase", hide_input=True, confirmation_prompt=new, err=True)
+    if len(typed.encode()) > MAX_PASSPHRASE_BYTES:
+        raise bad_input(f"the passphrase has more than {MAX_PASSPHRASE_BYTES:,} bytes")
     return typed.encode()
 
 
