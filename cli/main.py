@@ -37,6 +37,7 @@ Exit codes:
   2   wrong usage
   3   bad input: an event is refused, a history, mapping or file cannot be used
   4   no cases to run, no limits to keep, no registry of a model
+  5   a replay is identical, but a model that answered could not be asked again
   70  a defect of Tidegate: `tidegate --debug ...` shows where
   130 interrupted"""
 
