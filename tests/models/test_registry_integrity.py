@@ -154,8 +154,8 @@ def test_a_changed_file_is_named_and_its_version_refused(folder: Path, name: str
     assert (fault.kind, fault.place) == ("hash_mismatch", f"2/{name}")
     assert str(fault) == f"2/{name}: does not hold what was registered"
     answer = serving_version(folder, 2, PEOPLE)
-    assert isinstance(answer, NotServing)
-    assert (answer.why, answer.problems) == ("refused", (fault,))
+    assert isinstance(answer, Serving)
+    assert (answer.version, answer.instead_of, answer.problems) == (1, 2, (fault,))
 
 
 def test_what_is_served_are_the_bytes_that_were_verified(folder: Path) -> None:
@@ -446,7 +446,7 @@ def test_a_log_that_cannot_be_read_is_said(folder: Path) -> None:
     (folder / "log.jsonl").unlink()
     assert isinstance(read(folder), Registry)
     (folder / "log.jsonl").mkdir()
-    assert kind(read(folder)) == "unreadable"
+    assert str(read(folder)) == "log.jsonl: the log is no ordinary file"
     assert kind(read(folder / "nowhere")) == "unreadable"
 
 
