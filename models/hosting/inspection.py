@@ -16,6 +16,7 @@ from tidegate.models.hosting.walls import Wall
 _FILTERS = 2
 """One while a scorer is imported, one more from then on."""
 _FILTERED = "2"
+"""What /proc calls that mode."""
 
 
 def shut_files(pid: int) -> None:
@@ -23,16 +24,14 @@ def shut_files(pid: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, 0))
 
 
-def standing(
-    pid: int, tried: Iterable[Wall], memory_bytes: int, channel: str
-) -> frozenset[Wall]:
+def standing(pid: int, tried: Iterable[Wall], memory_bytes: int, channel: str) -> frozenset[Wall]:
     """Which of the walls that were tried stand for good.
 
     channel: the one open file that is not /dev/null, as /proc names it. By the thread that started
     the process, for its filters are counted from this one's. OSError where the process is gone.
     """
     walls = set(tried)
-    if os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/thread-self/ns/net"):
+    if _network(str(pid)) != _network("thread-self"):
         walls.add("network_namespace")
     if resource.prlimit(pid, resource.RLIMIT_AS) != (memory_bytes, memory_bytes):
         walls.discard("memory")
@@ -49,7 +48,7 @@ def _are_files_shut(pid: int, channel: str) -> bool:
     if resource.prlimit(pid, resource.RLIMIT_NOFILE) != (0, 0):
         return False
     # The limit first: what is not open now can be opened no more.
-    opened = sorted(os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir())
+    opened = sorted(str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir())
     return opened == sorted([channel, *[os.devnull] * 3])
 
 
@@ -63,6 +62,10 @@ def _is_filtered(pid: int) -> bool:
         and status.get("Threads") == "1"
         and int(status["Seccomp_filters"]) == int(own["Seccomp_filters"]) + _FILTERS
     )
+
+
+def _network(process: str) -> Path:
+    return Path(f"/proc/{process}/ns/net").readlink()
 
 
 def _status(process: str) -> dict[str, str]:

@@ -24,8 +24,7 @@ _PACKAGE = Path(__file__).absolute().parents[2]
 """Tidegate: links stay as they are, for the folder is one."""
 _ENVIRONMENT = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _START = (
-    "import sys; sys.path += sys.argv[1:]; "
-    "from tidegate.models.hosting.worker import main; main()"
+    "import sys; sys.path += sys.argv[1:]; from tidegate.models.hosting.worker import main; main()"
 )
 """Behind the standard library: a folder of a scorer's would else take the place of its modules."""
 _SYSTEM = (
@@ -123,12 +122,13 @@ class Worker:
         line = self.line(deadline, _MAX_FIRST_LINE)
         try:
             said = json.loads(line)
-            self.trouble = ascii(said.get("trouble", ""))[1:-1]
-        except (ValueError, AttributeError, TypeError, RecursionError) as bad:
-            raise BadAnswerError("a line of its start is not what a worker says") from bad
+        except (ValueError, RecursionError):
+            raise BadAnswerError("it is no JSON") from None
+        if not isinstance(said, dict):
+            raise BadAnswerError("it is no object")
+        self.trouble = ascii(said.get("trouble", ""))[1:-1]
         if self.trouble:
             raise EOFError
-        assert isinstance(said, dict)
         return said
 
     def send(self, line: bytes, deadline: float) -> None:

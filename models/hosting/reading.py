@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import struct
 from collections.abc import Iterable
 
@@ -40,12 +41,13 @@ def read_only(paths: Iterable[str]) -> bool:
 
 
 def _allow(syscall: ctypes._NamedFuncPointer, rules: int, path: str) -> None:
-    rights = _READ_FILE | _READ_FOLDER if os.path.isdir(path) else _READ_FILE
     try:
         beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
     try:
+        is_folder = stat.S_ISDIR(os.fstat(beneath).st_mode)
+        rights = _READ_FILE | _READ_FOLDER if is_folder else _READ_FILE
         syscall(_ADD_RULE, rules, _BENEATH, struct.pack("=Qi", rights, beneath), 0)
     finally:
         os.close(beneath)

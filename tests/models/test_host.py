@@ -387,7 +387,10 @@ def test_a_worker_without_a_required_wall_is_not_used(host_of: Callable[..., Mod
 
 def walls_after(lines: str) -> set[str]:
     """The walls that hold in a process that ran these lines."""
-    script = f"from tidegate.models.hosting import system_calls, walls\n{lines}\nprint(*walls.holding(1 << 30))\n"
+    script = (
+        f"from tidegate.models.hosting import system_calls, walls\n{lines}\n"
+        "print(*walls.holding(1 << 30))\n"
+    )
     finished = subprocess.run(
         [sys.executable, "-c", script],
         env={"PYTHONPATH": str(ROOT / "src"), "OPENBLAS_NUM_THREADS": "1"},

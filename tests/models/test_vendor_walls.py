@@ -71,11 +71,10 @@ for module in (worker, walls):
     module.seal = module.withdraw = lambda *_: True
     module.holding = lambda _: iter(("files", "network", "processes", "memory"))
     module.filter_of = system_calls.filter_of = lambda *_: lambda: True
-import os
+import os, subprocess
 os.closerange = lambda *_: None
 class Scorer:
     def score(self, values):
-        import subprocess
         if values[0] == 1:
             return Said(len(open("/etc/passwd").read()))
         if values[0] == 2:
