@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SCALE ?= 1
+KILLS ?= 300
 WORKERS ?= 2
 
 VENV := .venv
@@ -13,7 +14,7 @@ BENCH := $(VENV)/.bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
+.PHONY: crash help demo test check browser bench handbook fuzz-language fuzz-models noninterference \
         clean
 
 help: ## list the targets
@@ -50,6 +51,9 @@ fuzz-language: $(TEST) ## search longer for a disagreement in the language (SCAL
 fuzz-models: $(TEST) ## search longer for a model file that harms (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_models --scale $(SCALE)
 
+crash: $(TEST) ## kill the ledger's writer at random moments, on both databases (KILLS=300)
+	@$(BIN)/python -m tests.crash --kills $(KILLS)
+
 noninterference: $(TEST) ## give 100,000 events every score of every model, and look who is declined (SCALE=1)
 	@$(BIN)/python -m tests.fuzz_noninterference --scale $(SCALE)
 
@@ -67,7 +71,7 @@ $(RUNTIME): pyproject.toml requirements/build.txt requirements/runtime.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(TEST): $(RUNTIME) requirements/train.txt requirements/test.txt
+$(TEST): $(RUNTIME) requirements/train.txt requirements/postgres.txt requirements/test.txt
 	@echo "installing the test tools into $(VENV)"
 	@$(PIP) install -r requirements/test.txt
 	@touch $@

@@ -22,6 +22,7 @@ STEPS = (
     ("six exact windows over 1M events, one core: ours beside Polars", "windows", False),
     ("six windows and 50 rules over the Handbook's history", "handbook", False),
     ("two revisions over the Handbook's history, by a warm snapshot", "diff", False),
+    ("durable records: our ledger beside SQLModel and a hash-chained file", "ledger", True),
     ("an editor on 2,000 rules, after a key", "editing", False),
 )
 ONE_CORE = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli.files import keep
-from tidegate.cli.inputs import AsJson, PolicyFolder, bad_input, load
+from tidegate.cli.inputs import AsJson, PolicyFolder, bad_input
 from tidegate.cli.output import ExitCode, Stop, console_of, counted, say
+from tidegate.cli.serving import People, Serving, load_serving
 
 if TYPE_CHECKING:
     from tidegate.simulation.backtest import Progress
@@ -49,6 +50,8 @@ def backtest(
             help="Keep the encoded history there, and decide only what an edit of rules changes.",
         ),
     ] = None,
+    serving: Serving = False,
+    people: People = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a policy over a history.
@@ -65,7 +68,7 @@ def backtest(
         raise typer.BadParameter("decide one row at least", param_hint="'--limit'")
     if limit is not None and snapshot is not None:
         raise typer.BadParameter("a snapshot holds every row", param_hint="'--limit'")
-    loaded, kept = load(policy), None
+    loaded, kept = load_serving(policy, serving, people), None
     try:
         with progress_bar() as progress:
             if snapshot is None:

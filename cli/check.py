@@ -14,12 +14,14 @@ import typer
 from tidegate.cli.inputs import AsJson, PolicyFolder, exit_code, read_policy
 from tidegate.cli.lints import linted, mend
 from tidegate.cli.output import counted, say, say_json
+from tidegate.cli.serving import People, Serving, what_serves
 from tidegate.dsl.rates import parse_day
 
 if TYPE_CHECKING:
     from tidegate.cli.versions import Raised
     from tidegate.dsl.program import Program
     from tidegate.rules import Loaded
+    from tidegate.rules.models import WhatServes
 
 
 class Format(StrEnum):
@@ -66,6 +68,8 @@ def check(
         ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail as errors do.")] = False,
+    serving: Serving = False,
+    people: People = None,
     as_json: AsJson = False,
 ) -> None:
     """Say everything that is wrong with a policy.
@@ -78,11 +82,12 @@ def check(
         )
     if snapshot is not None and history is None:
         raise typer.BadParameter("name the history: `--history MAPPING`", param_hint="--snapshot")
-    loaded = _read(policy, today)
+    asked = what_serves(serving, people)
+    loaded = _read(policy, today, asked)
     mended: list[str] = []
     if fix and not against:
         mended = mend(loaded, policy, dry_run=dry_run)
-        loaded = loaded if dry_run else _read(policy, today)
+        loaded = loaded if dry_run else _read(policy, today, asked)
     if loaded.policy is not None:
         from tidegate.rules.gate import read_gate
 
@@ -93,7 +98,7 @@ def check(
         from tidegate.cli.versions import against_revision
 
         loaded, raised = against_revision(
-            loaded, policy, against, lambda: _read(policy, today), fix=fix
+            loaded, policy, against, lambda: _read(policy, today, asked), fix=fix
         )
     loaded = linted(loaded, policy, history, snapshot)
     if as_json or format_ is Format.JSON:
@@ -117,17 +122,18 @@ def _exit_code(loaded: Loaded, *, strict: bool) -> int:
     return exit_code(loaded.diagnostics) or int(strict and warned)
 
 
-def _read(folder: Path, today: str) -> Loaded:
+def _read(folder: Path, today: str, serving: WhatServes | None) -> Loaded:
     if not today:
-        return read_policy(folder, today_us=time.time_ns() // 1000)
+        return read_policy(folder, today_us=time.time_ns() // 1000, serving=serving)
     day = parse_day(today)
     if day is None:
         raise typer.BadParameter("write it as 2026-11-23", param_hint="--today")
     # A day begins when the policy's own clocks say so; only its text tells which clocks.
-    undated = read_policy(folder)
+    undated = read_policy(folder, serving=serving)
     if undated.policy is None:
         return undated
-    return read_policy(folder, today_us=_start_us(day, undated.policy.program))
+    start_us = _start_us(day, undated.policy.program)
+    return read_policy(folder, today_us=start_us, serving=serving)
 
 
 def _start_us(day: int, program: Program) -> int:

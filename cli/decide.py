@@ -11,8 +11,9 @@ import typer
 
 from tidegate.cli.explain import Audience, AudienceOption, text_of
 from tidegate.cli.files import keep
-from tidegate.cli.inputs import AsJson, PolicyFolder, load, read_object
+from tidegate.cli.inputs import AsJson, PolicyFolder, read_object
 from tidegate.cli.output import ExitCode, Stop, counted, say, say_json
+from tidegate.cli.serving import People, Serving, load_serving
 
 if TYPE_CHECKING:
     from tidegate.engine import Decision, EventRefused
@@ -60,18 +61,21 @@ def decide(
         ),
     ] = None,
     audience: AudienceOption = Audience.ANALYST,
+    serving: Serving = False,
+    people: People = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide one event and say why.
 
     Its features are given, and so are external scores; a score that is given for a model of the
     policy stands in the place of what it says. Nothing is kept but the record that is asked for.
+    Without `--serving` the policy's models are those under work, and each score says so.
     """
     from tidegate.engine import Engine, EventRefused
 
     if [body, features, scores, lists].count("-") > 1:
         raise typer.BadParameter("standard input can be read once", param_hint="-")
-    loaded = load(policy)
+    loaded = load_serving(policy, serving, people)
     try:
         decision = Engine(loaded, given_scores=bool(scores)).decide(
             read_object(body),

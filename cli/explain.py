@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tidegate.cli.inputs import AsJson, PolicyOption, bad_input, load, read_record
+from tidegate.cli.inputs import AsJson, PolicyOption, bad_input, read_record
 from tidegate.cli.output import ExitCode, Stop, say, say_json
+from tidegate.cli.serving import People, Serving, load_serving
 
 if TYPE_CHECKING:
     from tidegate.engine import Record
@@ -81,6 +82,8 @@ def explain(
     missing: Annotated[
         bool, typer.Option("--missing", help="Let present inputs be missing, too.")
     ] = False,
+    serving: Serving = False,
+    people: People = None,
     as_json: AsJson = False,
 ) -> None:
     """Explain a diagnostic code or a decision."""
@@ -89,9 +92,11 @@ def explain(
     elif counterfactual:
         _check_audience(audience)
         asked = Asked(to.value, tuple(keep or ()), missing)
-        _explain_otherwise(read_record(what), load(policy), asked, as_json)
+        _explain_otherwise(read_record(what), load_serving(policy, serving, people), asked, as_json)
     else:
-        _explain_record(read_record(what), load(policy), audience, rule, as_json)
+        _explain_record(
+            read_record(what), load_serving(policy, serving, people), audience, rule, as_json
+        )
 
 
 def text_of(explanation: Explanation, word: str) -> str:

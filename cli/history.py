@@ -29,7 +29,7 @@ def check(policy: PolicyFolder, mapping: MappingFile, as_json: AsJson = False) -
     from tidegate.simulation.preview import SCHEMA, preview
     from tidegate.simulation.result import as_json as as_object
 
-    loaded = load(policy)
+    loaded = load(policy, without_models=True)
     try:
         with progress_bar() as progress:
             found = preview(loaded, mapping, progress=progress)

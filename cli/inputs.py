@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tidegate.dsl.diagnostics import Diagnostic
     from tidegate.engine import Record
     from tidegate.rules import Loaded, Policy
+    from tidegate.rules.models import WhatServes
 
 # What cannot be read is bad input; Typer would call it wrong usage.
 PolicyFolder = Annotated[
@@ -42,15 +43,18 @@ UNREADABLE = "TG182"
 """What it says of a file or a folder that the system does not let it read."""
 
 
-def load(folder: Path, *, without_models: bool = False) -> Policy:
+def load(
+    folder: Path, *, without_models: bool = False, serving: WhatServes | None = None
+) -> Policy:
     """The policy in `folder`, or a stop that shows every error.
 
-    `without_models` reads no file of a model: there is none before one is trained.
+    `without_models` reads no file of a model: there is none before one is trained. `serving` says
+    which versions serve.
     """
     from tidegate.cli.diagnostics import as_json, as_text
     from tidegate.dsl.diagnostics import Severity
 
-    loaded = read_policy(folder, without_models=without_models)
+    loaded = read_policy(folder, without_models=without_models, serving=serving)
     if loaded.policy is not None:
         return loaded.policy
     errors = [d for d in loaded.diagnostics if d.severity is Severity.ERROR]
@@ -73,13 +77,18 @@ def exit_code(diagnostics: Collection[Diagnostic]) -> ExitCode:
 
 
 def read_policy(
-    folder: Path, today_us: int | None = None, *, without_models: bool = False
+    folder: Path,
+    today_us: int | None = None,
+    *,
+    without_models: bool = False,
+    serving: WhatServes | None = None,
 ) -> Loaded:
     """What `folder` holds, or a stop where it holds no policy at all."""
     from tidegate.rules import read
     from tidegate.rules.models import none_serves
 
-    loaded = read(folder, today_us=today_us, serving=none_serves if without_models else None)
+    asked = none_serves if without_models else serving
+    loaded = read(folder, today_us=today_us, serving=asked)
     for diagnostic in loaded.diagnostics:
         if diagnostic.code == NO_POLICY:
             raise bad_input(diagnostic.message, diagnostic.help)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from tidegate.cli import (
+    audit,
     backtest,
     check,
     decide,
@@ -23,6 +24,7 @@ from tidegate.cli import (
     models,
     replay,
     test,
+    token,
 )
 from tidegate.cli.output import Command, Commands, say
 
@@ -31,10 +33,11 @@ Exit codes:
   0   fine
   1   the answer is no: the policy has errors, a case failed, formatting would
       change a file, a replay differs, a limit of the gate is broken,
-      a step of a model is refused or its registry is not as it was signed
+      a step of a model is refused, its registry or a version is not as signed
   2   wrong usage
   3   bad input: an event is refused, a history, mapping or file cannot be used
-  4   no cases to run, no limits to keep
+  4   no cases to run, no limits to keep, no registry of a model
+  5   a replay is identical, but a model that answered could not be asked again
   70  a defect of Tidegate: `tidegate --debug ...` shows where
   130 interrupted"""
 
@@ -61,6 +64,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "diff": diff.diff,
     "gate": gate.gate,
     "lsp": lsp.lsp,
+    "token": token.token,
 }
 for name, run in COMMANDS.items():
     app.command(name, cls=Command)(run)
@@ -71,6 +75,15 @@ histories = typer.Typer(
 histories.command("check", cls=Command)(history.check)
 app.add_typer(histories, name="history")
 app.add_typer(models.models, name="models")
+
+audits = typer.Typer(
+    help="Verify the ledger, prove an entry, export, back up.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+for name, run in audit.COMMANDS.items():
+    audits.command(name, cls=Command)(run)
+app.add_typer(audits, name="audit")
 
 
 def _say_version(wanted: bool) -> None:

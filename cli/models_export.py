@@ -102,12 +102,21 @@ def _export(
     if check is not None and check.beyond:
         raise _differs(check)
     content = write_model(model)
+    _make_folder(out)
     keep(out, content)
     bound = quantisation_bound(model)
     if as_json:
         say_json(_as_json(model, content, bound, check, out))
     else:
         say(_as_text(model, content, bound, check, out))
+
+
+def _make_folder(out: Path) -> None:
+    """The folder of a version that is written for the first time."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise bad_input(f"`{out.parent}` cannot be made: {error.strerror}") from None
 
 
 def _check_extra() -> None:

@@ -54,7 +54,8 @@ def key(
         message = "a name is of small letters, digits, `.`, `_` and `-`"
         raise typer.BadParameter(message, param_hint="NAME")
     if unknown := [one for one in roles if one not in ROLES]:
-        raise typer.BadParameter(f"`{unknown[0]}` is no role", param_hint="--role")
+        message = f"`{unknown[0]}` is no role: {', '.join(ROLES)} are"
+        raise typer.BadParameter(message, param_hint="--role")
     path = out or Path(f"{name}.key.pem")
     try:
         signer = make_key_file(path, name, read_passphrase(passphrase_file, new=True))

@@ -37,7 +37,7 @@ def monitor(
             "--from",
             metavar="DAY",
             formats=[_DAY],
-            show_default="after the reference week",
+            show_default="after the reference week and the card's test",
             help="The first day that is watched, in the policy's zone.",
         ),
     ] = None,
@@ -72,8 +72,9 @@ def monitor(
         list[str] | None,
         typer.Option(
             metavar="FIELD",
-            show_default=False,
-            help="Compare outcomes between the values of this field; repeatable.",
+            show_default="those of training.yaml",
+            help="Compare outcomes between the values of this field, or between bands:"
+            ' "amount: 50, 250". Repeatable.',
         ),
     ] = None,
     false_discoveries: Annotated[
@@ -104,6 +105,7 @@ def monitor(
 
     Population shift, calibration, attribution, segments, thresholds, and what became of it all.
     """  # fmt: skip
+    from tidegate.simulation.declared_segments import segments_wanted
     from tidegate.simulation.mapping import MappingError
     from tidegate.simulation.model_references import read_references
     from tidegate.simulation.model_watch import Levels
@@ -112,16 +114,16 @@ def monitor(
     from tidegate.simulation.monitoring_report import to_json
 
     loaded = load(policy)
-    wanted = Wanted(
-        models=tuple(model or ()),
-        before_from_us=_starts_us(loaded, reference_from),
-        before_to_us=_starts_us(loaded, reference_to, days=1),
-        from_us=_starts_us(loaded, from_),
-        to_us=_starts_us(loaded, to, days=1),
-        segments=tuple(segment or ()),
-        levels=Levels(false_discoveries),
-    )
     try:
+        wanted = Wanted(
+            models=tuple(model or ()),
+            before_from_us=_starts_us(loaded, reference_from),
+            before_to_us=_starts_us(loaded, reference_to, days=1),
+            from_us=_starts_us(loaded, from_),
+            to_us=_starts_us(loaded, to, days=1),
+            segments=segments_wanted(loaded, segment or ()),
+            levels=Levels(false_discoveries),
+        )
         references = read_references(loaded)
         with progress_bar() as progress:
             found = monitor(loaded, mapping, wanted, references=references, progress=progress)

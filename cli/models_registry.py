@@ -59,11 +59,22 @@ def register(
     passphrase_file: PassphraseFile = "",
     expect_head: ExpectHead = "",
     at: At = "",
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--policy",
+            metavar="FOLDER",
+            show_default="the one that FOLDER lies in",
+            help="The policy whose definitions the inputs are held against.",
+        ),
+    ] = None,
 ) -> None:
     """Register a version: what every file of it holds, signed by its author.
 
-    Refused without a model that can be read and a whole card that is of this model.
+    Refused without a model that can be read and a whole card that is of this model, and where the
+    policy's inputs mean something else than it learnt.
     """
+    _refuse_changed_inputs(folder, version, policy)
     after = _act(
         _Step(folder, key, reason, people, passphrase_file, expect_head, at), "register", version
     )
@@ -215,15 +226,16 @@ def status(
 ) -> None:
     """Say which versions there are, and which one is active.
 
-    A log that is not right ends it with exit code 1. Keep the head that it prints elsewhere: given
-    back as `--expect-head`, it notices a log that was cut short.
+    A log or a version that is not as it was signed ends it with exit code 1. Keep the head that it
+    prints elsewhere: given back as `--expect-head`, it notices a log that was cut short.
     """
-    registry = _read(folder, people, expect_head)
+    registry = _begun(folder, people, expect_head)
     at_us = _moment(at)
     if as_json:
         say_json(_as_json(registry, at_us))
-        return
-    _say_status(registry, at_us)
+    else:
+        _say_status(registry, at_us)
+    raise typer.Exit(ExitCode.FAILED if registry.faults else ExitCode.FINE)
 
 
 def verify(
@@ -235,9 +247,9 @@ def verify(
 ) -> None:
     """Verify every entry, every signature and every file of versions that may still serve.
 
-    Whatever is not as it was signed ends it with exit code 1.
+    Whatever is not as it was signed ends it with exit code 1, a folder without a log with 4.
     """
-    registry = _read(folder, people, expect_head)
+    registry = _begun(folder, people, expect_head)
     faults = [fault for found in registry.faults.values() for fault in found]
     if as_json:
         say_json(
@@ -260,6 +272,28 @@ def verify(
         say(f"{entries} and {said} of {whole} are as they were signed")
         _say_head(registry)
     raise typer.Exit(ExitCode.FAILED if faults else ExitCode.FINE)
+
+
+def _refuse_changed_inputs(folder: Path, version: int, policy: Path | None) -> None:
+    """A stop where a policy declares this version and means something else by what it reads."""
+    from tidegate.rules import read
+
+    root = policy or next((p for p in folder.resolve().parents[:4] if any(p.glob("*.tide"))), None)
+    if root is None:
+        return
+    loaded = read(root)
+    if loaded.policy is None:
+        if policy is None:
+            return
+        raise bad_input(f"`{policy}` holds no policy without errors", "`tidegate check` says why")
+    own = {model.name: model for model in loaded.policy.program.models if not model.external}
+    for diagnostic in loaded.diagnostics:
+        declared = next((m for m in own.values() if m.span == diagnostic.span), None)
+        if diagnostic.code != "TG768" or declared is None or declared.version != version:
+            continue
+        if (root / declared.path).resolve() == folder.resolve():
+            help_ = diagnostic.help
+            raise Stop(ExitCode.FAILED, "inputs_changed", diagnostic.message, help_=help_)
 
 
 # --- what they share
@@ -322,6 +356,23 @@ def _read(folder: Path, people_file: Path | None, expect_head: str) -> Registry:
     if isinstance(registry, Problem):
         raise _stop(registry)
     return registry
+
+
+def _begun(folder: Path, people: Path | None, expect_head: str) -> Registry:
+    """The registry, or a stop where nobody registered anything in this folder."""
+    from tidegate.models.registry_log import LOG_FILE
+
+    # A folder that is no model's is told before the people beside it are looked for.
+    absent = folder.is_dir() and not expect_head and not (folder / LOG_FILE).exists()
+    registry = None if absent else _read(folder, people, expect_head)
+    if registry is not None and registry.lines:
+        return registry
+    raise Stop(
+        ExitCode.NOTHING_TESTED,
+        "no_registry",
+        f"`{folder}` holds no registry: nothing was registered there",
+        help_="a model's folder is `models/NAME`, and `tidegate models register` begins its log",
+    )
 
 
 def _stop(problem: Problem) -> Stop:

@@ -91,7 +91,7 @@ def train(
         files = sorted(trained.files)
         say_json({"schema": SCHEMA, "folder": str(folder), "files": files, "card": card})
     else:
-        say("\n".join(_lines(trained, folder, loaded)))
+        say("\n".join(_lines(trained, folder, loaded, read)))
 
 
 def _need(modules: Mapping[str, str]) -> None:
@@ -176,7 +176,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 # --- what is said ------------------------------------------------------------------------------
 
 
-def _lines(trained: Trained, folder: Path, policy: Policy) -> Iterator[str]:
+def _lines(trained: Trained, folder: Path, policy: Policy, training: Training) -> Iterator[str]:
     card = trained.card
     yield f"{card.model} {card.version}: {card.family.replace('_', ' ')}"
     yield (
@@ -198,14 +198,18 @@ def _lines(trained: Trained, folder: Path, policy: Policy) -> Iterator[str]:
     yield ""
     yield "next:"
     yield f"  look at {folder / 'card.md'} and {folder / 'reliability.svg'}"
+    own = policy.folder / training.model.path
+    if folder.resolve() != (own / str(card.version)).resolve():
+        yield f"  copy it to the policy: cp -r {folder} {own / str(card.version)}"
     yield f"  tidegate check {policy.folder}"
+    yield f"  tidegate models register {own} {card.version}"
 
 
 def _figures(card: Card) -> Iterator[str]:
     for metric in card.metrics:
         if metric.part != "all" or metric.value is None:
             continue
-        shown = f"{metric.name.replace('_', ' '):26}{metric.value / 10**6:.4f}"
+        shown = f"{metric.name.replace('_', ' '):30}{metric.value / 10**6:.4f}"
         if metric.low is not None and metric.high is not None:
             shown += f"  ({metric.low / 10**6:.4f} to {metric.high / 10**6:.4f})"
         yield shown

@@ -31,6 +31,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     BAD_INPUT = 3
     NOTHING_TESTED = 4
+    NOT_CHECKED = 5
     DEFECT = 70
     INTERRUPTED = 130
 

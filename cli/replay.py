@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tidegate.cli.inputs import AsJson, PolicyOption, load, read_record
+from tidegate.cli.inputs import AsJson, PolicyOption, read_record
 from tidegate.cli.output import ExitCode, Stop, complain, counted, say, say_json
+from tidegate.cli.serving import People, Serving, load_serving
 
 if TYPE_CHECKING:
     from tidegate.engine import Engine, ReplayResult
@@ -33,6 +34,9 @@ def replay(
             "--outcome", help="Only the outcome has to be the same, as when a policy was changed."
         ),
     ] = False,
+    *,
+    serving: Serving = False,
+    people: People = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide again from records, and compare.
@@ -42,7 +46,7 @@ def replay(
     """
     from tidegate.engine import Engine
 
-    engine = Engine(load(policy))
+    engine = Engine(load_serving(policy, serving, people))
     found = [_replay(engine, path) for path in records]
     measure: Measure = "same_outcome" if outcome else "identical"
     if as_json:
@@ -63,9 +67,16 @@ class Replayed:
 
     def is_same(self, measure: Measure) -> bool:
         """Whether the replay agrees with the record, and every model with what it said then."""
-        differing = any(one.result == "differs" for one in self.scores)
-        same = self.result is not None and bool(getattr(self.result, measure))
+        if self.result is None or self.result.contradictions:
+            return False
+        differing = any("differs" in (one.result, one.validation) for one in self.scores)
+        same = bool(getattr(self.result, measure))
         return same and not (differing and measure == "identical")
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether every model that answered could be asked again."""
+        return all(one.result != "another_file" for one in self.scores)
 
 
 def _replay(engine: Engine, path: str) -> Replayed:
@@ -86,8 +97,11 @@ def _replay(engine: Engine, path: str) -> Replayed:
 def _exit_code(found: Sequence[Replayed], measure: Measure) -> ExitCode:
     if any(one.unusable for one in found):
         return ExitCode.BAD_INPUT
-    same = all(one.is_same(measure) for one in found)
-    return ExitCode.FINE if same else ExitCode.FAILED
+    if not all(one.is_same(measure) for one in found):
+        return ExitCode.FAILED
+    if measure == "identical" and not all(one.is_checked for one in found):
+        return ExitCode.NOT_CHECKED
+    return ExitCode.FINE
 
 
 def _say(found: Sequence[Replayed], measure: Measure) -> None:
@@ -95,24 +109,51 @@ def _say(found: Sequence[Replayed], measure: Measure) -> None:
         if one.result is None:
             complain(f"error: {one.unusable}")
         else:
-            say(_as_text(one.path, one.result))
+            say(_as_text(one, one.result))
             for line in map(_score_line, one.scores):
                 say(line)
     same = sum(one.is_same(measure) for one in found)
     words = "identical" if measure == "identical" else "with the same outcome"
-    say(f"{counted(len(found), 'record')}, {same:,} {words}")
+    open_ = sum(not one.is_checked for one in found) if measure == "identical" else 0
+    unchecked = f", {open_:,} not checked against its models" if open_ else ""
+    say(f"{counted(len(found), 'record')}, {same:,} {words}{unchecked}")
 
 
-def _as_text(path: str, result: ReplayResult) -> str:
+def _as_text(one: Replayed, result: ReplayResult) -> str:
+    path = one.path
+    if result.contradictions:
+        lines = [f"fail: {path}: the record contradicts itself"]
+        lines += [f"  {d.path}  {d.recorded}, where {d.replayed} follows"
+                  for d in result.contradictions]  # fmt: skip
+        return "\n".join([*lines, *_difference_lines(result)])
+    if result.identical and not one.is_same("identical"):
+        return f"fail: {path}: the models or their registry say something else"
+    if result.identical and not one.is_checked:
+        return f"note: {path}: identical, but not checked against its models"
     if result.identical:
         return f"pass: {path}: identical"
     verdict = "the same outcome, but not identical" if result.same_outcome else "another outcome"
-    lines = [f"{'note' if result.same_outcome else 'fail'}: {path}: {verdict}"]
-    lines += [f"  {d.path}  {d.recorded} -> {d.replayed}" for d in result.differences]
-    return "\n".join(lines)
+    kind = "note" if result.same_outcome else "fail"
+    return "\n".join([f"{kind}: {path}: {verdict}", *_difference_lines(result)])
+
+
+def _difference_lines(result: ReplayResult) -> list[str]:
+    return [f"  {d.path}  {d.recorded} -> {d.replayed}" for d in result.differences]
 
 
 def _score_line(score: Rescored) -> str:
+    return f"{_answer_line(score)}{_VALIDATION[score.validation]}"
+
+
+_VALIDATION = {
+    "none": "",
+    "agrees": "; its authority as its validation says",
+    "differs": "; its authority not as its validation says",
+    "not_checked": "; its validation not checked",
+}
+
+
+def _answer_line(score: Rescored) -> str:
     name = f"{score.model}@{score.version}"
     match score.result:
         case "identical":
@@ -135,12 +176,17 @@ def _as_json(one: Replayed) -> dict[str, Any]:
             {"path": d.path, "recorded": d.recorded, "replayed": d.replayed}
             for d in (result.differences if result else ())
         ],
+        "contradictions": [
+            {"path": d.path, "recorded": d.recorded, "follows": d.replayed}
+            for d in (result.contradictions if result else ())
+        ],
         "scores": [
             {
                 "model": s.model,
                 "version": s.version,
                 "result": s.result,
                 "differing": list(s.differing),
+                "validation": s.validation,
             }
             for s in one.scores
         ],

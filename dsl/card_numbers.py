@@ -6,7 +6,8 @@ characters between them. Dots, slashes and underscores count where the same one 
 or more: 40.712776 is a number, and so is what follows it. Where the digits come in groups, any run
 of whole groups counts, so a number is found with an expiry date behind it; a group itself is never
 cut, so a long order number does not match by a piece of it. Percent-encoded and base64 text is
-looked at decoded, too.
+looked at decoded, too. A text that is a UUID (RFC 9562) and nothing else holds none, whatever its
+digits: nobody writes card numbers that way, and of random ones every 3,000th would be refused.
 
 Nothing here returns, keeps or prints a value: only where one was found.
 """
@@ -28,6 +29,10 @@ _JOINED = tuple(re.compile(rf"(?<!\d)\d++(?:\s?{mark}\s?\d++){{2,}}") for mark i
 _GROUP = re.compile(r"\d+")
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{18,}={0,2}")
+_UUID = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE
+)
+_UUID_LENGTH = 36
 _LONGEST, _SHORTEST = 19, 13
 _MAX_DEPTH = 32
 
@@ -98,7 +103,7 @@ def find_card_numbers(body: object) -> tuple[Finding, ...]:
 
 def holds_card_number(text: str) -> bool:
     """Whether `text` holds a card number, as it stands or percent- or base64-encoded."""
-    if len(text) < _SHORTEST:
+    if len(text) < _SHORTEST or (len(text) == _UUID_LENGTH and _UUID.fullmatch(text)):
         return False
     if not text.isascii():
         text = normalize("NFKC", text)

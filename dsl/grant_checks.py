@@ -26,6 +26,7 @@ PEOPLE_VERBS = frozenset(
         "disable_model",
         "snooze",
         "read_audit",
+        "review_cases",
         "manage_lists",
     }
 )

@@ -41,6 +41,7 @@ from tidegate.engine.interpreter import (
 )
 from tidegate.engine.outcome import Levels, outcome_of
 from tidegate.engine.situation import (
+    OWN_ACTS,
     Capped,
     Evaluation,
     ScoreStatus,
@@ -201,7 +202,7 @@ class Authority:
         self.remembered[key] = settled
 
     def _absent(self, situation: Situation, outside_use: OutsideUse | None) -> int:
-        """Three bit fields of the event's models: outside use, unavailable, abstained."""
+        """Three bit fields of the event's models: outside use, unavailable, silent by itself."""
         outside = 0
         if self.use_conditions:
             outside = (outside_use or self.outside_use)(situation)
@@ -211,7 +212,7 @@ class Authority:
         for index, model in enumerate(self.models):
             status = situation.statuses.get(model.name, "unavailable")
             if status != "ok" and not outside >> index & 1:
-                absent |= 1 << index + (2 * count if status == "abstained" else count)
+                absent |= 1 << index + (2 * count if status in OWN_ACTS else count)
         return absent
 
     def outside_use(self, situation: Situation) -> int:
@@ -422,7 +423,7 @@ class _Settlement:
 
     @property
     def abstained(self) -> int:
-        """The models that abstained, by bit; `absent` holds three such fields."""
+        """The models silent by their own act, by bit; `absent` holds three such fields."""
         return self.absent >> 2 * len(self.authority.models)
 
     @property
@@ -618,7 +619,7 @@ def _models_ask(silent: _Silent, rung: Rung, capped: bool = True) -> bool:
 
 
 def _model_asks(silent: _Silent, ladder: Ladder, capped: bool = True) -> Iterator[Ask]:
-    """What absent models' `if unavailable` asks; an abstention only within its ceiling."""
+    """What absent models' `if unavailable` asks; a model's own act only within its ceiling."""
     for model, abstained in silent:
         for ask in model.unavailable.asks:
             allowed = not (abstained and capped) or ask.rung <= model.ceiling(ladder)

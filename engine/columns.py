@@ -49,13 +49,14 @@ from tidegate.engine.column_plan import Planner
 from tidegate.engine.column_reasons import ReasonReader
 from tidegate.engine.column_texts import gather
 from tidegate.engine.interpreter import NOBODY, asks_exempt
+from tidegate.engine.situation import OWN_ACTS
 from tidegate.engine.standing import Roster, in_share, roster
 
 Points = npt.NDArray[np.signedinteger[Any]]
 """As narrow as the policy's points allow."""
 
 _NO_ACTIONS = Actions()
-_ABSTAINED = STATUSES.index("abstained")
+_OWN_ACTS = tuple(STATUSES.index(status) for status in STATUSES if status in OWN_ACTS)
 
 
 # --- what is known before a batch is seen ------------------------------------------------------
@@ -395,7 +396,7 @@ class ChunkEvaluation:
         for plan in self.plan.models:
             rows = silent_rows(self.chunk, plan)
             if plan.model.name in self.clamped:
-                # An abstention is the model's own act, so it is clamped; an outage is not.
+                # What a model does itself is clamped; an outage is not.
                 rows = rows & (self.chunk.full ^ abstained_rows(self.chunk, plan))
             whose = watched if plan.model.shadow else total
             add_where(whose, rows, plan.model.unavailable.points)
@@ -427,8 +428,11 @@ def silent_rows(chunk: Chunk, plan: ModelPlan) -> Bits:
 
 
 def abstained_rows(chunk: Chunk, plan: ModelPlan) -> Bits:
-    """Where the model is used and abstained."""
-    return used_rows(chunk, plan) & _status_rows(chunk, plan, _ABSTAINED)
+    """Where the model is used and is silent by its own act."""
+    found = chunk.none
+    for status in _OWN_ACTS:
+        found = found | _status_rows(chunk, plan, status)
+    return used_rows(chunk, plan) & found
 
 
 def _status_rows(chunk: Chunk, plan: ModelPlan, status: int) -> Bits:

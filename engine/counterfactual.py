@@ -38,10 +38,13 @@ from tidegate.engine.expression_text import show_value
 from tidegate.engine.lowered import lowered_program
 from tidegate.engine.record import Record
 from tidegate.engine.replay import situation_of
+from tidegate.engine.score_explanation import ContributionExplanation, explain_scores
 from tidegate.engine.situation import Outcome, Settled, Situation
 
 MOST_CHANGES = 3
 """Four things that must be otherwise at once explain nothing."""
+MOST_PARTS = 3
+"""So many contributions to a score are told."""
 MAX_TRIALS = 5_000
 """So many events are decided at most in one search."""
 NO_TABLES: Tables = {}
@@ -93,11 +96,26 @@ class Counterfactual:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreParts:
+    """What made a score what it was, where another score would have led elsewhere.
+
+    `parts` are the largest contributions that pulled the other way. They can be checked; that
+    changing one of them is enough is not said.
+    """
+
+    score: str
+    model: str
+    version: int
+    parts: tuple[ContributionExplanation, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Counterfactuals:
     """What was found, fewest changes first and then the smallest.
 
     `complete`: every set of at most three changes that was worth trying was tried; otherwise the
-    search ended after `trials` events.
+    search ended after `trials` events. `behind` has the parts of the scores that would have to be
+    otherwise.
     """
 
     event: str
@@ -107,6 +125,7 @@ class Counterfactuals:
     found: tuple[Counterfactual, ...]
     trials: int
     complete: bool
+    behind: tuple[ScoreParts, ...] = ()
 
     def __str__(self) -> str:
         """The text that `render_counterfactuals` gives."""
@@ -156,6 +175,7 @@ def counterfactuals(
         found=tuple(_told(program, situation, record, one) for one in found),
         trials=search.tried,
         complete=search.complete,
+        behind=tuple(_behind(program, situation, record, found)),
     )
 
 
@@ -179,6 +199,23 @@ def _held(program: Program, record: Record, changed: set[str]) -> Iterator[str]:
         read = {part for expression in model.reads for part in _read_by(expression)}
         if facts.inputs and read & changed and model.score not in changed:
             yield name
+
+
+def _behind(
+    program: Program, situation: Situation, record: Record, found: tuple[Found, ...]
+) -> Iterator[ScoreParts]:
+    """For each loaded model whose score is changed, what pulled it away from where it would be."""
+    wanted = {change.name: change.value for one in found for change in one.changes}
+    for score in explain_scores(program, record):
+        after, before = wanted.get(score.score_name), None
+        if score.contributions and score.score_name in wanted:
+            before = _entry(situation, score.score_name)[1]
+        if not isinstance(after, int) or not isinstance(before, int):
+            continue
+        pulled = (part for part in score.contributions if (part.amount > 0) == (before > after))
+        parts = tuple(pulled)[:MOST_PARTS]
+        if parts:
+            yield ScoreParts(score.score_name, score.model, score.version, parts)
 
 
 def _input_change(program: Program, situation: Situation, change: Change) -> InputChange:

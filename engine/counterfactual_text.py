@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tidegate.engine.counterfactual import Counterfactual, Counterfactuals, InputChange
+from tidegate.engine.counterfactual import (
+    Counterfactual,
+    Counterfactuals,
+    InputChange,
+    ScoreParts,
+)
+from tidegate.engine.score_explanation import part_text
 
 
 def render_counterfactuals(all_: Counterfactuals) -> str:
@@ -27,6 +33,15 @@ def _lines(all_: Counterfactuals) -> Iterator[str]:
         yield f"the search ended after {all_.trials:,} events; there may be more"
     elif all_.found:
         yield "all other inputs held as they were, features too"
+    for score in all_.behind:
+        yield from _behind(score)
+
+
+def _behind(score: ScoreParts) -> Iterator[str]:
+    named = f"{score.score} of {score.model}@{score.version}"
+    yield f"what made {named} what it was, to be checked; that a change of it is enough is not said"
+    for part in score.parts:
+        yield f"  {part_text(part)}"
 
 
 def _one(one: Counterfactual, number: int) -> Iterator[str]:

@@ -31,7 +31,7 @@ from tidegate.engine.interpreter import (
     used_here,
 )
 from tidegate.engine.possible import possible_truths, reachable_points
-from tidegate.engine.situation import Situation
+from tidegate.engine.situation import OWN_ACTS, Situation
 from tidegate.engine.standing import roster
 
 Sort = Literal["condition", "exception", "rule", "model"]
@@ -226,7 +226,8 @@ class EventCoverage:
             elif is_ok(name, situation):
                 state = "answered"
             else:
-                state = situation.statuses.get(name, "unavailable")
+                silent = situation.statuses.get(name, "unavailable")
+                state = "abstained" if silent in OWN_ACTS else silent
             yield self._goal(name, "model", "", state, self.program.model(name).span)
 
     def suggested(self, goal: Goal, cases: Sequence[Named]) -> Suggestion | None:

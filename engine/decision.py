@@ -39,6 +39,7 @@ from tidegate.engine.explanation import (
 )
 from tidegate.engine.given import (
     ABSTAINED,
+    BAD_SCORE,
     FeatureValue,
     GivenList,
     HeardScore,
@@ -521,7 +522,10 @@ _NOT_GIVEN: FeatureValue = (None, NOT_GIVEN)
 def _status(said: HeardScore) -> ScoreStatus:
     if isinstance(said, int):
         return "ok"
-    return "abstained" if said == ABSTAINED else "unavailable"
+    return _STATUS_OF.get(said, "unavailable")
+
+
+_STATUS_OF: Mapping[str, ScoreStatus] = {ABSTAINED: "abstained", BAD_SCORE: "failed"}
 
 
 def _never_missing(authority: Authority) -> set[str]:

@@ -57,10 +57,11 @@ class Detail:
 class Difference:
     """One declaration that differs. `effect` is the gravest of its details.
 
-    For a rule `name` is without its version; `version_before` and `version_after` are None where
-    the rule is not there (of several versions, the newest). `file` and `line` (from 1) are where it
-    stands after, for what was removed where it stood; the line is 0 where there is none. Of a rule
-    `text_before` and `text_after` are its whole declaration, empty where nothing was before.
+    For a rule `name` is without its version. Of rules and models `version_before` and
+    `version_after` are None where it is not there (of several versions, the newest). `file` and
+    `line` (from 1) are where it stands after, for what was removed where it stood; the line is 0
+    where there is none. Of a rule `text_before` and `text_after` are its whole declaration, empty
+    where nothing was before.
     """
 
     kind: Kind

@@ -121,7 +121,8 @@ class RuleExplanation:
     """Why one rule fired or did not.
 
     `actions` is what it did, or for a rule in the shadow would have done. `masked` are the models
-    whose score it was not allowed to read there, `capped` the rungs it asked for in vain.
+    whose score it did not read there, `unread` says of each why, `capped` the rungs it asked for in
+    vain.
     `standing` says why a rule without `shadow` did not act whatever it said: its rollout, its
     dates, a newer version.
     """
@@ -137,6 +138,7 @@ class RuleExplanation:
     masked: tuple[str, ...]
     capped: tuple[Capped, ...]
     standing: str = ""
+    unread: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         """The text that `render_rule` gives."""
@@ -161,7 +163,8 @@ class LadderExplanation:
 class AnalystExplanation:
     """Everything about one decision. `missing` pairs inputs with the reason for their absence.
 
-    `scores` are those of models that are files of the policy, with what they are made of.
+    `scores` are those of models that are files of the policy, with what they are made of. `unread`
+    says of each model that is `masked` why.
     """
 
     word: str
@@ -178,6 +181,7 @@ class AnalystExplanation:
     shadow: tuple[RuleExplanation, ...]
     shadow_word: str
     scores: tuple[ScoreExplanation, ...] = ()
+    unread: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         """The text that `render_explanation` gives."""
@@ -259,6 +263,7 @@ class _Explainer:
             shadow=self._of(r for r in heard if r in rules.shadow),
             shadow_word=record.shadow_word,
             scores=explain_scores(self.program, record),
+            unread=tuple((model, self._why_unread(model)) for model in record.masked),
         )  # fmt: skip
 
     def named(self, name: str) -> RuleExplanation:
@@ -285,6 +290,22 @@ class _Explainer:
         if model not in {used.name for used in used_here(self.program, self.situation)}:
             return "outside_use"
         return self.record.scores[model]
+
+    def _why_unread(self, model: str) -> str:
+        """Why a score was not read, in words."""
+        word = self._why_masked(model)
+        if word == "outside_use":
+            return "the event is outside of its use"
+        facts = self.record.scored.get(model)
+        said = self.record.missing.get(self.program.model(model).score, "") or word
+        if facts is not None and facts.reason:
+            said = facts.reason
+        why = said.replace("_", " ") if said.isidentifier() else said
+        if word == "abstained":
+            return "it abstained" if said == word else f"it abstained because {why}"
+        if word == "unavailable":
+            return "it gave no score" + ("" if said == word else f" ({why})")
+        return "it may not cause what is asked for"
 
     def _of(self, ids: Iterable[str]) -> tuple[RuleExplanation, ...]:
         return tuple(self._rule(self.by_id[rule]) for rule in ids)
@@ -342,6 +363,7 @@ class _Explainer:
             exceptions=tuple(self._exception(e, hidden.relaxing) for e in rule.exceptions),
             actions=show_actions(actions, self.program.currency) if actions else (),
             masked=tuple(sorted(rule.models & read)),
+            unread=tuple((name, self._why_unread(name)) for name in sorted(rule.models & read)),
             capped=tuple(self._capped(rule)),
             standing="" if self._is_live(rule) else self._standing(rule),
         )

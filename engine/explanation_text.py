@@ -55,7 +55,7 @@ def _analyst_lines(explanation: AnalystExplanation) -> Iterator[str]:
     if not explanation.ladders:
         yield "no rule asked for anything: the event's default stands"
     yield from (_capped_line(capped) for capped in explanation.capped)
-    yield from (f"score not read: {model} ({why})" for model, why in explanation.masked)
+    yield from (f"score not read: {model}, for {why}" for model, why in explanation.unread)
     yield from (f"missing: {name} ({why})" for name, why in explanation.missing)
     for score in explanation.scores:
         yield from score_lines(score)
@@ -92,7 +92,7 @@ def _rule_lines(rule: RuleExplanation, *, alone: bool = False) -> Iterator[str]:
         yield from _indented(_exception_lines(exception))
     if rule.actions:
         yield f"  {_verb(rule)} {', '.join(rule.actions)}"
-    yield from (f"  not allowed to read the score of {model} here" for model in rule.masked)
+    yield from (f"  score not read here: {model}, for {why}" for model, why in rule.unread)
     yield from _indented(map(_capped_line, rule.capped))
 
 

@@ -35,7 +35,14 @@ from tidegate.engine.predicate_index import (
     PredicateIndex,
     worth_indexing,
 )
-from tidegate.engine.situation import Evaluation, ScoreStatus, Settled, Situation, Standing
+from tidegate.engine.situation import (
+    OWN_ACTS,
+    Evaluation,
+    ScoreStatus,
+    Settled,
+    Situation,
+    Standing,
+)
 
 Values = tuple[Value | None, ...]
 Found = tuple[int, int, int, int, int]
@@ -153,7 +160,7 @@ class CompiledEvent:
         context which models are read."""
         points = [0, 0]
         for index, model in enumerate(self.authority.models):
-            own = model.name in clamped and situation.statuses.get(model.name) == "abstained"
+            own = model.name in clamped and situation.statuses.get(model.name) in OWN_ACTS
             if (masked & ~outside) >> index & 1 and not own:
                 points[model.shadow and not everyone] += model.unavailable.points
         yield from points

@@ -14,7 +14,9 @@ from tidegate.dsl.lists import ListContent
 from tidegate.dsl.program import Input, Model, Program
 from tidegate.dsl.types import NUMBER, Bounds, Kind, Value
 from tidegate.engine.event import Refusal, unknown_name
+from tidegate.engine.values import format_value
 from tidegate.engine.wire import UnreadableError, read_amount, read_value
+from tidegate.models.portable import SCORE_SCALE
 from tidegate.rules.tables import content_of
 
 UNAVAILABLE = "unavailable"
@@ -25,8 +27,8 @@ BAD_SCORE = "bad_score"
 FeatureValue = tuple[Value | None, str | None]
 """A feature's value, or None and why it is missing: what windows answer."""
 
-Score = str | int | float | Decimal
-"""A score as a model gives it: a number, its text, `unavailable` or `abstained`."""
+Score = str | int | float | Decimal | None
+"""A score as a model gives it: a number, its text, `unavailable` (as None is) or `abstained`."""
 
 HeardScore = int | str
 """A scaled score, or why there is none."""
@@ -119,12 +121,14 @@ def _worked_out(name: str, model: Model) -> Refusal:
 
 
 def _read_score(raw: object, bounds: Bounds) -> HeardScore:
+    if raw is None:
+        return UNAVAILABLE
     if raw in (UNAVAILABLE, ABSTAINED):
         return str(raw)
     if not _is_numeral(raw):
         # A misspelt word taken for an outage would switch the model's rules off.
         raise UnreadableError(
-            "wrong_type", "is no score", 'write 0.91, "unavailable" or "abstained"'
+            "wrong_type", "is no score", f'write {_within(bounds)}, "unavailable" or "abstained"'
         )
     try:
         score = read_value(raw, NUMBER)
@@ -132,6 +136,14 @@ def _read_score(raw: object, bounds: Bounds) -> HeardScore:
         return BAD_SCORE
     fits = isinstance(score, int) and bounds.low <= score <= bounds.high
     return score if isinstance(score, int) and fits else BAD_SCORE
+
+
+def _within(bounds: Bounds) -> str:
+    """A number as an example of a score."""
+    if (bounds.low, bounds.high) == (0, SCORE_SCALE):
+        return "0.91"
+    low, high = (format_value(end, NUMBER, "") for end in (bounds.low, bounds.high))
+    return f"a number from {low} to {high}"
 
 
 def _is_numeral(raw: object) -> bool:

@@ -46,7 +46,7 @@ from tidegate.dsl.program import (
 from tidegate.dsl.types import Value
 from tidegate.engine.arithmetic import divide, fit, multiply
 from tidegate.engine.functions import MISSING_REASONS, TEXT_TESTS, call
-from tidegate.engine.situation import Evaluation, Situation, Standing
+from tidegate.engine.situation import OWN_ACTS, Evaluation, Situation, Standing
 from tidegate.engine.standing import standing
 
 NOBODY: frozenset[str] = frozenset()
@@ -421,13 +421,14 @@ def points_of_models(
 ) -> tuple[int, int]:
     """What absent models add, those that are live and those in the shadow.
 
-    An abstention is the model's own act, so it is clamped; an outage is not.
+    An abstention and an answer that is none are the model's own acts, so they are clamped; an
+    outage is not.
     """
     absent = [
         model
         for model in used_here(program, situation)
         if not is_ok(model.name, situation)
-        and not (situation.statuses.get(model.name) == "abstained" and model.name in clamped)
+        and not (situation.statuses.get(model.name) in OWN_ACTS and model.name in clamped)
     ]
     live = sum(model.unavailable.points for model in absent if not model.shadow)
     return live, sum(model.unavailable.points for model in absent if model.shadow)

@@ -16,6 +16,7 @@ from tidegate.dsl.tables import TableContent, Tables
 from tidegate.engine import other_differences as others
 from tidegate.engine.differences import EFFECTS, Detail, Difference, Effect, Kind, Turn, gravest
 from tidegate.engine.expression_text import show_actions, show_expression
+from tidegate.engine.model_differences import ModelFiles, file_details
 from tidegate.engine.other_differences import Writer
 from tidegate.engine.param_values import revalued
 from tidegate.engine.read_contents import effect_of_contents, with_readers
@@ -39,7 +40,8 @@ Details = Callable[[Any, Any, Writer, Writer], Iterator[Detail]]
 class Subject:
     """One of the two policies: its program, contents of lists and tables, its texts, its cases.
 
-    `cases` hold what each case says, by its name; only whether that differs is looked at.
+    `cases` hold what each case says, by its name; only whether that differs is looked at. `models`
+    hold what lies behind the declaration of each, by its name.
     """
 
     program: Program
@@ -48,6 +50,7 @@ class Subject:
     sources: Mapping[str, Source] = field(default_factory=dict)
     cases: Mapping[str, object] = field(default_factory=dict)
     rates: Rates | None = None
+    models: Mapping[str, ModelFiles] = field(default_factory=dict)
 
 
 def policy_differences(old: Subject | None, new: Subject) -> tuple[Difference, ...]:
@@ -125,15 +128,28 @@ class _Comparison:
                 whole = tuple(self._whole(kind, now if was is None else was, effect, was is None))
                 yield self._at(Difference(kind, name, turn, effect, whole), was, now)
                 continue
-            found = *details(was, now, self.before, self.after), *self._through(kind, now)
+            found = (
+                *details(was, now, self.before, self.after),
+                *self._through(kind, now),
+                *self._files(kind, name),
+            )
             if found:
                 effect = gravest(tuple(detail.effect for detail in found))
                 yield self._at(Difference(kind, name, "changed", effect, found), was, now)
 
+    def _files(self, kind: Kind, name: str) -> Iterator[Detail]:
+        """What differs behind the declaration of a model."""
+        if kind == "model" and self.old is not None:
+            nothing = ModelFiles()
+            sides = (subject.models.get(name, nothing) for subject in (self.old, self.new))
+            yield from file_details(*sides)
+
     def _through(self, kind: Kind, part: Any) -> Iterator[Detail]:
         """Conditions, rules' apart, that read a feature or a label which changed."""
         for what, condition, effect in _conditions(kind, part):
-            read = names_below(condition) & {n for n, of in self.changed.items() if of != "let"}
+            read = names_below(condition) & {
+                n for n, of in self.changed.items() if of != "let" or what == "reads"
+            }
             if read:
                 text = self.after.condition(condition)
                 yield Detail(what, text, text, effect, changed_note(read, self.changed))
@@ -145,6 +161,9 @@ class _Comparison:
         source = subject.sources.get(span.path) if subject else None
         line = source.position(span.start)[0] if source else 0
         found = replace(difference, file=span.path, line=line)
+        if difference.kind == "model":
+            before, after = (None if one is None else int(one.version) for one in (was, now))
+            found = replace(found, version_before=before, version_after=after)
         if difference.kind != "rule" or self.old is None:
             return found
         texts = _written(was, self.old), _written(now, self.new)

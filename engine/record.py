@@ -21,6 +21,7 @@ from unicodedata import is_normalized
 
 from tidegate.engine.rates import Conversion
 from tidegate.engine.situation import Capped, ScoreStatus
+from tidegate.models.scored import ModelStanding
 
 SCHEMA = 2
 """Raised with every change of the record's form."""
@@ -99,12 +100,14 @@ class ScoreFacts:
     `total`, the amounts of `contributions` and `rest`, the sum of those that are not shown, are in
     1/`unit` of the link's scale, and base + contributions + rest = total. All of them are null, or
     empty, where there is no score; `reason` says why. `given`: the score was not worked out but
-    stands in the place of what the model would say. `inputs` are canonical texts, null where an
+    stands in the place of what the model would say. `standing` is how the model stood: `serving`
+    where the registry let it, else it was under work. `inputs` are canonical texts, null where an
     input was missing; none where the model was not asked.
     """
 
     version: int
     hash: str
+    standing: ModelStanding
     status: ScoreStatus
     reason: str
     given: bool

@@ -195,6 +195,8 @@ def _list_tests(event: EventType, models: Iterable[Model]) -> Iterator[InList]:
     for model in models:
         if model.use_when is not None:
             yield from list_tests(model.use_when)
+        for read in model.reads:
+            yield from list_tests(read)
 
 
 def list_tests(expression: Expression) -> Iterator[InList]:

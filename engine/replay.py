@@ -6,18 +6,18 @@ policy, engine and zone data give the same bytes, on every platform.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from tidegate.dsl.lists import ListContent
 from tidegate.dsl.program import EventType, Input, Program
 from tidegate.dsl.types import Value
 from tidegate.engine.authority import Evaluate, authority
+from tidegate.engine.differences_of_records import Difference, differences
 from tidegate.engine.interpreter import evaluate
 from tidegate.engine.lowered import lowered_program
 from tidegate.engine.record import Record, RecordError, plain
 from tidegate.engine.recorder import Provenance, Recorder, recorder
+from tidegate.engine.score_checks import check_scores
 from tidegate.engine.situation import Situation
 from tidegate.engine.values import NotHeldError, parse_value
 
@@ -26,29 +26,19 @@ NOT_RECORDED = "not_recorded"
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One place where the replayed record differs: its path and both values as people read them.
-
-    `none` is an empty value, `absent` one that the other record alone has.
-    """
-
-    path: str
-    recorded: str
-    replayed: str
-
-
-@dataclass(frozen=True, slots=True)
 class ReplayResult:
     """The replayed record beside the recorded one.
 
-    `identical`: the bytes are equal. `same_outcome`: what was answered is equal, though, say, the
-    engine's version is not.
+    `identical`: the bytes are equal and the record does not contradict itself. `same_outcome`: what
+    was answered is equal, though, say, the engine's version is not. `contradictions` are places at
+    which the record tells of another score, or of other inputs of a model, than elsewhere.
     """
 
     identical: bool
     same_outcome: bool
     differences: tuple[Difference, ...]
     record: Record
+    contradictions: tuple[Difference, ...] = ()
 
 
 def replay(
@@ -66,11 +56,13 @@ def replay(
     situation = situation_of(program, event, record, strict=same_policy)
     settled = writer.authority.settle(situation, evaluate)
     again = writer.record(situation, settled, _provenance(writer, policy_hash, record), evaluate)
+    contradictions = tuple(check_scores(program, situation, record, same_policy=same_policy))
     return ReplayResult(
-        identical=again.to_bytes() == record.to_bytes(),
+        identical=again.to_bytes() == record.to_bytes() and not contradictions,
         same_outcome=again.outcome == record.outcome,
-        differences=tuple(_differences("", plain(record), plain(again))),
+        differences=tuple(differences("", plain(record), plain(again))),
         record=again,
+        contradictions=contradictions,
     )
 
 
@@ -135,28 +127,3 @@ def _provenance(writer: Recorder, policy_hash: str, record: Record) -> Provenanc
     return Provenance(
         policy_hash, record.event.key, record.rates, known, record.scored, record.lowered
     )
-
-
-_ABSENT = object()
-
-
-def _differences(path: str, recorded: Any, replayed: Any) -> Iterator[Difference]:
-    if isinstance(recorded, Mapping) or isinstance(replayed, Mapping):
-        left, right = _fields(recorded), _fields(replayed)
-        for name in sorted({*left, *right}):
-            below = f"{path}.{name}" if path else name
-            yield from _differences(below, left.get(name, _ABSENT), right.get(name, _ABSENT))
-    elif recorded != replayed:
-        yield Difference(path, _shown(recorded), _shown(replayed))
-
-
-def _fields(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _shown(value: object) -> str:
-    if value is _ABSENT:
-        return "absent"
-    if isinstance(value, list):
-        return ", ".join(map(_shown, value)) or "none"
-    return "none" if value is None or value == "" else str(value)

@@ -16,6 +16,14 @@ from tidegate.engine.record import Record, ScoreFacts
 from tidegate.engine.scoring import OUTSIDE_USE
 from tidegate.engine.situation import ScoreStatus
 from tidegate.engine.values import format_value
+from tidegate.models.scored import ModelStanding
+
+_UNDER_WORK = {
+    "approved": "approved, and nobody asked whether it serves",
+    "unapproved": "nobody approved it",
+    "changed": "it is not what was registered",
+    "log_broken": "its log is not right",
+}
 
 Scale = Literal["log-odds", "probability"]
 
@@ -42,6 +50,7 @@ class ScoreExplanation:
 
     Where there is no score, or it was `given`, there are no contributions, and `reason` says why.
     `lowered`: its validation has ended, and it may cause a review and advise, nothing more.
+    `standing` is how the model stood: `serving`, or under work.
     """
 
     model: str
@@ -58,6 +67,7 @@ class ScoreExplanation:
     contributions: tuple[ContributionExplanation, ...] = ()
     rest: str = ""
     total: str = ""
+    standing: ModelStanding = "serving"
 
 
 def explain_scores(program: Program, record: Record) -> tuple[ScoreExplanation, ...]:
@@ -92,6 +102,7 @@ def _explained(program: Program, name: str, facts: ScoreFacts, lowered: bool) ->
         ),
         rest=shown[-2] if shown and facts.rest else "",
         total=shown[-1] if shown else "",
+        standing=facts.standing,
     )
 
 
@@ -138,15 +149,26 @@ def score_lines(score: ScoreExplanation) -> Iterator[str]:
     else:
         yield f"score {name}: {score.score}"
         yield from (f"  {line}" for line in _sum_lines(score))
+    if score.standing != "serving":
+        yield f"{score.model}@{score.version} under work: {_UNDER_WORK[score.standing]}"
     if score.lowered:
         yield f"  the validation of {score.model} has ended: it may cause a review and advise"
+
+
+def part_text(part: ContributionExplanation) -> str:
+    """A contribution with its inputs and what they were."""
+    values = ", ".join("missing" if value is None else value for value in part.values)
+    return f"{part.shown} {' and '.join(part.inputs)} ({values})"
 
 
 def _sum_lines(score: ScoreExplanation) -> Iterator[str]:
     yield f"base {score.base}"
     for part in score.contributions:
-        values = ", ".join("missing" if value is None else value for value in part.values)
-        yield f"{part.shown} {' and '.join(part.inputs)} ({values})"
+        yield part_text(part)
     if score.rest:
         yield f"{score.rest} all other inputs"
-    yield f"= {score.total} {score.scale}"
+    # Probabilities need no words.
+    told = (
+        " (0 is a score of 0.5, each +0.693 doubles the odds)" if score.scale == "log-odds" else ""
+    )
+    yield f"= {score.total} {score.scale}{told}"

@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import NamedTuple
 from unicodedata import is_normalized
 
+from tidegate.dsl.card_numbers import holds_card_number
 from tidegate.dsl.program import EventType, Expression, Input, Model, Program
 from tidegate.dsl.types import TEXT_KINDS, Value
 from tidegate.engine.interpreter import reader_of, value_of
@@ -20,7 +21,7 @@ from tidegate.engine.situation import ScoreStatus, Situation
 from tidegate.engine.values import format_value
 from tidegate.models.logistic import logistic_score, share_score
 from tidegate.models.portable import SCORE_SCALE, PortableModel
-from tidegate.models.scored import ModelScorer, Scored, Unavailable
+from tidegate.models.scored import NOT_THE_MODELS_ACT, ModelScorer, Scored, Unavailable
 from tidegate.rules.models import LoadedModel, StoppedModel
 
 SHOWN_CONTRIBUTIONS = 8
@@ -85,7 +86,7 @@ class ScoredModel:
         return self.loaded.portable
 
     def ask(self, scorer: ModelScorer, situation: Situation) -> ModelAnswer:
-        """What it says of the event; whatever goes wrong is an answer that is unavailable."""
+        """What it says of the event; whatever goes wrong is no answer, and never an exception."""
         values = self.read(situation)
         try:
             answer = scorer.score(self.model.name, values, self.model.within_us)
@@ -99,9 +100,11 @@ class ScoredModel:
         if type(answer) is Scored and _is_text(answer.status) and answer.status == "abstained":
             return self._without(values, "abstained", "abstained", _sentence(answer.reason))
         if type(answer) is Unavailable and _is_word(answer.reason):
-            return self._without(values, "unavailable", answer.reason, "")
+            outage = answer.reason in NOT_THE_MODELS_ACT
+            status: ScoreStatus = "unavailable" if outage else "failed"
+            return self._without(values, status, answer.reason, "")
         if type(answer) is not Scored or not holds_together(portable, answer):
-            return self._without(values, "unavailable", BAD_ANSWER, "")
+            return self._without(values, "failed", BAD_ANSWER, "")
         shown, rest = largest(portable, answer.contributions)
         facts = self._facts(
             values, status="ok", score=answer.score, total=answer.total,
@@ -139,6 +142,7 @@ class ScoredModel:
         return ScoreFacts(
             version=portable.version,
             hash=self.loaded.hash,
+            standing=self.loaded.standing,
             status=status,
             reason=reason,
             given=given,
@@ -251,7 +255,9 @@ def _is_word(reason: object) -> bool:
 def _sentence(said: object) -> str:
     """What a model says of itself, as far as a record can hold it."""
     fits = type(said) is str and len(said) <= _LONGEST_SENTENCE and said.isprintable()
-    return said if fits and isinstance(said, str) and is_normalized("NFC", said) else ""
+    if not (fits and isinstance(said, str) and is_normalized("NFC", said)):
+        return ""
+    return "" if holds_card_number(said) else said
 
 
 def largest(

@@ -15,6 +15,7 @@ from tidegate.dsl.program import EventType
 from tidegate.dsl.types import Value
 
 __all__ = [
+    "OWN_ACTS",
     "Capped",
     "Evaluation",
     "ListContent",
@@ -26,8 +27,15 @@ __all__ = [
     "Standing",
 ]
 
-ScoreStatus = Literal["ok", "unavailable", "abstained"]
-"""How a model answered for this event; `outside_use` is worked out by the evaluators."""
+ScoreStatus = Literal["ok", "unavailable", "abstained", "failed"]
+"""How a model answered for this event; `outside_use` is worked out by the evaluators.
+
+`failed`: what came from the model is no score. `unavailable`: it was not asked, or whoever asks it
+says that it could not be.
+"""
+
+OWN_ACTS: frozenset[ScoreStatus] = frozenset({"abstained", "failed"})
+"""How a model is silent by what it does itself, so that its `if unavailable` stays within `may`."""
 
 NO_REASONS: Mapping[str, str] = {}
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tidegate.models.plain_data import PlainDataError, read_plain, write_plain
 from tidegate.models.portable import Family
 
-CARD_SCHEMA = "tidegate-card/1"
+CARD_SCHEMA = "tidegate-card/2"
 
 CardError = PlainDataError
 """A card that cannot be read; the message names the place."""
@@ -113,7 +113,8 @@ class Card:
 
     `label_cutoff`: labels reported later were not known when the model was trained; `label_delay`
     the time after which a label is due (`7d`). Hashes are SHA-256 in hex: of the history's files
-    and mapping (`data_hash`), of what the inputs mean (`features_hash`), of `model.json`.
+    and mapping (`data_hash`), of what the inputs mean (`features_hash`; `inputs` has one for each
+    by name, without the contents of lists and tables), of `model.json`.
     """
 
     schema: str
@@ -133,6 +134,7 @@ class Card:
     label_delay: str
     data_hash: str
     features_hash: str
+    inputs: Mapping[str, str]
     model_hash: str
     train: Sample
     test: Sample
@@ -159,6 +161,7 @@ class Card:
             "label_delay": self.label_delay,
             "data_hash": self.data_hash,
             "features_hash": self.features_hash,
+            "inputs": self.inputs,
             "model_hash": self.model_hash,
         }
         return tuple(name for name, value in said.items() if not value)

@@ -63,15 +63,25 @@ class ColumnScorer:
             abstained_by=abstained_by,
         )
 
+    def abstentions(self, columns: Sequence[InputColumn]) -> Iterator[tuple[int, str, Bools]]:
+        """Each reason for which the model abstains: the input, what is said, and the rows (some).
+
+        A row stands under the first of its reasons alone; the columns are those of `score`.
+        """
+        left = np.ones(len(columns[0].codes), dtype=np.bool_)
+        for index, column in enumerate(columns):
+            for reason, refused in self._refusals(index, column):
+                rows = refused & left
+                if rows.any():
+                    yield index, reason, rows
+                    left &= ~rows
+
     def _answered(self, columns: Sequence[InputColumn], count: int) -> tuple[Bools, dict[str, int]]:
         answered = np.ones(count, dtype=np.bool_)
         counts: dict[str, int] = {}
-        for index, column in enumerate(columns):
-            for reason, rows in self._refusals(index, column):
-                found = int(np.count_nonzero(rows & answered))
-                if found:
-                    counts[reason] = found
-                    answered &= ~rows
+        for _, reason, rows in self.abstentions(columns):
+            counts[reason] = int(np.count_nonzero(rows))
+            answered &= ~rows
         return answered, counts
 
     def _refusals(self, index: int, column: InputColumn) -> Iterator[tuple[str, Bools]]:

@@ -13,6 +13,8 @@ from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from tidegate.dsl.types import INT64_MAX, INT64_MIN
+
 T = TypeVar("T")
 _LEAVES = frozenset({str, int, bool, NoneType})
 
@@ -74,7 +76,7 @@ def _hints(kind: type[Any]) -> dict[str, Any]:
 
 def _value(kind: Any, data: object, path: str) -> Any:
     if kind in _LEAVES:
-        return data if type(data) is kind else _wrong(path, _WORDS[kind])
+        return _leaf(data, path) if type(data) is kind else _wrong(path, _WORDS[kind])
     if is_dataclass(kind):
         return _fields(kind, data, path)
     origin, arguments = get_origin(kind), get_args(kind)
@@ -91,9 +93,15 @@ def _value(kind: Any, data: object, path: str) -> Any:
     return _one_of(arguments, data, path)
 
 
+def _leaf(data: object, path: str) -> object:
+    if type(data) is int and not INT64_MIN <= data <= INT64_MAX:
+        _wrong(path, "a whole number of 64 bits")
+    return data
+
+
 def _one_of(kinds: tuple[Any, ...], data: object, path: str) -> Any:
     if type(data) in kinds:
-        return data
+        return _leaf(data, path)
     rest = [kind for kind in kinds if kind not in _LEAVES]
     if not rest:
         return _wrong(path, " or ".join(_WORDS[kind] for kind in kinds))

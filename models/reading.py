@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from itertools import pairwise
+from math import copysign
 from typing import Any, get_args
 from unicodedata import is_normalized
 
@@ -288,6 +289,9 @@ class _Reader:
     def _float(self, value: Any, path: str) -> float:
         if type(value) is not float:
             self._is_no(value, path, "a number with a decimal point")
+            return 0.0
+        if value == 0.0 and copysign(1.0, value) < 0:
+            self._wrong(path, "is -0.0, which is 0.0 in another file: write 0.0")
             return 0.0
         return value
 

@@ -11,7 +11,7 @@ may serve. What is wrong is a value; nothing that the folder holds makes them ra
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
@@ -67,6 +67,9 @@ class Serving:
     """A version that may serve, with the bytes that were verified: `model` and `card` are JSON.
 
     From `validated_until_us` (UTC microseconds) on it has less authority.
+
+    `problems` say what is wrong though it serves: where the active version, then `instead_of`, is
+    not whole, the one that was active before it serves.
     """
 
     model: str
@@ -78,6 +81,8 @@ class Serving:
     head: Head
     model_json: bytes = field(repr=False)
     card_json: bytes = field(repr=False)
+    problems: tuple[Problem, ...] = field(default=(), compare=False)
+    instead_of: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +131,9 @@ def read_registry(
         return lines
     if expected is not None and (problem := _forgotten(lines, expected, name)):
         return problem
-    standing = beginning(name)
-    for line in lines:
-        after = _follow(standing, line, people)
-        if isinstance(after, Problem):
-            return after
-        standing = after
+    standing = standing_after(lines, name, people)
+    if isinstance(standing, Problem):
+        return standing
     faults: dict[int, tuple[Problem, ...]] = {}
     files: dict[int, VersionFiles] = {}
     for number, version in sorted(standing.versions.items()):
@@ -147,6 +149,17 @@ def read_registry(
     return Registry(
         folder, standing, lines, MappingProxyType(faults), MappingProxyType(files), content
     )
+
+
+def standing_after(lines: tuple[Line, ...], model: str, people: People) -> Standing | Problem:
+    """What the lines of a log come to; a Problem at the first that is not right."""
+    standing = beginning(model)
+    for line in lines:
+        after = _follow(standing, line, people)
+        if isinstance(after, Problem):
+            return after
+        standing = after
+    return standing
 
 
 def act(
@@ -196,7 +209,8 @@ def serving_version(
 ) -> Serving | NotServing:
     """What may serve of the model in `folder`, where its policy declares the version `declared`.
 
-    The active version serves where it is not newer than the declared one.
+    The active version serves where it is not newer than the declared one. Where a file of it is not
+    what was registered, the version serves that was active before it and is whole, with `problems`.
     """
     registry = read_registry(folder, people, expected=expected)
     if isinstance(registry, Problem):
@@ -215,15 +229,40 @@ def serving_of(registry: Registry, declared: int) -> Serving | NotServing:
         return NotServing(standing.model, "nothing_active", "no version is active", head)
     if active.version > declared:
         return _newer(standing.model, active.version, declared, head)
-    if faults := registry.faults.get(active.version):
+    faults = registry.faults.get(active.version)
+    if not faults:
+        return _serving(standing, active, registry.files[active.version])
+    before = _whole_before(registry, active)
+    if before is None:
         return NotServing(standing.model, "refused", str(faults[0]), head, faults)
-    return _serving(standing, active, registry.files[active.version])
+    serving = _serving(standing, before, registry.files[before.version])
+    return replace(serving, problems=faults, instead_of=active.version)
+
+
+def _whole_before(registry: Registry, active: RegisteredVersion) -> RegisteredVersion | None:
+    """What was active before and may serve still.
+
+    What was rolled back is none of the activations, and of what was withdrawn there are no files.
+    """
+    standing = registry.standing
+    before = (standing.versions[number] for number in reversed(standing.activations))
+    return next(
+        (
+            version
+            for version in before
+            if version is not active and version.version in registry.files
+        ),
+        None,
+    )
 
 
 def accepted(answer: Serving | NotServing, declared: int) -> Serving | NotServing:
     """What serves, where a policy declares this version: nothing that is newer."""
-    if isinstance(answer, Serving) and answer.version > declared:
-        return _newer(answer.model, answer.version, declared, answer.head)
+    if (
+        isinstance(answer, Serving)
+        and (newest := max(answer.version, answer.instead_of)) > declared
+    ):
+        return _newer(answer.model, newest, declared, answer.head)
     return answer
 
 
@@ -306,7 +345,8 @@ def _entry(registry: Registry, signer: Signer, request: Request) -> Entry | Prob
     if request.action == "register":
         found = read_files(registry.folder, version)
         if isinstance(found, Problem):
-            return found
+            absent = not (registry.folder / str(version)).exists()
+            return replace(found, help=_TRAIN) if absent else found
         if problem := why_not_admitted(standing.model, version, found):
             return problem
         files = found.digests
@@ -342,6 +382,9 @@ def _target(registry: Registry, request: Request) -> tuple[int, str, Mapping[str
         number = request.version or 0
     version = standing.versions.get(number)
     return number, version.content if version else "", {}
+
+
+_TRAIN = "train it first: `tidegate models train` writes the folder"
 
 
 def _not_whole(registry: Registry, entry: Entry) -> Problem | None:

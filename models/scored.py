@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 ScoredStatus = Literal["ok", "abstained"]
+ModelStanding = Literal["serving", "approved", "unapproved", "changed", "log_broken"]
+"""How a model stood when it was loaded: `serving` where the registry was asked and let it serve.
+
+All else is under work: `approved` in its log, though nobody asked what serves; `unapproved`;
+`changed` since it was registered; of a log that is not right (`log_broken`).
+"""
 Int64s: TypeAlias = "npt.NDArray[np.int64]"
 
 
@@ -32,8 +38,16 @@ class Scored(NamedTuple):
     reason: str = ""
 
 
+NOT_THE_MODELS_ACT = frozenset({"starting", "unknown_model", "closed", "bad_question"})
+"""The words of `Unavailable` that tell of who asks the model; all others are its own act."""
+
+
 class Unavailable(NamedTuple):
-    """No answer at all, and why: one word for the record, such as `timeout` or `crashed`."""
+    """No answer at all, and why: one word for the record, such as `timeout` or `crashed`.
+
+    What follows stays within what the model may cause, unless `NOT_THE_MODELS_ACT` has the word: by
+    being late or crashing its author would pick payments.
+    """
 
     reason: str
 

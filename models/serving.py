@@ -2,13 +2,14 @@
 
 `refresh` reads the registries again. Where a log or a file is not what was signed, the version that
 served goes on serving and the problem is handed back, for an alert; a model that was disabled,
-rolled back or activated by a right entry changes at once.
+rolled back or activated by a right entry changes at once. A service that starts on a version that
+is not whole has the one before it, as one that ran would.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
@@ -103,11 +104,11 @@ class ServingModels:
                 heads[name] = registry.head
                 if found := tuple(p for each in registry.faults.values() for p in each):
                     problems[name] = found
-                answer = serving_of(registry, declared.version)
-                if isinstance(answer, NotServing) and answer.why == "refused":
-                    before = models[name]
-                    if isinstance(before, Serving) and _may_go_on(before, registry.standing):
-                        continue
+                answer, before = serving_of(registry, declared.version), models[name]
+                wrong = _wrong(answer)
+                if wrong and isinstance(before, Serving) and _may_go_on(before, registry.standing):
+                    active = registry.standing.activations[-1]
+                    answer = replace(before, problems=wrong, instead_of=active)
                 models[name] = answer
             self._served = ServedModels(MappingProxyType(models), MappingProxyType(heads))
             return Refreshed(self._served, MappingProxyType(problems))
@@ -115,9 +116,17 @@ class ServingModels:
 
 def _kept(before: Serving | NotServing, problems: tuple[Problem, ...]) -> Serving | NotServing:
     """What goes on where the log cannot be believed: as it was, stopped models stay stopped."""
-    if isinstance(before, Serving) or before.why in ("disabled", "newer_than_declared"):
+    if isinstance(before, Serving):
+        return replace(before, problems=problems)
+    if before.why in ("disabled", "newer_than_declared"):
         return before
     return NotServing(before.model, "refused", str(problems[0]), before.head, problems)
+
+
+def _wrong(answer: Serving | NotServing) -> tuple[Problem, ...]:
+    """What is wrong with the active version, where something is."""
+    refused = isinstance(answer, Serving) or answer.why == "refused"
+    return answer.problems if refused else ()
 
 
 def _may_go_on(before: Serving, standing: Standing) -> bool:

@@ -272,7 +272,8 @@ def _known(standing: Standing, entry: Entry) -> RegisteredVersion | Problem:
     if version is None:
         known = ", ".join(map(str, sorted(standing.versions))) or "none"
         message = f"version {entry.version} is not registered"
-        return Problem("not_registered", message, f"registered: {known}")
+        help_ = f"registered: {known}; `tidegate models register` comes first"
+        return Problem("not_registered", message, help_)
     if version.content != entry.content:
         message = f"version {entry.version} was registered with another content"
         return Problem("hash_mismatch", message, _AGAIN)

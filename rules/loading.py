@@ -20,7 +20,14 @@ from tidegate.dsl.tables import TableContent, Tables
 from tidegate.rules.files import data_file, read_source, relative, rule_files
 from tidegate.rules.hygiene import unmatched_keys, unmatched_values
 from tidegate.rules.libraries import Library, shipped
-from tidegate.rules.models import LoadedModel, WhatServes, read_models, signatures_of
+from tidegate.rules.models import (
+    LoadedModel,
+    WhatServes,
+    hold_against_cards,
+    read_models,
+    signatures_of,
+    stop_misfits,
+)
 from tidegate.rules.policy import Policy
 from tidegate.rules.reference_tables import read_table
 from tidegate.rules.tables import LIST_KINDS, read_list, read_rates
@@ -93,12 +100,15 @@ def read(
     files = [p.file for p in parsed]
     libraries = _libraries(files)
     models, bad_models = read_models(root, files, serving)
-    checked = check(
-        files,
-        today_us=today_us,
-        shipped={name: each.files for name, each in libraries.items()},
-        signatures=signatures_of(models),
-    )
+    shipped = {name: each.files for name, each in libraries.items()}
+    if serving is not None:
+        models, misfits = stop_misfits(
+            models,
+            files,
+            lambda signatures: check(files, shipped=shipped, signatures=signatures).diagnostics,
+        )
+        bad_models += misfits
+    checked = check(files, today_us=today_us, shipped=shipped, signatures=signatures_of(models))
     # Read whether the rules are right or not: all errors of a policy come in one run.
     lists, rates, problems = _data(root, files)
     tables, bad_tables = _tables(root, checked.tables, files)
@@ -111,10 +121,11 @@ def read(
     unmatched = (
         *unmatched_values(checked.program, lists), *unmatched_keys(checked.program, tables)
     )  # fmt: skip
-    found = in_order([*found, *unmatched])
-    hashes = {n: m.hash for n, m in models.items() if isinstance(m, LoadedModel)}
+    held, strange = hold_against_cards(checked.program, models, serves=serving is not None)
+    found = in_order([*found, *unmatched, *strange])
+    hashes = {n: m.hash for n, m in held.items() if isinstance(m, LoadedModel)}
     digest = _digest(sources, lists, rates, tables, _used(files, libraries), models=hashes)
-    policy = Policy(checked.program, digest, lists, rates, sources, found, root, tables, models)
+    policy = Policy(checked.program, digest, lists, rates, sources, found, root, tables, held)
     return Loaded(policy, found, shown)
 
 

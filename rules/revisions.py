@@ -9,18 +9,19 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from tidegate.dsl.diagnostics import visible
-from tidegate.models.manifest import MODEL_FILE
+from tidegate.models.manifest import CARD_FILE, MODEL_FILE
 from tidegate.models.registry_log import LOG_FILE
 from tidegate.rules.cases import CASE_FOLDER, SUFFIXES, Cases, read_cases
 from tidegate.rules.files import MAX_DATA_BYTES, RULE_SUFFIX
 from tidegate.rules.gate import GATE_FILE, NO_GATE, Gate, read_gate
 from tidegate.rules.git import FOLDER, LINK, SUBMODULE, Entry, GitError, Repository
 from tidegate.rules.loading import Loaded, read
+from tidegate.rules.model_cards import NO_CARDS, Cards, read_cards
 
 _QUOTED = re.compile(rb'"((?:[^"\\\n]|\\.)*)"')
 _VERSION = re.compile(rb"\bversion\s+([0-9]{1,9})\b")
@@ -40,7 +41,8 @@ class Revision:
     """A policy at one revision. `commit` is the full id, empty for a folder.
 
     `loaded` is None where the revision has no such folder, or no rule file in it. `cases` are
-    those that can be read, `gate` holds the limits of changes that it declares.
+    those that can be read, `gate` holds the limits of changes that it declares, `cards` what is
+    said of its models.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Revision:
     loaded: Loaded | None
     cases: Cases
     gate: Gate = NO_GATE
+    cards: Cards = field(default_factory=lambda: NO_CARDS)
 
 
 NO_CASES = Cases((), ())
@@ -61,8 +64,11 @@ def read_folder(folder: Path, name: str = "") -> Revision:
 def _revision(root: Path, name: str, commit: str) -> Revision:
     """The revision whose files stand below `root`."""
     loaded = read(root)
-    gate = NO_GATE if loaded.policy is None else read_gate(root, loaded.policy.program)
-    return Revision(name, commit, loaded, read_cases(root), gate)
+    cases = read_cases(root)
+    if loaded.policy is None:
+        return Revision(name, commit, loaded, cases)
+    gate = read_gate(root, loaded.policy.program)
+    return Revision(name, commit, loaded, cases, gate, read_cards(loaded.policy))
 
 
 def read_revision(folder: Path, name: str) -> Revision:
@@ -206,7 +212,8 @@ def _model_files(contents: Mapping[str, bytes]) -> Iterator[str]:
     }
     for named in _named_files(contents):
         yield f"{named}/{LOG_FILE}"
-        yield from (f"{named}/{version}/{MODEL_FILE}" for version in versions)
+        for version in versions:
+            yield from (f"{named}/{version}/{file}" for file in (MODEL_FILE, CARD_FILE))
 
 
 def _in_the_way(entry: Entry, name: str) -> RevisionRefused:

@@ -22,7 +22,10 @@ from tidegate.dsl.program import (
 from tidegate.engine.column_batch import ABSENT, CodedColumn, Column, IntegerColumn
 from tidegate.engine.column_outcome import OutcomeColumns
 from tidegate.engine.decision import Policy
+from tidegate.engine.values import parse_time
+from tidegate.models.cards import Window
 from tidegate.simulation.checked_mapping import CheckedSource
+from tidegate.simulation.learnt import learnt_from
 from tidegate.simulation.lookups import lookups_of
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import (
@@ -152,6 +155,7 @@ class Assessment:
             yield from self._notes_on_labels(source)
             yield from self._notes_on_features(event)
             yield from self._notes_on_models(source)
+            yield from self._notes_on_training(source)
             yield from _notes_on_fields(source)
             if len(event.rules) > MAX_OVERLAP_RULES:
                 yield (
@@ -185,6 +189,24 @@ class Assessment:
         for name in source.event.models:
             if name not in given and self.policy.program.model(name).external:
                 yield f"no recorded scores of `{name}`: it counts as unavailable"
+
+    def _notes_on_training(self, source: CheckedSource) -> Iterator[str]:
+        """That a model learnt from a part of this time: what it says of that is too good."""
+        for name in source.event.models:
+            window = learnt_from(self.policy, name)
+            if window is None:
+                continue
+            start_us, end_us = (parse_time(end) for end in (window.start, window.end))
+            span = self.told.span
+            if start_us <= span.end_us and span.start_us < end_us:
+                yield (
+                    f"`{name}` learnt from {_window_words(window)}, which this history holds:"
+                    " what its scores do there is better than on new payments"
+                )
+
+
+def _window_words(window: Window) -> str:
+    return f"{window.start} to before {window.end}"
 
 
 def _notes_on_fields(source: CheckedSource) -> Iterator[str]:

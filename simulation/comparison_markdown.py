@@ -16,7 +16,6 @@ from tidegate.simulation.judgement import Judged, Judgement
 from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import Volume
 from tidegate.simulation.report_pieces import date_of, percent
-from tidegate.simulation.score_thresholds import threshold_text
 from tidegate.simulation.wording import money, points
 
 MOST = 65_536
@@ -256,18 +255,7 @@ def _levels(event: EventComparison) -> str:
 
 
 def _scores(change: ScoreChange) -> str:
-    rows = [
-        (
-            threshold_text(one.at), ", ".join(map(code, one.rules)), f"{one.above_before:,}",
-            f"{one.above_after:,}", f"{one.rose:,}", f"{one.fell:,}",
-        )
-        for one in change.crossings
-    ]  # fmt: skip
-    said = f"{wording.scores_compared(change)}\n\n"
-    if not rows:
-        return said
-    columns = ("score", "rules", "before", "after", "rose across", "fell across")
-    return said + _table(columns, rows, 2)
+    return "".join(f"- {plain(said)}\n" for said in wording.scores_compared(change))
 
 
 def _marginals(event: EventComparison) -> str:

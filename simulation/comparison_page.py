@@ -30,7 +30,6 @@ from tidegate.simulation.mapping import WORDS
 from tidegate.simulation.measures import MILLION, Rate, Volume
 from tidegate.simulation.report_pieces import date_of, percent
 from tidegate.simulation.result import WeekResult
-from tidegate.simulation.score_thresholds import threshold_text
 
 _TONES = {"broken": "bad", "undecided": "careful", "kept": "good"}
 _EFFECT_TONES = {
@@ -113,7 +112,6 @@ def _environment() -> Environment:
         limit=wording.limit_words,
         model_change=wording.model_change,
         scores_compared=wording.scores_compared,
-        threshold=threshold_text,
     )
     return made
 

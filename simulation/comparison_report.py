@@ -47,7 +47,6 @@ from tidegate.simulation.report_pieces import (
     table_of,
     titled,
 )
-from tidegate.simulation.score_thresholds import threshold_text
 from tidegate.simulation.wording import GROUPS, LEVELS, group_of, model_change, scores_compared
 
 WIDTH = 80
@@ -385,22 +384,7 @@ def _segments(segments: Sequence[Segment]) -> RenderableType:
 
 
 def _scores(change: ScoreChange) -> RenderableType:
-    rows = [
-        (
-            threshold_text(crossing.at),
-            ", ".join(crossing.rules),
-            grouped(crossing.above_before),
-            grouped(crossing.above_after),
-            grouped(crossing.rose),
-            grouped(crossing.fell),
-        )
-        for crossing in change.crossings
-    ]
-    said = stacked(_folded(scores_compared(change), 0))
-    if not rows:
-        return said
-    columns = ("score", "rules", "before", "after", "rose across", "fell across")
-    return Group(said, table_of(columns, rows, plain=2))
+    return stacked(line for said in scores_compared(change) for line in _folded(f"- {said}", 0))
 
 
 def _unknowns(event: EventComparison) -> Iterator[list[str]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
+from tidegate.engine.model_differences import ModelFiles
 from tidegate.engine.policy_differences import Subject, policy_differences
 from tidegate.rules.cases import Cases
 from tidegate.rules.gate import Segments
@@ -57,9 +58,7 @@ def compare(
     old, new = _policy(before), _policy(after)
     assert new is not None, "the revision after has a policy"
     words = Words(
-        policy_differences(
-            None if old is None else _subject(old, before.cases), _subject(new, after.cases)
-        ),
+        policy_differences(None if old is None else _subject(old, before), _subject(new, after)),
         old is None or old.hash != new.hash,
     )
     sides = _side(before, old), _side(after, new)
@@ -126,14 +125,15 @@ def _policy(revision: Revision) -> Policy | None:
     return None if revision.loaded is None else revision.loaded.policy
 
 
-def _subject(policy: Policy, cases: Cases) -> Subject:
+def _subject(policy: Policy, revision: Revision) -> Subject:
     return Subject(
         policy.program,
         policy.lists,
         policy.tables,
         policy.sources,
-        _by_name(cases),
+        _by_name(revision.cases),
         policy.rates,
+        {m: ModelFiles(of, revision.cards.get(m)) for m, of in policy.models.items()},
     )
 
 

@@ -34,7 +34,7 @@ from tidegate.dsl.diagnostics import nearest
 Word = Literal["approve", "review", "step_up", "decline"]
 WORDS: tuple[Word, ...] = ("approve", "review", "step_up", "decline")
 Format = Literal["parquet", "csv"]
-Status = Literal["ok", "unavailable", "abstained"]
+Status = Literal["ok", "unavailable", "abstained", "failed"]
 
 
 class _Part(BaseModel):
@@ -73,7 +73,9 @@ class StatusMapping(_Part):
     """How a model answered: `values` gives for each text of the column its status."""
 
     column: str
-    values: dict[str, Status] = {"ok": "ok", "unavailable": "unavailable", "abstained": "abstained"}
+    values: dict[str, Status] = {
+        "ok": "ok", "unavailable": "unavailable", "abstained": "abstained", "failed": "failed"
+    }  # fmt: skip
 
 
 class ScoreMapping(ColumnMapping):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tidegate.simulation.measures import Rate
 from tidegate.simulation.model_watch import MOST_SILENT
-from tidegate.simulation.monitoring_result import Alarm, ModelMonitoring
+from tidegate.simulation.monitoring_result import Abstention, Alarm, ModelMonitoring
 from tidegate.simulation.report_pieces import grouped, percent
 from tidegate.simulation.score_thresholds import threshold_text
 
@@ -21,7 +21,8 @@ def alarms_of(found: ModelMonitoring) -> Iterator[Alarm]:
             found.model,
             f"no score in {_part(found.answers.silent)} of what it is used for:"
             f" {grouped(found.answers.abstained)} abstained,"
-            f" {grouped(found.answers.unavailable)} unavailable",
+            f" {grouped(found.answers.unavailable)} unavailable"
+            + "".join(f"; most of all {cause_said(one)}" for one in found.abstentions[:1]),
         )
     for shift in found.shifts:
         if shift.alarm:
@@ -88,6 +89,13 @@ def _on_scores(found: ModelMonitoring) -> Iterator[Alarm]:
                 f"`{name}` makes {percent(term.now)} of the contributions,"
                 f" it made {percent(term.before)}",
             )
+
+
+def cause_said(cause: Abstention) -> str:
+    """Why a model abstained, with the value that it did not know where it may be named."""
+    if not cause.value:
+        return cause.reason
+    return f"{cause.reason}: `{cause.value}`"
 
 
 def decimals(millionths: int | None) -> str:

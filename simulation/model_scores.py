@@ -81,6 +81,12 @@ class HistoryScorer:
         assert found.contributions is not None
         return found.contributions
 
+    def abstentions(self, batch: Batch, places: Int64s) -> Iterator[tuple[int, str, Int64s]]:
+        """Why the model abstains in some of these rows: place of the input, reason, and which."""
+        if self._scorer is not None:
+            for index, reason, rows in self._scorer.abstentions(tuple(self._inputs(batch, places))):
+                yield index, reason, places[rows]
+
     def _used(self, batch: Batch, at_us: Int64s) -> Int64s:
         """The rows that the model is asked about."""
         model = self.model

@@ -6,7 +6,8 @@ cut into slices.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +27,7 @@ from tidegate.models.calibration import calibration_of
 from tidegate.models.discoveries import discoveries
 from tidegate.models.proportions import difference
 from tidegate.models.reference import Reference
+from tidegate.simulation.abstention_causes import Cause
 from tidegate.simulation.measures import (
     FRAUD,
     GOOD,
@@ -39,6 +41,7 @@ from tidegate.simulation.measures import (
     rate,
 )
 from tidegate.simulation.monitoring_result import (
+    Abstention,
     Answers,
     CalibrationResult,
     FollowResult,
@@ -130,10 +133,11 @@ class ModelWatch:
         self._score = WatchedInput(model.score, _SCORE, currency, score, epsilon)
         self.thresholds = thresholds_of(event, model.score)
         self._answers = np.zeros((2, 4), np.int64)
+        self._abstained: tuple[Counter[Cause], Counter[Cause]] = Counter(), Counter()
         self._before: list[Integers] = []
         self._now: dict[int, list[Integers]] = {kind: [] for kind in MEASURED}
         self._weeks: dict[int, Int64s] = {}
-        self._follow = np.zeros(4, np.int64)
+        self._follow = np.zeros(5, np.int64)
         self._tells_past = False
         self.attribution: tuple[AttributionSums, AttributionSums] | None = None
 
@@ -169,24 +173,25 @@ class ModelWatch:
 
     def _add_asks(self, batch: WatchedBatch) -> None:
         """What the model's rules ask for, and what came of it."""
-        asked = self._asked(batch.outcomes)
+        asked = self._asked(batch.outcomes, _word_of)
         rows = batch.now & (asked > 0)
+        after = batch.now & (asked == 0) & (self._asked(batch.outcomes, _after) > 0)
         word = batch.outcomes.word
         then = np.zeros(len(rows), np.bool_)
         if batch.past is not None:
             # What people made of a review was either to stop the payment or to let it pass.
             then = np.where(asked == _REVIEW, batch.past > 0, batch.past == asked)
         self._tells_past |= batch.past is not None
-        found = (rows, rows & (word == asked), rows & (word != batch.without), rows & then)
+        found = (rows, rows & (word == asked), rows & (word != batch.without), rows & then, after)
         self._follow += [int(flags.sum()) for flags in found]
 
-    def _asked(self, outcomes: OutcomeColumns) -> Small:
-        """Per row the strongest outcome that a live rule which reads the score asks for."""
+    def _asked(self, outcomes: OutcomeColumns, means: Callable[[Ask], int]) -> Small:
+        """Per row the strongest of what a live rule which reads the score asks for."""
         asked = np.zeros(outcomes.rows, np.int8)
         for slot in outcomes.plan.slots:
             if slot.rule < 0 or slot.when_unknown:
                 continue
-            word = _word_of(slot.item)
+            word = means(slot.item)
             if not word or self.model.name not in outcomes.plan.plan.rules[slot.rule].depends:
                 continue
             bits = outcomes.rules.fired[slot.rule] & outcomes.live[slot.rule]
@@ -205,6 +210,17 @@ class ModelWatch:
         """How the model answered, then and now."""
         first, second = (_answers(counts.tolist()) for counts in self._answers)
         return first, second
+
+    def add_abstentions(self, causes: Iterable[tuple[Cause, int]], *, now: bool) -> None:
+        """Why the model abstained in so many rows."""
+        for cause, rows in causes:
+            self._abstained[now][cause] += rows
+
+    def abstentions(self) -> tuple[Abstention, ...]:
+        """Why the model abstained, what causes most first."""
+        before, now = self._abstained
+        causes = sorted({*before, *now}, key=lambda cause: (-now[cause], -before[cause], cause))
+        return tuple(Abstention(*cause, before[cause], now[cause]) for cause in causes)
 
     def shifts(self, levels: Levels) -> tuple[InputShift, ...]:
         """The score's shift, then those of its inputs."""
@@ -327,11 +343,12 @@ class ModelWatch:
 
     def follow(self, levels: Levels) -> FollowResult:
         """What became of what the model's rules asked for."""
-        asked, followed, determined, then = self._follow.tolist()
+        asked, followed, determined, then, after = self._follow.tolist()
         at_the_time = rate(then, asked)
         often = (at_the_time.millionths or 0) > FOLLOWED_TOO_OFTEN
         return FollowResult(
             asked=asked,
+            asked_after=after,
             followed=rate(followed, asked),
             determined=rate(determined, asked),
             followed_then=at_the_time if self._tells_past else None,
@@ -362,6 +379,11 @@ def _word_of(ask: Ask) -> int:
     if ask.rung >= Disposition.DECLINE:
         return _DECLINE
     return _REVIEW if ask.rung >= Disposition.HOLD else 0
+
+
+def _after(ask: Ask) -> int:
+    """Whether an ask means a review after the payment, which stops nothing."""
+    return int(ask.ladder == "review" and ask.rung == Review.AFTER)
 
 
 def _above(ordered: Int64s, at: int) -> int:

@@ -15,9 +15,19 @@ from markupsafe import Markup, escape
 
 from tidegate.simulation.charts import Point, series
 from tidegate.simulation.comparison_page import interval, number, read_page, thousandths, unbroken
-from tidegate.simulation.model_alarms import decimals, times
+from tidegate.simulation.model_alarms import cause_said, decimals, times
 from tidegate.simulation.monitoring_charts import Pair, Spread, forest, paired_bars
-from tidegate.simulation.monitoring_report import keeps_text, moment, name_of, points, rate_text
+from tidegate.simulation.monitoring_report import (
+    agreement_name,
+    interval_text,
+    keeps_text,
+    moment,
+    name_of,
+    pair_name,
+    pair_said,
+    points,
+    rate_text,
+)
 from tidegate.simulation.monitoring_result import ModelMonitoring, Monitoring
 from tidegate.simulation.report_pieces import date_of, percent
 from tidegate.simulation.score_thresholds import score_text, threshold_text
@@ -49,14 +59,19 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
+        agreement=agreement_name,
         attribution=_attribution,
+        cause=cause_said,
         decimals=decimals,
         distributions=_distributions,
+        figure=interval_text,
         interval=interval,
         keeps=keeps_text,
         moment=moment,
         name=name_of,
         number=number,
+        pair_name=pair_name,
+        pair_said=pair_said,
         parity=_parity,
         percent=percent,
         points=points,

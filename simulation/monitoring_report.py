@@ -16,10 +16,13 @@ from rich.text import Text
 from tidegate.dsl.zones import SECOND_US
 from tidegate.engine.values import format_time
 from tidegate.simulation.measures import Rate
-from tidegate.simulation.model_alarms import decimals, times
+from tidegate.simulation.model_alarms import cause_said, decimals, times
 from tidegate.simulation.monitoring_result import (
+    Agreement,
+    Interval,
     ModelMonitoring,
     Monitoring,
+    SideBySide,
     ThresholdDrift,
     as_json,
 )
@@ -34,6 +37,7 @@ from tidegate.simulation.report_pieces import (
 from tidegate.simulation.score_thresholds import score_text, threshold_text
 
 ALARM = "ALARM"
+CAUSES_SHOWN = 10
 WEEKS_SHOWN = 8
 """The last ones; the JSON has each of them."""
 
@@ -60,6 +64,8 @@ def render(found: Monitoring) -> RenderableType:
     parts: list[RenderableType] = [head]
     for model in found.models:
         parts += _model(model)
+    for pair in found.side_by_side:
+        parts.append(titled(pair_name(pair), _side_by_side(pair)))
     parts.append(titled("Read this with it", stacked(f"- {note}" for note in found.notes)))
     return Group(*parts)
 
@@ -73,6 +79,7 @@ def _model(model: ModelMonitoring) -> Iterator[RenderableType]:
     if model.thresholds:
         yield titled("Thresholds", _thresholds(model))
     if model.label:
+        yield titled("How well it finds fraud, by matured labels", _discrimination(model))
         yield titled("Calibration, by matured labels", _calibration(model))
     if model.attribution:
         yield titled("What makes the scores", _attribution(model))
@@ -84,7 +91,8 @@ def _model(model: ModelMonitoring) -> Iterator[RenderableType]:
 def name_of(model: ModelMonitoring) -> str:
     """A model with its version, and its hash or that it is external."""
     whose = "external" if model.external else (model.hash[:12] or "no version may serve")
-    return f"{model.model} version {model.version} ({whose}), on {model.event}"
+    shadow = ", in the shadow" if model.shadow else ""
+    return f"{model.model} version {model.version} ({whose}){shadow}, on {model.event}"
 
 
 def _scope(model: ModelMonitoring) -> RenderableType:
@@ -118,7 +126,17 @@ def _answers(model: ModelMonitoring) -> RenderableType:
         )
         for name, a in (("reference week", model.answers_before), ("watched", model.answers))
     ]
-    return table_of(("", "scored", "abstained", "unavailable", "outside use", "no score"), rows)
+    columns = ("", "scored", "abstained", "unavailable", "outside use", "no score")
+    table = table_of(columns, rows)
+    if not model.abstentions:
+        return table
+    causes = [
+        f"  {grouped(one.now)} ({grouped(one.before)} then): {cause_said(one)}"
+        for one in model.abstentions[:CAUSES_SHOWN]
+    ]
+    if len(model.abstentions) > CAUSES_SHOWN:
+        causes.append(f"  and {len(model.abstentions) - CAUSES_SHOWN} more causes, in the JSON")
+    return Group(table, stacked(["why it abstained, watched and in the reference week:", *causes]))
 
 
 def _shifts(model: ModelMonitoring) -> RenderableType:
@@ -162,6 +180,85 @@ def _thresholds(model: ModelMonitoring) -> RenderableType:
             ]
         parts += [head, stacked(lines)]
     return Group(*parts)
+
+
+def _discrimination(model: ModelMonitoring) -> RenderableType:
+    found = model.discrimination
+    area, precision = interval_text(found.auc), interval_text(found.average_precision)
+    rows = f"over {grouped(found.rows)} scored with a label that is due"
+    lines = (
+        f"AUC {area}, average precision {precision}",
+        f"{rows}, {grouped(found.fraud)} of them {model.label}",
+    )
+    return stacked(lines)
+
+
+def pair_name(pair: SideBySide) -> str:
+    """`risk 1 and, in the shadow, newer 2, side by side`."""
+    shadow = ", in the shadow," if pair.shadow else ""
+    return (
+        f"{pair.champion} {pair.champion_version} and{shadow} {pair.challenger}"
+        f" {pair.challenger_version}, side by side"
+    )
+
+
+def pair_said(pair: SideBySide) -> Iterator[str]:
+    """Over which rows two models are compared."""
+    yield f"{grouped(pair.rows)} scored by both, of which {grouped(pair.labelled)} have a label"
+    yield (
+        f"that is due ({grouped(pair.fraud)} of them true);"
+        f" {grouped(pair.only_champion)} by {pair.champion} alone,"
+        f" {grouped(pair.only_challenger)} by {pair.challenger} alone"
+    )
+
+
+def _side_by_side(pair: SideBySide) -> RenderableType:
+    rows = [
+        (name, interval_text(own[0]), interval_text(own[1]), interval_text(gap, signed=True))
+        for name, own, gap in (
+            ("AUC", pair.auc, pair.auc_difference),
+            ("average precision", pair.average_precision, pair.average_precision_difference),
+        )
+    ]
+    parts: list[RenderableType] = [
+        stacked(pair_said(pair)),
+        table_of(("", pair.champion, pair.challenger, "difference"), rows),
+    ]
+    for one in pair.agreements:
+        parts.append(Text(agreement_name(one, pair), style="italic"))
+        parts.append(stacked(_agreement(one, pair)))
+    return Group(*parts)
+
+
+def _agreement(one: Agreement, pair: SideBySide) -> Iterator[str]:
+    yield (
+        f"  both pick {grouped(one.both)}, {pair.champion} alone {grouped(one.only_champion)},"
+        f" {pair.challenger} alone {grouped(one.only_challenger)}, neither {grouped(one.neither)}"
+    )
+    for name, rates in (("precision", one.precision), ("recall", one.recall)):
+        yield f"  {name:9} {' and '.join(map(rate_text, rates))}"
+    gap = one.recall_difference
+    ends = f"{points(gap.low)} to {points(gap.high)}"
+    yield f"  recall of {pair.challenger} is {points(gap.value)} points from it ({ends})"
+
+
+def agreement_name(one: Agreement, pair: SideBySide) -> str:
+    """At which scores two models are held against each other."""
+    ours, theirs = threshold_text(one.at), threshold_text(one.challenger_at)
+    if one.same_score:
+        return f"both {ours} ({', '.join(one.rules)})"
+    return f"{pair.champion} {ours}, {pair.challenger} {theirs}, which picks as many"
+
+
+def interval_text(found: Interval, *, signed: bool = False) -> str:
+    """A figure with three decimals and its interval; `-` where there is too little to tell."""
+    if found.value is None:
+        return "-"
+    value, low, high = (
+        "?" if one is None else f"{one / 1_000_000:{'+' if signed else ''}.3f}"
+        for one in (found.value, found.low, found.high)
+    )
+    return f"{value} ({low} to {high})"
 
 
 def _picked(drift: ThresholdDrift, label: str) -> str:
@@ -234,7 +331,11 @@ def _parity(model: ModelMonitoring) -> RenderableType:
 
 def _follow(model: ModelMonitoring) -> RenderableType:
     found = model.follow
-    lines = [f"asked for a review, a step-up or a decline in {grouped(found.asked)}"]
+    after = f"asked for no more than a review after in {grouped(found.asked_after)}"
+    lines = [
+        f"asked for a decline, a step-up or a review before in {grouped(found.asked)}",
+        f"{after}, which stops nothing: in no share here",
+    ]
     if found.asked:
         lines.append(f"that was the outcome by this policy in {rate_text(found.followed)}")
         lines.append(f"without the model another outcome in   {rate_text(found.determined)}")

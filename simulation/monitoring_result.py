@@ -52,6 +52,21 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
+class Abstention:
+    """Rows of the reference week and of the watched time in which the model abstained for `reason`.
+
+    The first of a row's reasons counts. `value` is what the model did not know, of an input of
+    countries or of words that the policy lists; empty of all others.
+    """
+
+    input: str
+    reason: str
+    value: str
+    before: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """One bin of a distribution: its share of the reference and of what is watched."""
 
@@ -202,16 +217,90 @@ class SegmentParity:
 class FollowResult:
     """What became of what the model's rules asked for.
 
-    asked: rows in which a rule that reads the score asked for a review, a step-up or a decline.
+    asked: rows in which a rule that reads the score asked for a payment not to pass as it is: for a
+    decline, a hold, a step-up or a review before it. asked_after: rows in which no such rule asked
+    for more than a review after the payment, which stops nothing and is in no share of these.
     followed: that was the outcome by the policy; determined: without the model it would have been
     another; followed_then: it was the outcome in the history, where that tells one (people's too).
     """
 
     asked: int
+    asked_after: int
     followed: Rate
     determined: Rate
     followed_then: Rate | None
     alarm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure with its interval of 95 %, in millionths; None where there is too little to tell."""
+
+    value: int | None
+    low: int | None
+    high: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Discrimination:
+    """How well scores tell fraud from the rest, over so many rows with matured labels.
+
+    auc: the chance that a fraud scores higher than another row; average_precision: the mean of the
+    precision at each fraud. Both are None where there are fewer than five frauds or others.
+    """
+
+    rows: int
+    fraud: int
+    auc: Interval
+    average_precision: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """At one threshold of the champion, who picks which of the rows that both scored.
+
+    `same_score`: the challenger picks at the same score; else at the one that picks as many.
+    Precision and recall are the champion's and the challenger's, on matured labels;
+    recall_difference is how much more the challenger finds, paired.
+    """
+
+    rules: tuple[str, ...]
+    at: int
+    challenger_at: int
+    same_score: bool
+    both: int
+    only_champion: int
+    only_challenger: int
+    neither: int
+    precision: tuple[Rate, Rate]
+    recall: tuple[Rate, Rate]
+    recall_difference: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """Two models over the rows of the watched time that both scored.
+
+    Pairs hold the champion's figure and the challenger's; differences are the challenger's less the
+    champion's, over the same draws. `labelled` rows have a matured label, `fraud` of them are true.
+    """
+
+    event: str
+    champion: str
+    champion_version: int
+    challenger: str
+    challenger_version: int
+    shadow: bool
+    rows: int
+    only_champion: int
+    only_challenger: int
+    labelled: int
+    fraud: int
+    auc: tuple[Interval, Interval]
+    auc_difference: Interval
+    average_precision: tuple[Interval, Interval]
+    average_precision_difference: Interval
+    agreements: tuple[Agreement, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,15 +314,18 @@ class ModelMonitoring:
     version: int
     hash: str
     external: bool
+    shadow: bool
     event: str
     label: str
     before: Period
     now: Period
     answers_before: Answers
     answers: Answers
+    abstentions: tuple[Abstention, ...]
     shifts: tuple[InputShift, ...]
     thresholds: tuple[ThresholdDrift, ...]
     maturity: Maturity
+    discrimination: Discrimination
     calibration: CalibrationResult | None
     attribution: tuple[TermResult, ...]
     attributed_rows: int
@@ -256,6 +348,7 @@ class Monitoring:
     end_us: int
     false_discoveries: int
     models: tuple[ModelMonitoring, ...]
+    side_by_side: tuple[SideBySide, ...]
     notes: tuple[str, ...]
 
     @property

@@ -12,11 +12,13 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.engine.column_batch import CodedColumn, Column
+from tidegate.engine.column_batch import Column
 from tidegate.models.discoveries import discoveries
 from tidegate.models.proportions import Difference, difference, log_ratio
+from tidegate.rules.gate import Segments
 from tidegate.simulation.measures import FRAUD, GOOD, MILLION, Small, rate
 from tidegate.simulation.monitoring_result import SegmentParity
+from tidegate.simulation.segments import places_of
 from tidegate.simulation.times import Flags
 
 FEWEST_ROWS = 100
@@ -25,21 +27,22 @@ MOST_SEGMENTS = 20
 """So many of a field are shown, the largest first; all others count as `others`."""
 FOUR_FIFTHS = 0.8
 """An outcome that falls on a segment less than 1/0.8 as often as on others is no alarm."""
-MISSING, THE_REST = "missing", "others"
+THE_REST = "others"
 Hits = tuple[int, int]
 
 
 class SegmentCounts:
     """Counts of one field's segments: rows, matured labels, frauds, and each outcome."""
 
-    def __init__(self, field: str, outcomes: Sequence[str]) -> None:
-        self.field = field
+    def __init__(self, by: Segments, outcomes: Sequence[str], currency: str = "") -> None:
+        self.by = by
+        self._currency = currency
         self.outcomes = tuple(outcomes)
         self._counts: dict[str, npt.NDArray[np.int64]] = {}
 
     def add(self, column: Column, rows: Flags, classes: Small, found: dict[str, Flags]) -> None:
         """The rows of a batch; `found` has the rows of each outcome."""
-        places, names = _places(column)
+        places, names = places_of(self.by, column, self._currency)
         size = len(names)
         matured = rows & ((classes == FRAUD) | (classes == GOOD))
         flags = [rows, matured, rows & (classes == FRAUD)]
@@ -100,7 +103,7 @@ class SegmentCounts:
         excess = ratio if base is None else ratio.minus(base)
         unlike = ratio.ratio > 1 / FOUR_FIFTHS and excess.low > 1
         return SegmentParity(
-            field=self.field,
+            field=self.by.field,
             value=name,
             what=what,
             rate=rate(*hits[1]),
@@ -124,13 +127,3 @@ def _four_fifths(first: Hits, second: Hits) -> int | None:
     """The share that is left alone in one over that in the other, whichever is lower."""
     left = [1 - hits / of for hits, of in (first, second)]
     return round(MILLION * min(left) / max(left)) if max(left) > 0 else None
-
-
-def _places(column: Column) -> tuple[npt.NDArray[np.int64], Sequence[str]]:
-    """For each row the place of its segment's name."""
-    if isinstance(column, CodedColumn):
-        return column.codes.astype(np.int64) + 1, [MISSING, *map(str, column.dictionary)]
-    values = column.values.astype(np.int64) + 1
-    if column.valid is not None:
-        values = np.where(column.valid, values, 0)
-    return values, [MISSING, "false", "true"]

@@ -186,7 +186,14 @@ def _outcomes(event: EventResult) -> RenderableType:
         if event.label:
             row += [*_volume(outcome.known.fraud, event), *_volume(outcome.known.good, event)]
         rows.append(row)
-    return table_of(columns, rows)
+    held = next(one.all.count for one in event.outcomes if one.word == "review")
+    if event.review.total == held:
+        return table_of(columns, rows)
+    said = (
+        "review: held until somebody has looked. Load counts every payment that somebody looks at,"
+        " those that went on or were stepped up too"
+    )
+    return Group(table_of(columns, rows), Text(said, style="dim"))
 
 
 def _levels(event: EventResult) -> RenderableType:

@@ -366,9 +366,14 @@ class RowReader:
             status = read.statuses.get(model.name, np.full(len(given), ok, np.int8))
             status = status[rows] if model.name in read.statuses else status
             silent = (status < 0) | ((status == ok) & ~given)
+            ended = np.zeros(len(rows), np.bool_)
             if model.until_us is not None:
-                silent |= at_us >= model.until_us
+                ended = at_us >= model.until_us
+            silent |= ended
+            # Whoever sends a score that is none did not fail to be asked.
+            bad = read.cells[_score(model.name)].invalid[rows] & (status == ok)
             status = np.where(silent, unavailable, status).astype(np.int8)
+            status[bad & ~ended] = STATUSES.index("failed")
             columns[model.score] = IntegerColumn.of(column.values, status == ok)
             yield model.name, status
 

@@ -38,6 +38,25 @@ _WORDS = len(WORDS)
 Cells = dict[tuple[int, int], Classed]
 
 
+def places_of(by: Segments, column: Column, currency: str) -> tuple[Int64s, Sequence[str]]:
+    """For each row the place of its segment's name, and the names."""
+    if isinstance(column, CodedColumn):
+        return column.codes.astype(np.int64) + 1, [MISSING, *map(str, column.dictionary)]
+    values = column.values.astype(np.int64)
+    if by.bands:
+        places = np.searchsorted(np.array(by.bands), values, side="right") + 1
+        return _missing_first(places, column), [MISSING, *_band_names(by, currency)]
+    return _missing_first(values + 1, column), [MISSING, "false", "true"]
+
+
+def _band_names(by: Segments, currency: str) -> Iterator[str]:
+    edges = [format_money(edge, currency) for edge in by.bands]
+    yield f"below {edges[0]}"
+    for low, high in pairwise(edges):
+        yield f"{low} to below {high}"
+    yield f"{edges[-1]} and more"
+
+
 @dataclass(slots=True)
 class SegmentTally:
     """By value of one field: volumes by outcome before and after, and class."""
@@ -50,7 +69,7 @@ class SegmentTally:
         self, column: Column, words: tuple[Small, Small], classes: Small, money: Int64s
     ) -> None:
         """Rows by the field's column, their outcomes before and after, their classes and money."""
-        places, names = self._places(column)
+        places, names = places_of(self.by, column, self.currency)
         pair = words[0].astype(np.int64) * _WORDS + words[1]
         size = _WORDS * _WORDS
         used = np.unique(places)
@@ -62,23 +81,6 @@ class SegmentTally:
                 if any(volume.count for volume in volumes):
                     key = divmod(code, _WORDS)
                     cells[key] = added(cells.get(key, NOTHING), volumes)
-
-    def _places(self, column: Column) -> tuple[Int64s, Sequence[str]]:
-        """For each row the place of its segment's name."""
-        if isinstance(column, CodedColumn):
-            return column.codes.astype(np.int64) + 1, [MISSING, *map(str, column.dictionary)]
-        values = column.values.astype(np.int64)
-        if self.by.bands:
-            places = np.searchsorted(np.array(self.by.bands), values, side="right") + 1
-            return _missing_first(places, column), [MISSING, *self._band_names()]
-        return _missing_first(values + 1, column), [MISSING, "false", "true"]
-
-    def _band_names(self) -> Iterator[str]:
-        edges = [format_money(edge, self.currency) for edge in self.by.bands]
-        yield f"below {edges[0]}"
-        for low, high in pairwise(edges):
-            yield f"{low} to below {high}"
-        yield f"{edges[-1]} and more"
 
     def segments(self) -> tuple[Segment, ...]:
         """The segments that have measured rows, the largest first."""

@@ -32,6 +32,7 @@ from tidegate.models.portable import PortableModel
 from tidegate.models.reading import write_model
 from tidegate.models.reference import write_reference
 from tidegate.models.scored import ScoredColumns
+from tidegate.rules.input_meanings import input_meanings
 from tidegate.simulation.checked_mapping import load_mapping
 from tidegate.simulation.mapping import Problem
 from tidegate.simulation.needs import names_in
@@ -219,6 +220,7 @@ def _card(
         label_delay=format_duration(training.label.after_us),
         data_hash=data_hash(mapping_path, program),
         features_hash=features_hash(policy, training),
+        inputs=input_meanings(program, training.model),
         model_hash=hashlib.sha256(content).hexdigest(),
         train=_sample(parts.train, parts.train_labels),
         test=_sample(parts.test, parts.test_labels),
@@ -323,7 +325,7 @@ def _files(
     return {
         MODEL_FILE: content,
         CARD_FILE: write_card(card),
-        "card.md": card_markdown(card, contributions),
+        "card.md": card_markdown(card, contributions, program.zone),
         "contributions.json": write_plain(contributions),
         "reference.json": write_reference(reference),
         "reliability.svg": reliability_plot(card),

@@ -38,8 +38,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tidegate.dsl.currencies import MINOR_DIGITS
 from tidegate.dsl.diagnostics import Diagnostic, nearest
 from tidegate.dsl.program import EventType, Label, Model, Program
-from tidegate.dsl.rates import parse_day
+from tidegate.dsl.rates import format_day, parse_day
 from tidegate.dsl.types import Kind
+from tidegate.dsl.zones import DAY_US
 from tidegate.engine.functions import zone_named
 from tidegate.engine.values import (
     NotHeldError,
@@ -139,10 +140,10 @@ class _Split(_Part):
 
 
 class _Costs(_Part):
-    missed: str = ""
+    missed: str | int | Decimal = ""
     missed_share: str = "100%"
-    false_alarm: str = ""
-    review: str = ""
+    false_alarm: str | int | Decimal = ""
+    review: str | int | Decimal = ""
 
 
 class _Segment(_Part):
@@ -239,6 +240,14 @@ class _Check:
         written = self.written
         model = self._model()
         if model is None:
+            return None
+        if model.external:
+            self.say(
+                "model",
+                f"`{model.name}` is external: its score comes with the event, and it is not trained"
+                " here",
+                "give it `from` and `reads` instead of `external` in the policy, or name another",
+            )
             return None
         event = self.program.event(model.use_event)
         label = self._label(event)
@@ -340,9 +349,18 @@ class _Check:
             self.say(
                 "split.test.from",
                 "the test begins before the labels of the training are known",
-                f"let it begin {format_duration(delay_us)} after the end of the training, or later",
+                f"let it begin on {self._earliest(train.end_us + delay_us)} or later:"
+                " the delay counts days of 24 hours",
             )
         return Split(train, delay_us, test, written.without_known)
+
+    def _earliest(self, at_us: int) -> str:
+        """The first local day that begins at this time or later, whatever clocks did."""
+        zone = zone_named(self.program.zone)
+        day = int(at_us // DAY_US) - 1
+        while zone.day_start_us(day) < at_us:
+            day += 1
+        return format_day(day)
 
     def _span(self, key: str, window: _Window) -> Span | None:
         start_us = self._moment(f"split.{key}.from", window.start)
@@ -402,8 +420,11 @@ class _Check:
             return 0
         return found
 
-    def _money(self, key: str, text: str) -> int:
-        currency = self.program.currency
+    def _money(self, key: str, written: str | int | Decimal) -> int:
+        currency, text = self.program.currency, str(written)
+        if not isinstance(written, str):
+            self.say(key, f"`{text}` needs its currency", f"write `{text} {currency}`")
+            return 0
         amount, _, unit = text.partition(" ")
         if not text:
             return 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from tidegate.engine.values import format_money
-from tidegate.models.cards import Card, Metric, ThresholdRow
+from tidegate.models.cards import Card, Metric, ThresholdRow, Window
 from tidegate.simulation.comparison_markdown import code, plain
 from tidegate.simulation.thresholds import ROUND
 from tidegate.simulation.training_reference import Contributions
@@ -16,12 +18,12 @@ BAR = "\\|"
 _CALIBRATION = ("mean_score", "share_of_positives")
 
 
-def card_markdown(card: Card, contributions: Contributions) -> bytes:
-    """`card.md`."""
-    return ("\n".join(_lines(card, contributions)).rstrip("\n") + "\n").encode()
+def card_markdown(card: Card, contributions: Contributions, zone: str) -> bytes:
+    """`card.md`, with times of the clock in `zone`."""
+    return ("\n".join(_lines(card, contributions, zone)).rstrip("\n") + "\n").encode()
 
 
-def _lines(card: Card, contributions: Contributions) -> Iterator[str]:
+def _lines(card: Card, contributions: Contributions, zone: str) -> Iterator[str]:
     yield f"# Model `{card.model}`, version {card.version}"
     yield ""
     yield f"{_sentence(_text(card.intended_use))} Owner: {_text(card.owner)}."
@@ -30,13 +32,14 @@ def _lines(card: Card, contributions: Contributions) -> Iterator[str]:
     yield from _list("Not for", card.out_of_scope)
     yield "## Made from"
     yield ""
-    yield from _table(("", ""), _facts(card))
+    yield from _table(("", ""), _facts(card, zone))
     yield "## How good it is"
     yield ""
     yield f"On the test window alone; intervals of 95 %. Of {card.test.rows:,} rows"
     yield f"{card.test.positives:,} are `{card.label}`."
     yield ""
     yield from _metrics(card.metrics)
+    yield from _on_calibration(card)
     yield "![What scores say, and what turned out](reliability.svg)"
     yield ""
     yield "## Thresholds"
@@ -82,13 +85,14 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield ""
 
 
-def _facts(card: Card) -> Iterator[tuple[str, str]]:
+def _facts(card: Card, zone: str) -> Iterator[tuple[str, str]]:
     yield "family", card.family.replace("_", " ")
     yield "policy, event, label", f"`{card.policy}`, `{card.event}`, `{card.label}`"
-    yield "training", f"{card.train_window.start} to before {card.train_window.end}"
+    yield "times", f"by the clock in {zone}"
+    yield "training", _window(card.train_window, zone)
     yield "", f"{card.train.rows:,} rows, {card.train.positives:,} `{card.label}`"
-    yield "labels known before", f"{card.label_cutoff} (due after {card.label_delay})"
-    yield "test", f"{card.test_window.start} to before {card.test_window.end}"
+    yield "labels known before", f"{_local(card.label_cutoff, zone)} (due after {card.label_delay})"
+    yield "test", _window(card.test_window, zone)
     yield "", f"{card.test.rows:,} rows, {card.test.positives:,} `{card.label}`"
     yield "split", _pairs(card.split)
     yield "parameters", _pairs(card.parameters)
@@ -103,7 +107,21 @@ def _facts(card: Card) -> Iterator[tuple[str, str]]:
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    return ", ".join(f"{code(name)} {_text(str(value))}" for name, value in values.items()) or "-"
+    said = {name: _word(value) for name, value in values.items() if value is not None}
+    return ", ".join(f"{code(name)} {_text(str(value))}" for name, value in said.items()) or "-"
+
+
+def _word(value: object) -> object:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+
+def _window(window: Window, zone: str) -> str:
+    return f"{_local(window.start, zone)} to before {_local(window.end, zone)}"
+
+
+def _local(moment: str, zone: str) -> str:
+    """A UTC instant as the clock in the zone shows it."""
+    return f"{datetime.fromisoformat(moment).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
 
 
 def _metrics(metrics: Sequence[Metric]) -> Iterator[str]:
@@ -122,6 +140,18 @@ def _metrics(metrics: Sequence[Metric]) -> Iterator[str]:
         for part, found in by_part.items()
     )
     yield from _table(head, rows)
+
+
+def _on_calibration(card: Card) -> Iterator[str]:
+    """That scores are no shares, where they are far from them beside how rare positives are."""
+    whole = {metric.name: metric.value for metric in card.metrics if metric.part == "all"}
+    error, base = whole.get("calibration_error"), whole.get("base_rate")
+    if error is not None and base is not None and 2 * error > base:
+        yield (
+            f"**Read scores as an order, not as shares.** They are {_percent(error)} away from what"
+            f" turned out on average, where {_percent(base)} of all rows are {code(card.label)}."
+        )
+        yield ""
 
 
 def _figure(metric: Metric | None) -> str:
@@ -149,7 +179,8 @@ def _costs(card: Card) -> Iterator[str]:
         f" {format_money(costs.missed_minor, money)}, a false alarm"
         f" {format_money(costs.false_alarm_minor, money)}, every flagged payment"
         f" {format_money(costs.review_minor, money)}. Cheapest on the test window:"
-        f" **{_threshold_text(cheapest)}**."
+        f" **{_threshold_text(cheapest)}**. It was chosen on the rows that its cost is measured on:"
+        " expect somewhat more on new payments."
     )
     yield ""
 

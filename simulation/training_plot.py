@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from tidegate.models.cards import Card, Metric
@@ -11,13 +12,13 @@ from tidegate.simulation.measures import MILLION
 
 WIDTH, HEIGHT = 640, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 92, 30, 58, 72
-_TICKS = 5
+_TICKS = (0, 10_000, 40_000, 100_000, 250_000, 500_000, MILLION)
 _LEAST, _MOST = 3.0, 13.0
 _STYLE = (
     "svg{background:#fff;font:15px system-ui,sans-serif}text{fill:#333}"
     ".grid{stroke:#ddd}.ideal{stroke:#888;stroke-dasharray:5 5}"
     ".interval{stroke:#1b5e9e;stroke-width:2}.dot{fill:#1b5e9e;fill-opacity:.75}"
-    ".head{font-weight:600;font-size:17px}"
+    ".key{font-size:12px}.head{font-weight:600;font-size:17px}"
 )
 _SVG = {"viewBox": f"0 0 {WIDTH} {HEIGHT}", "role": "img", "xmlns": "http://www.w3.org/2000/svg"}
 
@@ -58,6 +59,7 @@ def reliability_plot(card: Card) -> bytes:
     SubElement(svg, "style").text = _STYLE
     _text(svg, title, (WIDTH / 2, 26), "middle", **{"class": "head"})
     _axes(svg, card.label)
+    _legend(svg)
     _line(svg, "ideal", (_x(0), _y(0)), (_x(MILLION), _y(MILLION)))
     most = max((point.rows for point in points), default=1)
     for point in points:
@@ -87,22 +89,33 @@ def _percent(millionths: int) -> str:
 
 
 def _axes(svg: Element, label: str) -> None:
-    for tick in range(_TICKS + 1):
-        share = MILLION * tick // _TICKS
+    for share in _TICKS:
         _line(svg, "grid", (_x(0), _y(share)), (_x(MILLION), _y(share)))
         _text(svg, f"{share // 10_000} %", (_LEFT - 18, _y(share) + 5), "end")
-        _text(svg, f"{share / MILLION:.1f}", (_x(share), HEIGHT - _BOTTOM + 32), "middle")
-    _text(svg, "score", (_x(MILLION // 2), HEIGHT - 12), "middle")
-    turned = {"transform": f"rotate(-90 18 {_y(MILLION // 2):.1f})"}
-    _text(svg, f"share of {label}", (18, _y(MILLION // 2)), "middle", **turned)
+        _text(svg, f"{share / MILLION:g}", (_x(share), HEIGHT - _BOTTOM + 32), "middle")
+    _text(svg, "score", (_x(MILLION // 4), HEIGHT - 12), "middle")
+    turned = {"transform": f"rotate(-90 18 {_y(MILLION // 4):.1f})"}
+    _text(svg, f"share of {label}", (18, _y(MILLION // 4)), "middle", **turned)
+
+
+def _legend(svg: Element) -> None:
+    """What the marks are, in the corner where few points lie."""
+    lines = (
+        "dot: rows with scores like these, larger of more",
+        "bar: 95 % interval of their share",
+        "dashed: where score and share are equal",
+        "scales are square roots: rare is visible",
+    )
+    for place, line in enumerate(lines):
+        _text(svg, line, (_LEFT + 10, _TOP + 18 + 18 * place), "start", **{"class": "key"})
 
 
 def _x(share: int) -> float:
-    return _LEFT + (WIDTH - _LEFT - _RIGHT) * share / MILLION
+    return _LEFT + (WIDTH - _LEFT - _RIGHT) * sqrt(share / MILLION)
 
 
 def _y(share: int) -> float:
-    return _TOP + (HEIGHT - _TOP - _BOTTOM) * (1 - share / MILLION)
+    return _TOP + (HEIGHT - _TOP - _BOTTOM) * (1 - sqrt(share / MILLION))
 
 
 def _line(svg: Element, name: str, start: tuple[float, float], end: tuple[float, float]) -> None:

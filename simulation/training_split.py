@@ -92,4 +92,9 @@ def _check(positives: Flags, rows: Flags, part: str, training: Training) -> None
         return
     message = f"holds {of:,} rows, {found:,} of them `{training.label.name}`"
     help_ = f"a model needs {FEWEST} of either kind at least: take a longer window"
+    if of and not found:
+        help_ = (
+            f"look at `labels: {training.label.name}: true_values` in the mapping:"
+            " `tidegate history check` counts the rows that they make true; or take a longer window"
+        )
     raise TrainingError([Problem(str(training.path), f"split.{part}", message, help_)])

@@ -20,6 +20,7 @@ from tidegate.simulation.comparison import (
 from tidegate.simulation.judgement import Judgement
 from tidegate.simulation.measures import Volume, total
 from tidegate.simulation.report_pieces import counted, part_of, percent
+from tidegate.simulation.score_thresholds import threshold_text
 
 GROUPS: Final[Mapping[str, str]] = {
     "authority": "Authority and permissions",
@@ -68,12 +69,30 @@ def model_change(change: ScoreChange) -> str:
     return f"Model {change.model} {change.version_before} -> {change.version_after}"
 
 
-def scores_compared(change: ScoreChange) -> str:
-    """How many payments were scored by both versions, and how many otherwise."""
-    said = f"{counted(change.both, 'payment')} scored by both, {change.differ:,} otherwise"
-    for count, which in ((change.only_before, "before"), (change.only_after, "after")):
-        said += f", {count:,} {which} only" if count else ""
-    return said
+def scores_compared(change: ScoreChange) -> Iterator[str]:
+    """What the two files say of the same payments, in sentences."""
+    which = ("version", "file")[change.version_before == change.version_after]
+    if change.both:
+        part = percent(part_of(change.differ, change.both))
+        yield (
+            f"{counted(change.both, 'payment gets', 'payments get')} a score from both {which}s;"
+            f" for {change.differ:,} of them ({part}) the new {which} says another score."
+        )
+    else:
+        yield f"No payment gets a score from both {which}s."
+    for count, when in ((change.only_before, "old"), (change.only_after, "new")):
+        if count:
+            yield (
+                f"{counted(count, 'payment gets', 'payments get')} a score from the {when}"
+                f" {which} alone."
+            )
+    for crossing in change.crossings:
+        yield (
+            f"A score {threshold_text(crossing.at)} ({', '.join(crossing.rules)}):"
+            f" {counted(crossing.above_before, 'payment')} by the old {which},"
+            f" {crossing.above_after:,} by the new one;"
+            f" {crossing.rose:,} come to it and {crossing.fell:,} leave it."
+        )
 
 
 def money(minor: int, currency: str) -> str:

@@ -1,6 +1,7 @@
-"""What is kept. Empty so far: no decision is written to a ledger yet.
+"""What is kept: the ledger, on SQLite by default and on PostgreSQL by URL.
 
-This folder will hold the ledger, window state as bytes, the active release, idempotency, cases
-and the outbox; on SQLite by default, on PostgreSQL where one machine is not enough. Today the
-command line hands a decision's record to its caller and keeps nothing.
+`ledger.py` is the one writer, `reading.py` reads, `verification.py` and `offline_verifier.py`
+verify; `merkle.py` and `notes.py` are the tree and its signed heads, `entries.py` and `sealing.py`
+what a leaf and a payload are. Window state, the active release, cases and the outbox are not here
+yet.
 """

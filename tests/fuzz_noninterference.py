@@ -127,7 +127,7 @@ def summary(
     """What was compared, in lines."""
     declines = [d for d in unclamped if d.rung == Disposition.DECLINE.name.lower()]
     return [
-        f"{len(SCORES)} scores, abstention and outage: {len(ANSWERS)} answers of each model and set",
+        f"{len(SCORES)} scores, abstention, failure and outage: {len(ANSWERS)} answers of each model and set",
         f"hand-written policy: {shop.tally.decisions:,} decisions, {shop.tally.comparisons:,} rungs "
         f"compared, {len(shop.failures)} differences",
         f"{number:,} generated policies, twice: {policies.tally.decisions:,} decisions, "

@@ -215,7 +215,7 @@ def otherwise_scored(rng: Random, situation: Situation, models: frozenset[str]) 
     statuses: dict[str, ScoreStatus] = dict(situation.statuses)
     for model in models:
         if statuses[model] != "unavailable":
-            statuses[model] = rng.choice(("ok", "ok", "ok", "abstained"))
+            statuses[model] = rng.choice(("ok", "ok", "ok", "abstained", "failed"))
     values = list(situation.values)
     for slot, entry in enumerate(situation.event.inputs):
         if entry.source == "score" and entry.models & models:

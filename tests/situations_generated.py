@@ -59,7 +59,9 @@ COUNTRIES = ("FR", "DE", "US")
 V4 = 0xFFFF << 32
 ADDRESSES = (V4, V4 + (10 << 24) + 1, V4 + 2**32 - 1, V4 + (192 << 24) + 519, 0, 2**128 - 1, 2**127)
 USUAL = (0, 0, 1, -1, 2, 3, 5, 10, 100, 500, NUMBER_SCALE // 2, NUMBER_SCALE, HOUR_US, 24 * HOUR_US)
-STATUSES: tuple[ScoreStatus, ...] = ("ok", "ok", "ok", "ok", "ok", "unavailable", "abstained")
+STATUSES: tuple[ScoreStatus, ...] = (
+    "ok", "ok", "ok", "ok", "ok", "ok", "unavailable", "abstained", "failed"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -145,8 +145,18 @@ def _family(estimator: Any) -> _Export:
 
         if kind is ExplainableBoostingClassifier:
             return export_glass_box
+    raise _unknown(kind)
+
+
+def refuse_unknown(estimator: Any) -> None:
+    """Raise `ExportRefused` for a class that is known to have no portable form."""
+    if type(estimator).__name__ in _WAYS_OUT:
+        raise _unknown(type(estimator))
+
+
+def _unknown(kind: type) -> ExportRefused:
     way_out = _WAYS_OUT.get(kind.__name__, f"fit one of {KNOWN}")
-    raise refusal(f"{kind.__name__} has no portable form", way_out)
+    return refusal(f"{kind.__name__} has no portable form", way_out)
 
 
 def _class_at(estimator: Any, positive: object) -> int:

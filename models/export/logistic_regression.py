@@ -77,7 +77,7 @@ def _line(place: int, numbers: Sequence[tuple[float, Number]]) -> tuple[LinearTe
     constant = sum(weight * slope * (centre - own) for weight, slope, own in lines)
     missing = sum(weight * (column.missing or 0.0) for weight, column in numbers)
     at_missing = 0 if np.isnan(missing) else finite_units(missing - constant)
-    return LinearTerm(place, float(slope * UNIT), float(centre), at_missing), constant
+    return LinearTerm(place, float(slope * UNIT) + 0.0, float(centre) + 0.0, at_missing), constant
 
 
 def _slope_and_centre(column: Number) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tidegate.models.export.exporting import refuse_unknown
 from tidegate.models.export.refusals import ExportRefused, Reason, refusal
 from tidegate.models.export.trees import check_nodes
 from tidegate.models.refusals import ModelRefused, refuse_content, refuse_file_name
@@ -121,6 +122,7 @@ def _what_it_is(path: Path) -> str:
 def check_trees(estimator: Any) -> None:
     """Raise `ExportRefused` unless every tree in the estimator can be followed safely."""
     for last in _estimators(estimator):
+        refuse_unknown(last)
         columns: Any = getattr(last, "n_features_in_", None)
         trees = [getattr(tree, "tree_", None) for tree in getattr(last, "estimators_", ())]
         predictors = [p for step in getattr(last, "_predictors", ()) for p in step]

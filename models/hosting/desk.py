@@ -35,7 +35,8 @@ Reason = Literal[
 """Why there is no answer.
 
 `late`: none within the limit. `crashed`: the process ended, or the scorer raised. `bad_answer`:
-what came was none. `starting`: no process has loaded the model yet. `overloaded`: too many callers
+what came was none. `starting`: no process has loaded the model yet, and none
+failed; after a fault its reason stands until a process answers. `overloaded`: too many callers
 wait, or no turn came in time. `bad_question`: the values are none of the language.
 `unknown_model`: the host has no such model. `closed`: the host was closed, or this process is a
 fork of the one that made it.
@@ -191,7 +192,10 @@ class Desk:
                 self._bury(worker, "crashed")
             self._closing.wait(self._patience.pause)
             with self._turn:
-                self._why = "closed" if self._closing.is_set() else "starting"
+                if self._closing.is_set():
+                    self._why = "closed"
+                elif not self._patience.faults:
+                    self._why = "starting"
 
     def _start(self) -> Worker | None:
         """A worker that has loaded the model, or None where it did not."""

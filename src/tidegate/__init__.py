@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tidegate.engine import Decision, Engine, EventRefused
     from tidegate.rules import Policy, PolicyRefused, load_policy
+    from tidegate.rules.serving import PeopleRefused, registry
 
 __version__ = "0.1.0"
 
@@ -17,19 +18,23 @@ __all__ = [
     "Decision",
     "Engine",
     "EventRefused",
+    "PeopleRefused",
     "Policy",
     "PolicyRefused",
     "__version__",
     "load_policy",
+    "registry",
 ]
 
 _HOMES = {
     "Decision": "tidegate.engine",
     "Engine": "tidegate.engine",
     "EventRefused": "tidegate.engine",
+    "PeopleRefused": "tidegate.rules.serving",
     "Policy": "tidegate.rules",
     "PolicyRefused": "tidegate.rules",
     "load_policy": "tidegate.rules",
+    "registry": "tidegate.rules.serving",
 }
 
 

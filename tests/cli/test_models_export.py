@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import skops.io
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 
 from tests.cli.conftest import Run, json_of
 from tests.models.export.datasets import Payments, payments
@@ -141,3 +142,26 @@ def test_another_class(run: Run, fitted: Payments) -> None:
     export(run, "--positive", "False")
     output = export(run, "--positive", "fraud", code=3).output
     assert "the classes are `False` and `True`, and neither is `fraud`" in output
+
+
+def test_it_makes_the_folder_of_a_version(run: Run, fitted: Payments, tmp_path: Path) -> None:
+    """A first version has no folder yet, and training makes one too."""
+    del fitted
+    run(
+        "models", "export", "e.skops", "--inputs", "inputs.yaml", "--name", "m", "--version", "2",
+        "--out", "models/m/2/model.json",
+    )  # fmt: skip
+    assert (tmp_path / "models" / "m" / "2" / "model.json").is_file()
+
+
+def test_another_boosting_is_refused_by_its_name(
+    run: Run, fitted: Payments, tmp_path: Path
+) -> None:
+    """Its trees are whole, and calling them broken sends people after a damaged file."""
+    x = np.nan_to_num(fitted.x.astype(np.float64))
+    boosting = GradientBoostingClassifier(n_estimators=3).fit(x, fitted.y == 1)
+    skops.io.dump(boosting, tmp_path / "e.skops")
+    result = export(run, code=3)
+    assert "GradientBoostingClassifier has no portable form" in result.stderr
+    assert "fit a HistGradientBoostingClassifier" in result.stderr
+    assert "broken" not in result.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.conftest import Run, json_of
 from tests.cli.model_samples import PASSPHRASE, prepare_models
-from tests.models.registry_samples import write_version
+from tests.models.registry_samples import READS, write_version
 
 MOMENT = "2026-11-25T09:00:00Z"
 FOLDER = "models/boosting"
@@ -73,7 +73,10 @@ def test_every_step_says_what_it_did(run: Run, folder: Path) -> None:
 def test_status_of_an_empty_and_of_a_stopped_model(run: Run, folder: Path) -> None:
     """A stop would not be seen."""
     assert folder.is_dir()
-    assert said(run("models", "status", FOLDER)) == ["boosting: no version is active", "head 0"]
+    for command in ("status", "verify"):
+        for place in (FOLDER, "."):
+            found = run("models", command, place, code=4).output
+            assert f"`{place}` holds no registry: nothing was registered there" in found
     assert said(step(run, "disable")) == ["boosting is disabled", "head 1"]
     assert said(step(run, "enable")) == ["boosting is enabled: no version is active", "head 2"]
     serve(run, "1")
@@ -91,7 +94,7 @@ def test_status_in_json(run: Run, folder: Path) -> None:
     serve(run, "1")
     step(run, "register", "2")
     (folder / "2" / "card.md").write_text("other")
-    found = json_of(run("models", "status", FOLDER, "--json", "--at", MOMENT))
+    found = json_of(run("models", "status", FOLDER, "--json", "--at", MOMENT, code=1))
     assert found["schema"] == "tidegate.models-status/1"
     assert (found["model"], found["active"], found["before"], found["disabled"]) == (
         "boosting", 1, None, None,
@@ -156,6 +159,8 @@ def test_the_head_that_was_kept_is_held_against_the_log(run: Run, folder: Path) 
     (["disable", "--people", "nowhere"], 3, "`nowhere` is no file"),
     (["register", "1", "--who", "nobody"], 3, "`nobody.key.pem` is no file"),
     (["register", "9"], 1, "`9/` is no folder"),
+    (["register", "9"], 1, "train it first: `tidegate models train`"),
+    (["approve", "2"], 1, "registered: 1; `tidegate models register` comes first"),
     (["register", "0"], 2, "Input should be greater than or equal to 1"),
 ])  # fmt: skip
 def test_what_is_refused_says_why(
@@ -268,7 +273,7 @@ def test_the_file_of_the_passphrase_may_be_named_by_the_environment(
 
 @pytest.mark.parametrize(("arguments", "code", "message"), [
     (["Ada"], 2, "a name is of small letters"),
-    (["eve", "--role", "boss"], 2, "`boss` is no role"),
+    (["eve", "--role", "boss"], 2, "`boss` is no role: author, approver, operator are"),
     (["ada"], 3, "`ada.key.pem` is there already"),
     (["eve", "--passphrase-file", "short"], 3, "shorter than 16 characters"),
 ])  # fmt: skip
@@ -300,3 +305,18 @@ def test_no_key_is_printed(run: Run, folder: Path) -> None:
     assert body[:20] not in result.output
     assert Path("here.pem").stat().st_mode & 0o777 == 0o600
     assert write_version(folder, 3).is_dir()
+
+
+def test_a_version_whose_inputs_changed_is_not_registered(run: Run, folder: Path) -> None:
+    """It would be approved by its card, and give no scores where it serves."""
+    policy = Path("policy.tide")
+    changed = READS.replace("tries  count", "attempts count").replace(
+        "model boosting", "let tries = attempts + attempts\nmodel boosting"
+    )
+    policy.write_text(changed)
+    result = step(run, "register", "1", code=1)
+    assert "learnt from other inputs: `tries` means something else now" in result.stderr
+    assert not (folder / "log.jsonl").exists()
+    step(run, "register", "2")  # no policy declares it yet
+    policy.write_text(READS)
+    step(run, "register", "1")

@@ -30,6 +30,8 @@ def test_the_same_command_twice_writes_the_same_bytes(run: Run, shop: Path) -> N
     assert "risk 1: gradient boosting" in said
     assert "cheapest threshold" in said
     assert "first/card.md" in said
+    assert "cp -r first shop/models/risk/1" in said
+    assert "tidegate models register shop/models/risk 1" in said
 
 
 def test_a_policy_without_its_model_can_be_trained(run: Run, shop: Path) -> None:
@@ -38,6 +40,7 @@ def test_a_policy_without_its_model_can_be_trained(run: Run, shop: Path) -> None
         path.unlink()
     folder.rmdir()
     assert "TG761" in run("check", "shop", code=1).output
+    run("history", "check", "shop", "shop/mapping.yaml")
     run(*TRAIN)
     run("check", "shop")
     assert (folder / "model.json").is_file()

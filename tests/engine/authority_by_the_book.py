@@ -58,7 +58,7 @@ class Book:
         return [m for m in silent if self.stand.everyone or not m.shadow]
 
     def abstained(self, model: Model) -> bool:
-        return self.situation.statuses.get(model.name) == "abstained"
+        return self.situation.statuses.get(model.name) in ("abstained", "failed")
 
     def acts(self, found: Evaluation) -> Iterator[tuple[int, Actions]]:
         for i, rule in enumerate(self.situation.event.rules):

@@ -11,7 +11,8 @@ Beside each stands the batch in which they are used nowhere. On every ladder, fo
 So the set of declined events is one and the same for all scores of models that may neither decline
 nor relax.
 
-Absence is an *abstention*: the model's own act, whose `if unavailable` stays within `may`. An
+Absence is an *abstention*, or a *failure* (an answer that is no score): the model's own acts, whose
+`if unavailable` stays within `may`. An
 *outage* is not its act, and what the author wrote for it is not capped (LANGUAGE.md 6): it may only
 never lower, and is held against *above* where the author asks for no more than the model may.
 """
@@ -61,7 +62,7 @@ CANDIDATES = 400
 """So many values of each input are drawn and then mixed freely."""
 
 Answer = int | ScoreStatus
-ANSWERS: tuple[Answer, ...] = ("abstained", *SCORES, "unavailable")
+ANSWERS: tuple[Answer, ...] = ("abstained", "failed", *SCORES, "unavailable")
 
 
 @dataclass(frozen=True, slots=True)

@@ -621,7 +621,15 @@ def random_situation(
     rng: Random, of: Program, event: EventType, lists: Lists | None = None
 ) -> Situation:
     """Values for every input of `event` and an answer of every model of it."""
-    answers: tuple[ScoreStatus, ...] = ("ok", "ok", "ok", "ok", "unavailable", "abstained")
+    answers: tuple[ScoreStatus, ...] = (
+        "ok",
+        "ok",
+        "ok",
+        "ok",
+        "unavailable",
+        "abstained",
+        "failed",
+    )
     statuses = {name: rng.choice(answers) for name in event.models}
     missing_share = rng.choice((0.0, 0.15, 0.5, 1.0))
     values = tuple(_input_value(rng, i, statuses, missing_share) for i in event.inputs)

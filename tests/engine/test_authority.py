@@ -688,7 +688,9 @@ def random_policy(rng: Random, names: tuple[str, ...], may_relax: bool) -> Progr
 
 def random_payment(rng: Random, program: Program, names: tuple[str, ...]) -> Situation:
     """A payment with scores, some of which were refused."""
-    statuses: dict[str, ScoreStatus] = {n: rng.choice(("ok", "ok", "abstained")) for n in names}
+    statuses: dict[str, ScoreStatus] = {
+        n: rng.choice(("ok", "ok", "abstained", "failed")) for n in names
+    }
     scores: dict[str, Any] = {n: rng.random() if statuses[n] == "ok" else None for n in names}
     watched = rng.choice((None, ListContent(frozenset({"c1"})), ListContent()))
     return situation_of(

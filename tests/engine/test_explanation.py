@@ -78,7 +78,7 @@ review: before
     yes hour(at) >= 1   [hour(at) is 3, 2 above 1, at is 2026-11-23T02:00:00Z]
     yes hour(at) <= 5   [hour(at) is 3, 2 below 5, at is 2026-11-23T02:00:00Z]
     then add 15 points
-score not read: boosting (outside_use)
+score not read: boosting, for the event is outside of its use
 in the shadow:
   country_gap@1 fired, in the shadow
     yes ip_country != card_country   [ip_country is "US", card_country is "FR"]

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.engine.scored_policy import payment as scored_payment
+from tests.engine.scored_policy import scored_policy
 from tests.engine.small_policy import TRUSTED, cards, payment
 from tidegate import Engine, EventRefused
 from tidegate.engine import Refusal
@@ -65,13 +67,29 @@ def test_a_number_is_a_score_or_none(score: object, recorded: str | None) -> Non
     assert record.missing.get("fraud_score") == (None if recorded else "bad_score")
 
 
-@pytest.mark.parametrize("score", ["abstaned", "down", "high", "", "0,91", True, None, [0.5], b"1"])
+@pytest.mark.parametrize("score", ["abstaned", "down", "high", "", "0,91", True, [0.5], b"1"])
 def test_what_is_no_number_and_no_word_is_refused(score: object) -> None:
     """A misspelt `abstained` would be an outage, and nobody would hear of it."""
     (refusal,) = refusals(scores={"fraud_score": score})
     assert (refusal.code, refusal.path) == ("wrong_type", "fraud_score")
     assert refusal.message == "`fraud_score` is no score"
     assert refusal.help == 'write 0.91, "unavailable" or "abstained"'
+
+
+def test_no_score_is_an_outage() -> None:
+    """A vendor's null would refuse the payment, where `if unavailable` was asked for."""
+    record = decide(scores={"fraud_score": None}).record
+    assert record.missing["fraud_score"] == "unavailable"
+
+
+def test_help_names_the_bounds_of_the_score() -> None:
+    """Whoever has a score from 0 to 99 would be told to write 0.91."""
+    engine = Engine(scored_policy())
+    with pytest.raises(EventRefused) as refused:
+        engine.decide(scored_payment(), features={"tries": 1}, scores={"vendor_score": "down"})
+    assert refused.value.refusals[0].help == (
+        'write a number from 0 to 99, "unavailable" or "abstained"'
+    )
 
 
 # --- lists ---

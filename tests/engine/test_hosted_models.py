@@ -38,7 +38,7 @@ model trees version 1
   reads amount
   score tree_score
   use payment
-  may hold
+  may hold, review
   within {within}
   if unavailable then review because no_score
 rule risky version 1

@@ -52,7 +52,7 @@ def batch_of(program: Program, rows: int) -> tuple[EventType, Batch]:
 def test_the_scores_are_those_that_are_promised() -> None:
     """The figure in the note would be of fewer scores."""
     assert list(SCORES) == [50_000 * step for step in range(21)]
-    assert set(ANSWERS) == {*SCORES, "abstained", "unavailable"}
+    assert set(ANSWERS) == {*SCORES, "abstained", "failed", "unavailable"}
 
 
 def test_no_score_moves_what_its_model_may_not(shop: Program) -> None:
@@ -106,7 +106,7 @@ def test_a_ceiling_leaves_the_other_ladders_alone(
     for ladder in fields:
         rungs = {
             settle(answered(shop, batch, frozenset({name}), a))[ladder].tobytes()  # type: ignore[index]
-            for a in ("abstained", *SCORES)
+            for a in ("abstained", "failed", *SCORES)
         }
         assert len(rungs) == 1, ladder
     assert len({str(settle(answered(shop, batch, frozenset({name}), a))) for a in SCORES}) > 1
@@ -127,7 +127,7 @@ def test_an_outage_is_the_authors_act() -> None:
         return int((rungs["disposition"] == Disposition.DECLINE).sum())
 
     assert declined("unavailable") == ROWS
-    assert declined("abstained") == declined(0) < ROWS
+    assert declined("abstained") == declined("failed") == declined(0) < ROWS
 
 
 def test_a_model_in_the_shadow_moves_nothing_whatever_it_does(shop: Program) -> None:

@@ -73,7 +73,7 @@ def test_missing_inputs_have_a_reason() -> None:
         "ip_country": "absent",
         "typical": "not_given",
     }
-    assert record.scores == {"boosting": "unavailable"}
+    assert record.scores == {"boosting": "failed"}
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_missing_inputs_have_a_reason() -> None:
         ("0.5", "2026-11-23T14:00:00Z", "ok", None),
         ("unavailable", "2026-11-23T14:00:00Z", "unavailable", "unavailable"),
         ("abstained", "2026-11-23T14:00:00Z", "abstained", "abstained"),
-        ("NaN", "2026-11-23T14:00:00Z", "unavailable", "bad_score"),
-        ("0.1234567", "2026-11-23T14:00:00Z", "unavailable", "bad_score"),
+        ("NaN", "2026-11-23T14:00:00Z", "failed", "bad_score"),
+        ("0.1234567", "2026-11-23T14:00:00Z", "failed", "bad_score"),
         ("0.5", "2027-06-29T21:59:59Z", "ok", None),
         ("0.5", "2027-06-29T22:00:00Z", "unavailable", "expired"),
     ],

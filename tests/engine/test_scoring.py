@@ -77,7 +77,7 @@ def test_a_model_is_asked_with_its_own_order_and_the_limit_of_its_declaration() 
     decision = decided(Engine(scored_policy(), scorer=scorer), **MOTO)
     assert scorer.asked[0] == ("boosting", (150_000, "moto", 5, None, 15_000_000), 20_000)
     assert scorer.asked[1] == ("challenger", (150_000,), None)
-    assert decision.record.scores["boosting"] == "unavailable"
+    assert decision.record.scores["boosting"] == "failed"
     assert decision.record.missing["risk"] == "timeout"
     assert decision.outcome.reasons == ("down",)
 
@@ -213,7 +213,7 @@ def test_an_answer_that_does_not_hold_together_is_none(answer: object) -> None:
     """A scorer that went wrong would decide payments, or end the process."""
     decision = decided(Engine(scored_policy(), scorer=telling(answer)), **MOTO)
     facts = decision.record.scored["boosting"]
-    assert (facts.status, facts.score, facts.total) == ("unavailable", None, None)
+    assert (facts.status, facts.score, facts.total) == ("failed", None, None)
     assert decision.record.missing["risk"] == "bad_answer"
     assert decision.outcome.reasons == ("down",)
     assert parse_record(decision.record_bytes) == decision.record
@@ -223,17 +223,56 @@ def test_an_exception_of_a_scorer_is_no_answer() -> None:
     """A model that crashes would take the decision with it."""
     decision = decided(Engine(scored_policy(), scorer=Told(_raises)), **MOTO)
     assert decision.record.missing["risk"] == "scorer_failed"
-    assert decision.record.scores["challenger"] == "unavailable"
+    assert decision.record.scores["challenger"] == "failed"
     assert decision.outcome.reasons == ("down",)
 
 
-@pytest.mark.parametrize("reason", ["a\nb", "\ud800", "e\u0301", "x" * 501, 7, None])
+@pytest.mark.parametrize(
+    "reason", ["card 4111111111111111 of Jane", "a\nb", "\ud800", "e\u0301", "x" * 501, 7, None]
+)
 def test_words_that_no_record_holds_are_left_out(reason: Any) -> None:
     """A decision that cannot be recorded is not answered: an odd word would stop payments."""
     answer = Scored("abstained", None, None, (), reason)
     decision = decided(Engine(scored_policy(), scorer=telling(answer)), **MOTO)
     assert decision.record.scored["boosting"].reason == "abstained"
     assert decision.record.scores["boosting"] == "abstained"
+
+
+@pytest.mark.parametrize("evaluator", ["compiled", "interpreter"])
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [(Unavailable("late"), "approve"), (Unavailable("crashed"), "approve"), (7, "approve"),
+     (Unavailable("overloaded"), "approve"), (Unavailable("closed"), "decline"),
+     (Unavailable("starting"), "decline")],
+)  # fmt: skip
+def test_a_model_that_fails_causes_no_more_than_it_may(
+    answer: object, word: str, evaluator: EvaluatorKind
+) -> None:
+    """A model that may not decline would, by being late for the payments that it picks."""
+    text = TEXT.replace("if unavailable then review before because down",
+                        "if unavailable then decline because down")  # fmt: skip
+    policy = scored_policy(text)
+    engine = Engine(policy, scorer=telling(answer), evaluator=evaluator)
+    decision = decided(engine, **MOTO)
+    assert decision.outcome.word == word
+    assert [c.rung for c in decision.record.capped] == (["decline"] if word == "approve" else [])
+    assert engine.replay(decision.record).identical
+
+
+@pytest.mark.parametrize(
+    ("score", "word"),
+    [("nan", "approve"), ("100.5", "approve"), ("1.0000001", "approve"),
+     ("abstained", "approve"), ("unavailable", "decline")],
+)  # fmt: skip
+def test_an_external_model_that_sends_no_score_causes_no_more_than_it_may(
+    score: str, word: str
+) -> None:
+    """A vendor that may not decline would, by sending what is no score."""
+    text = TEXT.replace('if unavailable then tag "no_vendor"',
+                        "if unavailable then decline because risky")  # fmt: skip
+    engine = Engine(scored_policy(text))
+    said = engine.decide(payment(), features={"tries": 1}, scores={"vendor_score": score})
+    assert said.outcome.word == word
 
 
 # --- scores that are given ---------------------------------------------------------------------

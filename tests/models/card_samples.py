@@ -37,6 +37,7 @@ CARD = Card(
     label_delay="7d",
     data_hash="a" * 64,
     features_hash="b" * 64,
+    inputs={"amount": "d" * 64},
     model_hash="c" * 64,
     train=Sample(1000, 20),
     test=Sample(500, 9),

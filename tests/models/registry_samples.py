@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.models.card_samples import CARD
+from tidegate.dsl.checker import check
+from tidegate.dsl.parser import parse
+from tidegate.dsl.source import Source
 from tidegate.dsl.types import COUNT
 from tidegate.models.cards import write_card
 from tidegate.models.people import People, Person, Role
@@ -18,9 +22,38 @@ from tidegate.models.problems import Problem
 from tidegate.models.reading import write_model
 from tidegate.models.registry import Registry, Request, act
 from tidegate.models.registry_log import Action
+from tidegate.rules.input_meanings import input_meanings
 from tidegate.vault.key_file import FileSigner
 
 NAME = "boosting"
+
+READS = """
+policy shop language 1 currency EUR timezone "Europe/Paris"
+event payment decided by default approve
+  silent review
+  id     text key
+  at     time
+  tries  count max 1000
+reason no_score "No score"
+model boosting version 1
+  from "models/boosting"
+  reads tries
+  score risk
+  use payment
+  may review
+  if unavailable then review because no_score
+rule risky_payment version 1
+  when risk >= 0.9
+  then review because no_score
+"""
+"""A policy whose model reads what this one does."""
+
+
+@cache
+def _meanings() -> dict[str, str]:
+    program = check([parse(Source("policy.tide", READS)).file]).program
+    assert program is not None
+    return input_meanings(program, program.models[0])
 
 
 def at_us(text: str) -> int:
@@ -73,7 +106,12 @@ def write_version(folder: Path, version: int) -> Path:
     content = write_model(model(version))
     digest = hashlib.sha256(content).hexdigest()
     card = replace(
-        CARD, model=NAME, version=version, family="logistic_regression", model_hash=digest
+        CARD,
+        model=NAME,
+        version=version,
+        family="logistic_regression",
+        model_hash=digest,
+        inputs=_meanings(),
     )
     (place / "model.json").write_bytes(content)
     (place / "card.json").write_bytes(write_card(card))

@@ -51,7 +51,7 @@ def test_what_a_card_has_to_say(field: str, value: object) -> None:
         ({"parameters": {"rate": []}}, "the card.parameters.rate has to be a text or"),
         ({"train": {"rows": 1}}, "the card.train lacks `positives`"),
         ({"colour": "blue"}, "the card has no `colour`"),
-        ({"schema": "tidegate-card/9"}, "the card's schema is not `tidegate-card/1`"),
+        ({"schema": "tidegate-card/9"}, "the card's schema is not `tidegate-card/2`"),
     ],
 )
 def test_a_card_is_read_strictly(change: dict[str, Any], message: str) -> None:

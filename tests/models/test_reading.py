@@ -260,6 +260,38 @@ def test_a_model_that_could_not_be_read_is_not_written() -> None:
             write_model(model)
 
 
+def test_one_model_has_one_file_of_a_zero() -> None:
+    """A model would have two hashes, of which one was reviewed."""
+    for term in (LinearTerm(0, -0.0, 0.0), LinearTerm(0, 0.0, -0.0)):
+        with pytest.raises(ModelRefused, match=r"is -0\.0, which is 0\.0 in another file"):
+            write_model(replace(ADDITIVE, terms=(term,)))
+
+
+def chain(depth: int) -> Tree:
+    """A tree of which one walk passes so many splits."""
+    inner, count = range(depth), 2 * depth + 1
+    inputs = [part for _ in inner for part in (0, -1)] + [-1]
+    return Tree(
+        inputs=tuple(inputs),
+        cuts=(*tuple(part for k in inner for part in (k, 0)), 0),
+        yes=(*tuple(part for k in inner for part in (2 * k + 1, 0)), 0),
+        no=(*tuple(part for k in inner for part in (2 * k + 2, 0)), 0),
+        missing_yes=(False,) * count,
+        words=(None,) * count,
+        values=(0,) * count,
+    )
+
+
+def test_the_longest_walk_through_all_trees_is_bounded() -> None:
+    """A model's author would pick payments for which it is too late."""
+    trees = (chain(250),) * 200
+    model = replace(FOREST, family="gradient_boosting", link="logit", divisor=1, base=0,
+                    inputs=FOREST.inputs[:1], trees=trees)  # fmt: skip
+    assert read_model(write_model(model)) == model
+    with pytest.raises(ModelRefused, match="take 50001 steps to walk through, and 50000 at most"):
+        write_model(replace(model, trees=(*trees, chain(1))))
+
+
 def test_the_signature_is_what_the_checker_needs() -> None:
     """`reads` would be held against something else than the model's inputs."""
     signature = signature_of(FOREST)

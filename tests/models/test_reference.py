@@ -35,6 +35,8 @@ def _with(**changes: object) -> Reference:
         (replace(REFERENCE, epsilon=0), "epsilon"),
         (_with(edges=(2, 2), counts=(1, 1, 1)), "`edges` have to ascend"),
         (_with(counts=(1, 1, 1)), "there have to be 2 counts"),
+        (_with(counts=(1, 10**400)), "has to be a whole number of 64 bits"),
+        (_with(edges=(2**63,)), "has to be a whole number of 64 bits"),
         (_with(counts=(1, -1)), "a count is below 0"),
         (_with(missing=-1), "a count is below 0"),
         (_with(categories=("a",)), "never both"),

@@ -22,7 +22,7 @@ from tests.models.registry_samples import (
     write_version,
 )
 from tidegate.models.people import People
-from tidegate.models.registry import NotServing, Serving, serving_version
+from tidegate.models.registry import NotServing, Serving, accepted, serving_version
 from tidegate.models.registry_log import Action
 from tidegate.models.serving import DeclaredModel, ServingModels
 
@@ -125,15 +125,44 @@ def test_a_changed_byte_leaves_the_version_before_serving(folder: Path, name: st
     refreshed = models.refresh(PEOPLE)
     (problem,) = refreshed.problems["score"]
     assert problem.place == ("log.jsonl:8" if "log" in name else f"2/{name}")
-    assert refreshed.served.models["score"] is before
-    assert models.served.models["score"] is before
+    served = models.served.models["score"]
+    assert served == before
+    assert isinstance(served, Serving)
+    assert served.problems == (problem,)
 
 
 def test_a_service_that_starts_on_a_broken_registry_has_no_model(folder: Path) -> None:
     """Without a version before, what is broken would serve."""
-    (folder / "2" / "model.json").write_text("{}")
-    assert now(service(folder)) == "refused"
     (folder / "log.jsonl").write_text("{}\n")
+    assert now(service(folder)) == "refused"
+
+
+def test_a_service_that_starts_has_the_whole_version_before(folder: Path) -> None:
+    """A flipped byte would switch the model off at the next start."""
+    (folder / "2" / "model.json").write_text("{}")
+    answer = serving_version(folder, 2, PEOPLE)
+    assert isinstance(answer, Serving)
+    assert (answer.version, answer.instead_of) == (1, 2)
+    assert [p.place for p in answer.problems] == ["2/model.json"]
+    assert now(service(folder)) == 1
+    assert said(serving_version(folder, 1, PEOPLE)) == "newer_than_declared"
+    assert said(accepted(answer, 1)) == "newer_than_declared"
+    done(folder, OLA, "disable")
+    assert now(service(folder)) == "disabled"
+
+
+@pytest.mark.parametrize("harm", ["broken", "withdrawn", "left"])
+def test_no_other_version_stands_in_at_a_start(tmp_path: Path, harm: str) -> None:
+    """What was taken away would come back through a broken file."""
+    folder = active_folder(tmp_path, 1, 2)
+    if harm == "broken":
+        (folder / "1" / "card.md").write_text("better")
+    elif harm == "withdrawn":
+        done(folder, BEN, "withdraw", 1)
+    else:
+        done(folder, OLA, "rollback")
+    broken = "1" if harm == "left" else "2"
+    (folder / broken / "model.json").write_text("{}")
     assert now(service(folder)) == "refused"
 
 

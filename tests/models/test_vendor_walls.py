@@ -186,7 +186,7 @@ AT_IMPORT = {
     "signals its parent": "os.kill(os.getppid(), 0)",
     "signals by a file": "fcntl.fcntl(3, fcntl.F_SETOWN, os.getppid())",
     "raises a limit": "resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512))",
-    "limits its host": "resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (9, 9))",
+    "limits its host": "resource.prlimit(os.getppid(), resource.RLIMIT_CORE, (0, 0))",
     "outlives its host": "done(libc.prctl(1, 0, 0, 0, 0))",
     "traces": "done(libc.ptrace(16, os.getppid(), 0, 0))",
     "moves to a namespace": "done(libc.unshare(0x10000000))",

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.engine.scored_policy import BOOSTING, CHALLENGER, TEXT, payment
+from tests.models.card_samples import CARD
+from tests.models.registry_samples import READS
 from tests.rules.repositories import commit, repository
 from tidegate import Engine, load_policy
+from tidegate.dsl.checker import check
 from tidegate.dsl.diagnostics import render
-from tidegate.models.portable import PortableModel
+from tidegate.dsl.parser import parse
+from tidegate.dsl.source import Source
+from tidegate.dsl.types import COUNT
+from tidegate.models.cards import write_card
+from tidegate.models.portable import Input, PortableModel
 from tidegate.models.reading import write_model
 from tidegate.models.registry import NotServing, Serving
-from tidegate.models.registry_log import Action, Entry, Head, read_log, signed_line, start_of
+from tidegate.models.registry_log import Head
 from tidegate.rules import PolicyRefused, read
+from tidegate.rules.input_meanings import changed_inputs, input_meanings
 from tidegate.rules.models import LoadedModel, StoppedModel
 from tidegate.rules.revisions import read_revision
 
@@ -132,46 +143,23 @@ def test_a_model_that_nobody_approved_is_noted(
     golden("rules/models_unapproved.txt", said(folder, "TG765") + "\n")
 
 
-class _Signer:
-    """Signs nothing that anybody verifies here."""
-
-    name = "ben"
-    public_key = bytes(32)
-
-    def sign(self, message: bytes) -> bytes:
-        return bytes(64) if message else b""
-
-
-@pytest.mark.parametrize(("action", "version", "noted"), [
-    ("approve", 3, ["challenger"]),
-    ("approve", 2, ["boosting", "challenger"]),
-    ("register", 3, ["boosting", "challenger"]),
-])  # fmt: skip
-def test_an_approval_in_the_log_ends_the_note(
-    tmp_path: Path, action: Action, version: int, noted: list[str]
-) -> None:
-    """A note that never ends is read by nobody."""
-    folder = write(tmp_path, BOOSTING, CHALLENGER)
-    approves = {"validated_until": "2027-06-30"} if action == "approve" else {}
-    files = {"model.json": "0" * 64} if action == "register" else {}
-    entry = Entry(
-        1, start_of("boosting").hash, "2026-11-23T13:00:00Z", action, "boosting", version,
-        "0" * 64, "ben", "0" * 64, "it was reviewed", **approves, files=files,
-    )  # fmt: skip
-    log = folder / "models" / "boosting" / "log.jsonl"
-    log.write_bytes(signed_line(entry, _Signer()))
-    assert isinstance(read_log(log.read_bytes(), "boosting"), tuple)
-    found = [d.message for d in read(folder).diagnostics if d.code == "TG765"]
-    assert [next(n for n in ("boosting", "challenger") if f"`{n}`" in m) for m in found] == noted
-
-
 # --- what serves -------------------------------------------------------------------------------
 
 
 def serving(model: PortableModel, until_us: int = 10**18) -> Serving:
     """The registry's word that this version serves."""
+    content = write_model(model)
+    program = check([parse(Source("policy.tide", TEXT)).file]).program
+    assert program is not None
+    card = replace(
+        CARD,
+        model=model.name,
+        version=model.version,
+        model_hash=hashlib.sha256(content).hexdigest(),
+        inputs=input_meanings(program, program.model(model.name)),
+    )
     return Serving(
-        model.name, model.version, "0" * 64, until_us, "ada", "ben", HEAD, write_model(model), b"{}"
+        model.name, model.version, "0" * 64, until_us, "ada", "ben", HEAD, content, write_card(card)
     )
 
 
@@ -224,6 +212,35 @@ def test_a_newer_version_than_declared_does_not_serve(tmp_path: Path) -> None:
         load_policy(folder, serving=lambda _, v: serving(newer if v == 3 else CHALLENGER))
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_rollback_stops_the_model_and_not_the_policy(tmp_path: Path, refused: bool) -> None:
+    """At night somebody rolls a model back, and nothing is decided any more."""
+    folder = write(tmp_path, BOOSTING, CHALLENGER)
+    older = replace(BOOSTING, version=2, inputs=(*BOOSTING.inputs, Input("age", COUNT)))
+    content = b"{}" if refused else write_model(older)
+    before = serving(older)
+    before = replace(before, model_json=content)
+    policy = load_policy(folder, serving=lambda p, _: before if p.name == "boosting"
+                         else serving(CHALLENGER))  # fmt: skip
+    stopped = policy.models["boosting"]
+    assert isinstance(stopped, StoppedModel)
+    assert stopped.reason == "does_not_fit"
+    (warned,) = (d for d in policy.diagnostics if d.code == "TG764")
+    assert "version 2 serves and does not fit version 3" in warned.message
+    decision = Engine(policy).decide(payment(), features={"tries": 1})
+    assert decision.record.missing["risk"] == "does_not_fit"
+    assert decision.outcome.reasons == ("down",)
+
+
+def test_the_declared_version_has_to_fit(tmp_path: Path) -> None:
+    """A mistake of the policy's author would take the model out of use in silence."""
+    folder = write(tmp_path, BOOSTING, CHALLENGER)
+    other = replace(BOOSTING, inputs=(*BOOSTING.inputs, Input("age", COUNT)))
+    with pytest.raises(PolicyRefused, match="reads `age` too"):
+        load_policy(folder, serving=lambda p, _: serving(other if p.name == "boosting"
+                                                        else CHALLENGER))  # fmt: skip
+
+
 # --- revisions ---------------------------------------------------------------------------------
 
 
@@ -238,3 +255,46 @@ def test_a_revision_has_the_models_of_its_time(tmp_path: Path) -> None:
     before = loaded.policy.models["boosting"]
     assert isinstance(before, LoadedModel)
     assert before.portable == BOOSTING
+
+
+def test_inputs_that_mean_something_else_are_named(
+    tmp_path: Path, golden: Callable[[str, str], None]
+) -> None:
+    """A let that was turned round would be scored as the one that the model learnt from."""
+    folder = tmp_path / "scored"
+    shutil.copytree(ROOT / "examples" / "scored", folder)
+    path = folder / "policy.tide"
+    text = path.read_text()
+    assert not said(folder, "TG768")
+    path.write_text(
+        text.replace("= ip_country != card_country", "= ip_country = card_country").replace(
+            "tries_7d        = count of payment by card over 7d",
+            "tries_7d        = count of payment by card over 8d",
+        )
+    )
+    shown = said(folder, "TG768")
+    assert isinstance(load_policy(folder).models["risk"], LoadedModel)
+    path.write_text(text.replace("may review, step_up", "may review, step_up").replace(
+        "large    \"A large payment needs", "large    \"Any large payment needs"
+    ))  # fmt: skip
+    assert not said(folder, "TG768")
+    card = folder / "models" / "risk" / "1" / "card.json"
+    card.write_text(card.read_text().replace("tidegate-card/2", "tidegate-card/1"))
+    golden("rules/models_inputs_changed.txt", f"{shown}\n{said(folder, 'TG768')}\n")
+
+
+def test_the_value_of_a_param_is_part_of_an_input() -> None:
+    """A release would raise the param, and the model would score other inputs."""
+
+    def meanings(value: str) -> dict[str, str]:
+        text = f"param factor count = {value} from 1 to 9\n" + READS.replace(
+            "model boosting", "let doubled = tries * factor\nmodel boosting"
+        ).replace("reads tries", "reads tries, doubled")
+        program = check([parse(Source("policy.tide", text)).file]).program
+        assert program is not None
+        return input_meanings(program, program.models[0])
+
+    two, three = meanings("2"), meanings("3")
+    assert changed_inputs(two, three) == ("doubled",)
+    assert changed_inputs(two, two) == ()
+    assert changed_inputs({}, two) == ("tries", "doubled")

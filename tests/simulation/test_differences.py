@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.simulation.edits import INPUTS, RULES, edited
 from tests.simulation.histories import POLICY, sub, write_policy
+from tidegate.dsl.checker import check
 from tidegate.dsl.formatter import format_source
+from tidegate.dsl.parser import parse
 from tidegate.dsl.source import Source
 from tidegate.engine.differences import EFFECTS, Difference
+from tidegate.engine.policy_differences import Subject, policy_differences
 from tidegate.rules.revisions import read_folder
 from tidegate.simulation.comparison_report import IDENTICAL, SAME, to_text
 from tidegate.simulation.diff import compare
@@ -466,3 +470,20 @@ def test_cases_are_named(tmp_path: Path) -> None:
         ("case", "gone", "removed"), ("case", "more", "added"), ("case", "other", "changed"),
     ]  # fmt: skip
     assert not words.meaning_changed
+
+
+def test_a_let_that_a_model_reads_is_a_change_of_the_model() -> None:
+    """Somebody would look at the let, and not at the model that learnt from it."""
+    text = (ROOT / "examples" / "scored" / "policy.tide").read_text()
+    text += (ROOT / "examples" / "scored" / "rules.tide").read_text()
+    turned = text.replace("= ip_country != card_country", "= ip_country = card_country")
+    folders = {}
+    for name, words in (("was", text), ("now", turned)):
+        parsed = check([parse(Source("policy.tide", words)).file]).program
+        assert parsed is not None
+        folders[name] = parsed
+    differing = policy_differences(Subject(folders["was"]), Subject(folders["now"]))
+    (model,) = [d for d in differing if d.kind == "model"]
+    assert (model.name, model.effect) == ("risk", "authority")
+    (detail,) = model.details
+    assert (detail.what, detail.note) == ("reads", "let `abroad` changed")

@@ -97,7 +97,15 @@ def test_scores_that_cross(history: SmallHistory) -> None:
         assert crossing.fell == pairs.count((True, False))
     assert any(c.rose or c.fell for c in change.crossings)
     assert model_change(change) == "Model knows 1 -> 2"
-    assert scores_compared(change).startswith(f"{change.both} payments scored by both")
+    first, *_, last = scores_compared(change)
+    assert first.startswith(f"{change.both} payments get a score from both versions; for ")
+    assert f" {change.differ} of them" in first
+    crossing = change.crossings[-1]
+    assert last == (
+        f"A score at least 0.6 (knowing@1): {crossing.above_before} payments by the old version,"
+        f" {crossing.above_after} by the new one; {crossing.rose} come to it and {crossing.fell}"
+        " leave it."
+    )
 
 
 def test_the_same_file_is_no_change(history: SmallHistory) -> None:

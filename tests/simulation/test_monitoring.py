@@ -10,6 +10,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from tests.simulation.watched_histories import (
     DAY_US,
     POLICY,
@@ -18,6 +19,9 @@ from tests.simulation.watched_histories import (
     unchanged,
     watched,
 )
+from tidegate.rules.gate import Segments
+from tidegate.rules.loading import load_policy
+from tidegate.simulation.declared_segments import segments_wanted
 from tidegate.simulation.mapping import MappingError
 from tidegate.simulation.model_watch import Levels, keeping
 from tidegate.simulation.monitoring import Wanted, monitor
@@ -25,7 +29,7 @@ from tidegate.simulation.monitoring_report import to_json, to_text
 from tidegate.simulation.monitoring_result import ModelMonitoring, Monitoring
 
 WEEK_US = 7 * DAY_US
-SEGMENTS = Wanted(segments=("origin", "new", "device"))
+SEGMENTS = Wanted(segments=tuple(map(Segments, ("origin", "new", "device"))), draws=4)
 Spoil = Callable[[Draw], None]
 
 
@@ -247,7 +251,7 @@ def test_four_fifths_is_of_those_left_alone(tmp_path: Path) -> None:
 def test_a_segment_is_no_token(tmp_path: Path) -> None:
     """A card in the clear in a report, and one segment a customer."""
     with pytest.raises(MappingError, match="`card` is a token"):
-        found(tmp_path, wanted=Wanted(segments=("card",)))
+        found(tmp_path, wanted=Wanted(segments=(Segments("card"),)))
 
 
 # --- what became of it -------------------------------------------------------------------------
@@ -294,6 +298,39 @@ def test_what_it_decides_alone(tmp_path: Path) -> None:
     assert follow.followed.hits < follow.asked
 
 
+def test_reviews_after_are_told_apart(tmp_path: Path) -> None:
+    """A threshold picks 1,268 and its rules ask for something in 186: the rest waits for nobody."""
+    after = POLICY.replace("then step_up confirm because unusual", "then review because unusual")
+    model = of_one(tmp_path, policy=after)
+    at = {drift.at: drift.now.hits for drift in model.thresholds}
+    assert model.follow.asked == at[300_000]
+    assert model.follow.asked_after == at[100_001] - at[300_000] > 500
+
+
+def test_bands_of_an_amount(tmp_path: Path) -> None:
+    """Small payments and large ones are segments where somebody says where they part."""
+    bands = Wanted(segments=(Segments("amount", (5_000,)),), draws=2)
+    named = {one.value for one in of_one(tmp_path, wanted=bands).parity}
+    assert named == {"below 50.00 EUR", "50.00 EUR and more"}
+    with pytest.raises(MappingError, match=r"made by bands\n.*--segment \"amount: 50, 250\""):
+        found(tmp_path, wanted=Wanted(segments=(Segments("amount"),)))
+
+
+def test_segments_as_they_are_written() -> None:
+    """What training declares stands where nothing is asked for."""
+    policy = load_policy(ROOT / "examples" / "scored")
+    trained = Segments("channel"), Segments("amount", (5_000, 25_000))
+    assert segments_wanted(policy, []) == trained
+    assert segments_wanted(policy, ["amount"]) == trained[1:]
+    assert segments_wanted(policy, ["amount: 10, 20.50 EUR"]) == (
+        Segments("amount", (1_000, 2_050)),
+    )
+    assert segments_wanted(policy, ["merchant"]) == (Segments("merchant"),)
+    for wrong in ("amount: 20, 10", "amount: much", "amount:"):
+        with pytest.raises(MappingError, match="no rising amounts of EUR"):
+            segments_wanted(policy, [wrong])
+
+
 # --- times -------------------------------------------------------------------------------------
 
 
@@ -311,17 +348,22 @@ def test_times_are_those_that_are_wanted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    ("wanted", "said"),
     [
-        Wanted(from_us=START_US),
-        Wanted(from_us=START_US + 400 * DAY_US),
-        Wanted(before_from_us=START_US + 2, before_to_us=START_US + 1),
+        (Wanted(from_us=START_US), "begins after the reference week"),
+        (Wanted(from_us=START_US + 400 * DAY_US), "ends before the day of `--from`"),
+        (Wanted(to_us=START_US - DAY_US), "begins after the day of `--to`"),
+        (Wanted(from_us=START_US + 20 * DAY_US, to_us=START_US + 15 * DAY_US), "days swapped"),
+        (Wanted(before_from_us=START_US + 2, before_to_us=START_US + 1),
+         "`--reference-from` lies after `--reference-to`"),
     ],
-)
-def test_times_that_do_not_fit(wanted: Wanted, tmp_path: Path) -> None:
-    """A reference that holds what is watched finds nothing."""
-    with pytest.raises(MappingError, match="reference week"):
+)  # fmt: skip
+def test_times_that_do_not_fit(wanted: Wanted, said: str, tmp_path: Path) -> None:
+    """A reference that holds what is watched finds nothing; each slip is told as what it is."""
+    with pytest.raises(MappingError, match=said) as stopped:
         found(tmp_path, wanted=wanted)
+    # How far the history reaches stands with it: the first row and the last.
+    assert "it covers 2026-09-21T14:13:54Z to 2026-10-26T14:06:03Z" in str(stopped.value)
 
 
 def test_a_model_that_is_none(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.simulation.scored_histories import keep_model
 from tests.simulation.watched_histories import POLICY, Draw, unchanged, watched
-from tidegate.dsl.types import FLAG, MONEY, Kind, Type
+from tidegate.dsl.types import COUNTRY, FLAG, MONEY, TEXT, Kind, Type
 from tidegate.models.cards import Window
 from tidegate.models.portable import Axis, Input, PortableModel, TableTerm
 from tidegate.models.reading import write_model
@@ -19,6 +20,8 @@ from tidegate.models.reference import Distribution, Reference, count_bins, write
 from tidegate.simulation.mapping import MappingError
 from tidegate.simulation.model_references import read_references
 from tidegate.simulation.monitoring import Wanted, monitor
+from tidegate.simulation.monitoring_page import to_html
+from tidegate.simulation.monitoring_report import to_json, to_text
 from tidegate.simulation.monitoring_result import ModelMonitoring
 
 DEVICES = ("phone", "tablet", "desktop")
@@ -39,7 +42,7 @@ MODEL = PortableModel(
         TableTerm((Axis(2),), (-UNIT // 2, UNIT // 2, UNIT // 4, 0, 0)),
     ),
 )  # fmt: skip
-TEXT = POLICY.replace(
+POLICY_INSIDE = POLICY.replace(
     """model vendor version 7 external
   score risk
 """,
@@ -63,7 +66,7 @@ def modelled(
     place = folder / "policy" / "models" / "inside" / "1"
     if reference is not None:
         (place / "reference.json").write_bytes(write_reference(reference))
-    policy, mapping = watched(folder, spoil, policy=TEXT, scores=False, rows=rows)  # type: ignore[arg-type]  # a Spoil
+    policy, mapping = watched(folder, spoil, policy=POLICY_INSIDE, scores=False, rows=rows)  # type: ignore[arg-type]  # a Spoil
     references = read_references(policy)
     (found,) = monitor(policy, mapping, Wanted(), references=references).models
     return found
@@ -195,6 +198,49 @@ def test_a_reference_that_is_none(tmp_path: Path) -> None:
     """A broken file falls back to the history, and nobody hears of it."""
     keep_model(tmp_path / "policy", MODEL)
     (tmp_path / "policy" / "models" / "inside" / "1" / "reference.json").write_text("{")
-    policy, _ = watched(tmp_path, policy=TEXT, scores=False, rows=500)
+    policy, _ = watched(tmp_path, policy=POLICY_INSIDE, scores=False, rows=500)
     with pytest.raises(MappingError, match=r"reference\.json"):
         read_references(policy)
+
+
+ABSTAINING = PortableModel(
+    "inside", 1, "additive", "logit",
+    (
+        Input("origin", COUNTRY, "", ("FR", "DE")),
+        Input("amount", MONEY, "EUR", (), 500, 10_000),
+        Input("id", TEXT, "", ("p1", "p2"), takes_unknown=True),
+        Input("ticket", TEXT, "", ("fine",)),
+    ),
+    -3 * UNIT,
+    (TableTerm((Axis(1, CUTS),), (-UNIT, -UNIT // 2, 0, UNIT // 2, 2 * UNIT, 0)),),
+)  # fmt: skip
+
+
+def test_why_a_model_abstains(tmp_path: Path) -> None:
+    """A share of 9 % without a score, and nobody knows which input it is."""
+    keep_model(tmp_path / "policy", ABSTAINING)
+    text = POLICY_INSIDE.replace("reads new, device, amount", "reads origin, amount, id, ticket")
+    text = text.replace("label fraud", "let ticket = lower(id)\n\nlabel fraud", 1)
+    policy, mapping = watched(tmp_path, policy=text, scores=False, rows=3_000)
+    found = monitor(policy, mapping, Wanted(draws=2))
+    (model,) = found.models
+    causes = {(one.input, one.value): one for one in model.abstentions}
+    assert set(causes) == {("origin", "ES"), ("amount", ""), ("ticket", "")}
+    assert sum(one.now for one in model.abstentions) == model.answers.abstained
+    assert sum(one.before for one in model.abstentions) == model.answers_before.abstained
+    below = [one.reason for one in model.abstentions if one.input == "amount"]
+    assert sorted(below) == [
+        "`amount` is above 100.00 EUR, the most it was trained on",
+        "`amount` is below 5.00 EUR, the least it was trained on",
+    ]
+    assert causes["ticket", ""].reason == "`ticket` is none of the 1 texts that it was trained on"
+    spanish = causes["origin", "ES"]
+    assert spanish.now == pytest.approx(model.now.rows / 10, rel=0.2)
+    text, page, kept = to_text(found), to_html(found), to_json(found)
+    assert "`origin` is none of the 2 texts that it was trained on: `ES`" in text
+    assert "<code>ES</code>" in page
+    assert '"value": "ES"' in kept
+    # A ticket is whatever somebody wrote: none is named as the cause.
+    assert not any(re.search(r"p[0-9]", one.reason + one.value) for one in model.abstentions)
+    (silent,) = [alarm.said for alarm in model.alarms if alarm.kind == "silent"]
+    assert "most of all `ticket` is none of the 1 texts" in silent

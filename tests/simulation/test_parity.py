@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tidegate.engine.column_batch import CodedColumn, IntegerColumn
+from tidegate.rules.gate import Segments
 from tidegate.simulation.measures import FRAUD, GOOD, NOT_YET_KNOWN, UNLABELLED
 from tidegate.simulation.monitoring_result import SegmentParity
 from tidegate.simulation.parity import FEWEST_ROWS, MOST_SEGMENTS, SegmentCounts
@@ -26,7 +27,7 @@ def parity(
     classes = np.where(rng.random(rows) < np.array(frauds)[codes], FRAUD, GOOD).astype(np.int8)
     classes[rng.random(rows) < 0.1] = NOT_YET_KNOWN
     declined = rng.random(rows) < np.array(declines)[codes]
-    counts = SegmentCounts("segment", ("decline", "review"))
+    counts = SegmentCounts(Segments("segment"), ("decline", "review"))
     for part in np.array_split(np.arange(rows), 3):
         found = {"decline": declined[part], "review": np.zeros(len(part), np.bool_)}
         column = CodedColumn(codes[part], NAMES)
@@ -80,7 +81,7 @@ def test_many_segments_are_many_looks() -> None:
         rng = np.random.default_rng(seed)
         codes = rng.integers(0, 20, 4_000)
         rows = np.ones(len(codes), np.bool_)
-        counts = SegmentCounts("shop", ("decline",))
+        counts = SegmentCounts(Segments("shop"), ("decline",))
         column = CodedColumn(codes, tuple(f"shop {number:02}" for number in range(20)))
         found = {"decline": rng.random(len(codes)) < 0.1}
         counts.add(column, rows, np.full(len(codes), UNLABELLED, np.int8), found)
@@ -92,7 +93,7 @@ def test_small_and_many_segments() -> None:
     """A thousand shops make no thousand lines, and five rows no share."""
     rng = np.random.default_rng(1)
     codes = np.concatenate([np.arange(40).repeat(200), np.full(FEWEST_ROWS - 1, 40)])
-    counts = SegmentCounts("shop", ("decline",))
+    counts = SegmentCounts(Segments("shop"), ("decline",))
     rows = np.ones(len(codes), np.bool_)
     names = tuple(f"shop {number}" for number in range(41))
     classes = np.full(len(codes), GOOD, np.int8)
@@ -107,7 +108,7 @@ def test_flags_and_what_is_missing() -> None:
     """A flag has three segments: no, yes, and nobody knows."""
     values = np.array([0, 1, 1, 0] * 200)
     valid = np.array([True, True, True, False] * 200)
-    counts = SegmentCounts("new", ("decline",))
+    counts = SegmentCounts(Segments("new"), ("decline",))
     rows = np.ones(800, np.bool_)
     counts.add(IntegerColumn(values, valid), rows, np.full(800, GOOD, np.int8), {"decline": rows})
     assert {p.value: p.rate.of for p in counts.parity(0.05)} == {

@@ -17,7 +17,7 @@ from tidegate.simulation.comparison import EventComparison, Segment
 from tidegate.simulation.diff import compare
 from tidegate.simulation.measures import Volume, total
 from tidegate.simulation.needs import fields_read
-from tidegate.simulation.segments import SegmentTally
+from tidegate.simulation.segments import places_of
 
 
 def event() -> EventComparison:
@@ -78,10 +78,10 @@ def test_a_field_that_no_rule_reads_makes_segments() -> None:
 
 def test_bands_hold_their_lower_edge() -> None:
     """A payment of exactly the edge would be counted below it."""
-    tally = SegmentTally(Segments("amount", (5_000, 50_000)), "EUR")
+    by = Segments("amount", (5_000, 50_000))
     values = np.array([4_999, 5_000, 49_999, 50_000, 0])
     valid = np.array([True, True, True, True, False])
-    places, names = tally._places(IntegerColumn(values, valid))
+    places, names = places_of(by, IntegerColumn(values, valid), "EUR")
     assert [names[place] for place in places.tolist()] == [
         "below 50.00 EUR", "50.00 EUR to below 500.00 EUR", "50.00 EUR to below 500.00 EUR",
         "500.00 EUR and more", "missing",
@@ -90,8 +90,8 @@ def test_bands_hold_their_lower_edge() -> None:
 
 def test_flags_are_named() -> None:
     """A segment would be called 0."""
-    tally = SegmentTally(Segments("gift"), "EUR")
-    places, names = tally._places(IntegerColumn(np.array([1, 0, 0]), np.array([True, True, False])))
+    column = IntegerColumn(np.array([1, 0, 0]), np.array([True, True, False]))
+    places, names = places_of(Segments("gift"), column, "EUR")
     assert [names[place] for place in places.tolist()] == ["true", "false", "missing"]
 
 

@@ -17,6 +17,7 @@ import pytest
 from tests.simulation.tables import SCORED, TRAINING, scored_policy, scored_training, written
 from tidegate.engine.column_batch import CodedColumn, IntegerColumn
 from tidegate.models.cards import read_card
+from tidegate.models.plain_data import read_plain
 from tidegate.models.portable import TableTerm
 from tidegate.models.reading import read_model
 from tidegate.models.reference import read_reference
@@ -28,6 +29,9 @@ from tidegate.simulation.mapping import MappingError
 from tidegate.simulation.training import Trained, data_hash, features_hash, train
 from tidegate.simulation.training_estimators import design, fit
 from tidegate.simulation.training_file import TrainingError, read_training
+from tidegate.simulation.training_markdown import card_markdown
+from tidegate.simulation.training_plot import WIDTH
+from tidegate.simulation.training_reference import Contributions
 from tidegate.simulation.training_scores import check_export, compare, score_rows
 from tidegate.simulation.training_split import split_rows
 from tidegate.simulation.training_table import TrainingTable, gather
@@ -115,6 +119,47 @@ def test_the_reference_counts_every_row(trained: Trained, table: TrainingTable) 
         assert distribution.missing == int((~read.valid[inside]).sum())
     assert sum(reference.score.counts) + reference.abstained == reference.rows
     assert reference.positives == int((table.reported_us[inside] <= table.end_us).sum())
+
+
+def test_the_page_is_for_people(trained: Trained) -> None:
+    """Reviewers would meet Python's words, another clock than theirs, figures without a scale."""
+    text = trained.files["card.md"].decode()
+    assert "None" not in text
+    assert "False" not in text
+    assert "| training | 2026-02-16 00:00 to before 2026-04-06 00:00 |" in text
+    assert "by the clock in Europe/Paris" in text
+    assert "It was chosen on the rows that its cost is measured on" in text
+    assert "**Read scores as an order, not as shares.**" in text
+    near = tuple(
+        replace(m, value=1) if m.name == "calibration_error" else m for m in trained.card.metrics
+    )
+    contributions = read_plain(Contributions, trained.files["contributions.json"], "it")
+    better = card_markdown(replace(trained.card, metrics=near), contributions, "UTC").decode()
+    assert "Read scores as an order" not in better
+    assert "| training | 2026-02-15 23:00 to before 2026-04-05 22:00 |" in better
+
+
+def test_card_precision_has_its_ceiling_beside_it(trained: Trained) -> None:
+    """A tenth would look bad where a day has no more frauds than that to be found."""
+    found = {m.name: m for m in trained.card.metrics if m.part == "all"}
+    reached, most = found["card_precision_at_5"], found["most_card_precision_at_5"]
+    assert reached.value is not None
+    assert most.value is not None
+    assert reached.value < most.value < 10**6
+    assert (reached.value, most.value) == (90_909, 109_091)  # 18 of 165 alerts could find one
+
+
+def test_the_plot_says_what_its_marks_are(trained: Trained) -> None:
+    """Nobody would know what a larger dot means, and rare fraud would lie on the axis."""
+    svg = fromstring(trained.files["reliability.svg"])  # noqa: S314 - made here
+    texts = " ".join(text.text or "" for text in svg.iter("{http://www.w3.org/2000/svg}text"))
+    for said in ("dot:", "bar: 95 % interval", "dashed:", "square roots"):
+        assert said in texts
+    first = svg.find("{http://www.w3.org/2000/svg}circle")
+    assert first is not None
+    lowest = min(m.value or 0 for m in trained.card.metrics if m.name == "mean_score")
+    width = WIDTH - 122
+    assert float(first.attrib["cx"]) - 92 > 5 * width * lowest / 10**6
 
 
 def test_the_plot_shows_every_bin(trained: Trained) -> None:

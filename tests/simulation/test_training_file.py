@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ def test_the_training_of_the_example() -> None:
         ("by: card", "by: amount", "by", "`amount` is a money"),
         ("by: card", "by: id", "by", "`id` is the key of `payment`"),
         ("alerts_per_day: 5", "alerts_per_day: 0", "alerts_per_day", "has to be between 1 and"),
+        ("missed: 15 EUR", "missed: 15", "costs.missed", "`15` needs its currency"),
         ("missed: 15 EUR", "missed: 15 USD", "costs.missed", "is no amount"),
         ("missed: 15 EUR", "missed: 0.001 EUR", "costs.missed", "is no amount"),
         ("missed_share: 100%", "missed_share: 101%", "costs.missed_share", "is no share"),
@@ -75,3 +77,36 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="there is no such file"):
         read_training(tmp_path / "none.yaml", scored_policy().program)
+
+
+def test_an_external_model_is_not_trained_here(tmp_path: Path) -> None:
+    """`give it reads` alone would lead to a policy that does not load."""
+    program = scored_policy().program
+    (model,) = program.models
+    outside = replace(program, models=(replace(model, external=True, reads=(), read_names=()),))
+    with pytest.raises(TrainingError) as raised:
+        read_training(written(tmp_path / "training.yaml", TEXT), outside)
+    (problem,) = raised.value.problems
+    assert "is external: its score comes with the event" in problem.message
+    assert "instead of `external`" in problem.help
+
+
+@pytest.mark.parametrize(
+    ("until", "wrong", "earliest"),
+    [
+        ("2026-03-20", "2026-04-03", "2026-04-04"),  # an hour is lost on 2026-03-29
+        ("2026-10-20", "2026-11-02", "2026-11-03"),  # one is won on 2026-10-25
+        ("2026-05-01", "2026-05-14", "2026-05-15"),
+    ],
+)
+def test_the_earliest_day_of_a_test_is_said(
+    tmp_path: Path, until: str, wrong: str, earliest: str
+) -> None:
+    """`14d` count hours: the day that one would count out is refused after a clock change."""
+    text = TEXT.replace("until: 2026-04-06", f"until: {until}")
+    text = text.replace("until: 2026-05-23", "until: 2026-12-01")
+    (problem,) = _problems(tmp_path, text.replace("from: 2026-04-20", f"from: {wrong}"))
+    assert problem[0] == "split.test.from"
+    assert problem[2].startswith(f"let it begin on {earliest} or later")
+    path = written(tmp_path / "right.yaml", text.replace("from: 2026-04-20", f"from: {earliest}"))
+    read_training(path, scored_policy().program)

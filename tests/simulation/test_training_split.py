@@ -101,3 +101,4 @@ def test_a_part_without_positives_is_refused(reported: list[float | None], part:
     (problem,) = raised.value.problems
     assert problem.key == f"split.{part}"
     assert "holds 2 rows, 0 of them `fraud`" in problem.message
+    assert "`labels: fraud: true_values` in the mapping" in problem.help
