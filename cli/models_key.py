@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,8 @@ from tidegate.cli.output import complain, say
 if TYPE_CHECKING:
     from tidegate.vault.key_file import FileSigner
 
-MAX_PASSPHRASE_BYTES = 1024
+MAX_PASSPHRASE_BYTES = 1023
+"""As many as the library of keys takes."""
 
 PassphraseFile = Annotated[
     str,
@@ -40,6 +42,9 @@ def key(
         Path | None,
         typer.Option(metavar="FILE", show_default="NAME.key.pem", help="Where the key is written."),
     ] = None,
+    first: Annotated[
+        bool, typer.Option("--first", help="Print a whole people's file, with a registry's new id.")
+    ] = False,
     passphrase_file: PassphraseFile = "",
 ) -> None:
     """Make a signing key, and print its row for the people's file.
@@ -61,6 +66,9 @@ def key(
         signer = make_key_file(path, name, read_passphrase(passphrase_file, new=True))
     except KeyFileError as error:
         raise bad_input(str(error)) from None
+    if first:
+        say(f"registry: {secrets.token_hex(16)}")
+        say("people:")
     say(row_of(signer, roles))
     complain(f"{path}: a new key; its row belongs into people.yaml")
 
@@ -90,16 +98,24 @@ def read_passphrase(path: str, *, new: bool) -> bytes:
     if path:
         try:
             with Path(path).open("rb") as stream:
-                content = stream.read(MAX_PASSPHRASE_BYTES)
+                content = stream.readline(MAX_PASSPHRASE_BYTES + 2)
         except OSError as error:
             raise bad_input(f"`{path}` cannot be read: {error.strerror}") from None
-        return content.split(b"\n")[0].removesuffix(b"\r")
+        line = content.removesuffix(b"\n").removesuffix(b"\r")
+        if len(line) > MAX_PASSPHRASE_BYTES:
+            raise bad_input(
+                f"the first line of `{path}` has more than {MAX_PASSPHRASE_BYTES:,} bytes",
+                "a passphrase is one line; nothing of it is left out",
+            )
+        return line
     if not is_terminal():
         raise bad_input(
             "there is no terminal to ask for the passphrase on",
             "give `--passphrase-file FILE`, or name it in TIDEGATE_PASSPHRASE_FILE",
         )
     typed: str = typer.prompt("passphrase", hide_input=True, confirmation_prompt=new, err=True)
+    if len(typed.encode()) > MAX_PASSPHRASE_BYTES:
+        raise bad_input(f"the passphrase has more than {MAX_PASSPHRASE_BYTES:,} bytes")
     return typed.encode()
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from tidegate.models.registry import Registry
     from tidegate.models.registry_log import Action, Head
     from tidegate.models.standing import RegisteredVersion, Signature
+    from tidegate.models.stop_file import Stop as ModelStop
     from tidegate.vault.key_file import FileSigner
+
+Done = TypeVar("Done")
 
 ModelFolder = Annotated[
     Path,
@@ -45,7 +48,11 @@ ExpectHead = Annotated[
 ]
 At = Annotated[
     str,
-    typer.Option(metavar="MOMENT", show_default="now", help="Such as 2026-11-25T09:30:00Z."),
+    typer.Option(
+        metavar="MOMENT",
+        show_default="now",
+        help="Such as 2026-11-25T09:30:00Z; what is done is done within minutes of now.",
+    ),
 ]
 
 
@@ -171,8 +178,18 @@ def disable(
     expect_head: ExpectHead = "",
     at: At = "",
 ) -> None:
-    """Stop the model at once: the policy's `if unavailable` answers."""
-    after = _act(_Step(folder, key, reason, people, passphrase_file, expect_head, at), "disable")
+    """Stop the model at once: the policy's `if unavailable` answers.
+
+    Where the log is broken or takes no entry, a signed stop is written beside it.
+    """
+    from tidegate.models.stopping import Stopped, disable
+
+    step = _Step(folder, key, reason, people, passphrase_file, expect_head, at)
+    after = _done(step, "disable", disable)
+    if isinstance(after, Stopped):
+        say(f"{folder.resolve().name} is disabled by a stop beside its log")
+        say(f"the log took no entry: {after.because}")
+        return
     say(f"{after.standing.model} is disabled")
     _say_head(after)
 
@@ -187,8 +204,11 @@ def enable(
     expect_head: ExpectHead = "",
     at: At = "",
 ) -> None:
-    """Let a model that was disabled serve again."""
-    after = _act(_Step(folder, key, reason, people, passphrase_file, expect_head, at), "enable")
+    """Let a model that was disabled serve again; a stop beside its log is taken back with that."""
+    from tidegate.models.stopping import enable
+
+    step = _Step(folder, key, reason, people, passphrase_file, expect_head, at)
+    after = _done(step, "enable", enable)
     active = after.standing.active
     say(
         f"{after.standing.model} is enabled: "
@@ -320,15 +340,29 @@ def _act(
     content: str = "",
     until: str = "",
 ) -> Registry:
+    from tidegate.models.registry import act
+
+    return _done(step, action, act, version, content=content, until=until)
+
+
+def _done(
+    step: _Step,
+    action: Action,
+    do: Callable[..., Registry | Done | Problem],
+    version: int | None = None,
+    *,
+    content: str = "",
+    until: str = "",
+) -> Registry | Done:
     from tidegate.models.problems import Problem
-    from tidegate.models.registry import Request, act
+    from tidegate.models.registry import Request
 
     people = _people(step.folder, step.people)
     head = _head(step.expect_head)
     request = Request(action, step.reason, _moment(step.at), version, content, until)
     signer = _named(open_key(step.key, step.passphrase_file), people)
     try:
-        after = act(step.folder, people, signer, request, expected=head)
+        after = do(step.folder, people, signer, request, expected=head)
     except OSError as error:
         raise bad_input(f"`{step.folder}` cannot be written: {error.strerror}") from None
     if isinstance(after, Problem):
@@ -415,10 +449,11 @@ def _head(text: str) -> Head | None:
 
 
 def _moment(text: str) -> int:
+    from tidegate.models import clock
     from tidegate.models.moments import moment_us
 
     if not text:
-        return time.time_ns() // 1_000_000_000 * 1_000_000
+        return clock.now_us() // 1_000_000 * 1_000_000
     moment = moment_us(text)
     if moment is None:
         raise typer.BadParameter("write it as 2026-11-25T09:30:00Z", param_hint="--at")
@@ -437,6 +472,8 @@ def _state(registry: Registry, version: RegisteredVersion, at_us: int) -> str:
         return "not_whole"
     if version.approved is None:
         return "registered"
+    if version.doubt:
+        return "distrusted"
     until_us = version.validated_until_us
     if until_us is not None and until_us <= at_us:
         return "expired"
@@ -448,10 +485,14 @@ def _say_status(registry: Registry, at_us: int) -> None:
     active = standing.active
     said = f"version {active.version} is active" if active else "no version is active"
     say(f"{standing.model}: {said}")
-    if by := standing.disabled:
+    if by := registry.stop or standing.disabled:
         say(f"disabled by {by.who} at {by.at}: {by.reason}")
     if active and standing.before:
         say(f"a rollback leads to version {standing.before[-1]}")
+    if standing.doubt:
+        say(f"it does not serve: {standing.doubt}")
+    for fault in registry.faults.get(0, ()):
+        say(f"fail: {fault}")
     for number, version in sorted(standing.versions.items()):
         words = _state(registry, version, at_us).replace("_", " ")
         until = f", until {version.validated_until}" if version.validated_until else ""
@@ -470,7 +511,7 @@ def _as_json(registry: Registry, at_us: int) -> dict[str, Any]:
         "head": str(registry.head),
         "active": standing.active.version if standing.active else None,
         "before": standing.before[-1] if standing.before else None,
-        "disabled": _signature(standing.disabled),
+        "disabled": _signature(registry.stop or standing.disabled),
         "versions": [
             {
                 "version": version.version,
@@ -488,7 +529,7 @@ def _as_json(registry: Registry, at_us: int) -> dict[str, Any]:
     }
 
 
-def _signature(signature: Signature | None) -> dict[str, str] | None:
+def _signature(signature: Signature | ModelStop | None) -> dict[str, str] | None:
     if signature is None:
         return None
     return {

@@ -150,12 +150,15 @@ def refuse_registered(folder: Path, training: Training) -> None:
 
 def _is_registered(folder: Path, name: str, version: int) -> bool:
     """Whether a log beside the versions names this one; one that cannot be read counts as such."""
-    from tidegate.models.registry_log import LOG_FILE, read_log
+    from tidegate.models.ordinary_files import read_ordinary
+    from tidegate.models.registry_log import LOG_FILE, MAX_LOG_BYTES, read_log
 
     try:
-        content = (folder / LOG_FILE).read_bytes()
-    except FileNotFoundError:
+        content = read_ordinary(folder / LOG_FILE, MAX_LOG_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return True
     lines = read_log(content, name)
     return not isinstance(lines, tuple) or any(line.entry.version == version for line in lines)
 

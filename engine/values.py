@@ -13,6 +13,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from unicodedata import normalize
 
 from tidegate.dsl.currencies import MINOR_DIGITS
+from tidegate.dsl.decimals import format_decimal as format_decimal  # noqa: PLC0414 - known by this name too
+from tidegate.dsl.decimals import format_money as format_money  # noqa: PLC0414 - known by this name too
 from tidegate.dsl.types import (
     CLOCK_MAX_US,
     CLOCK_MIN_US,
@@ -104,15 +106,6 @@ def _parsed(text: str, type_: Type, currency: str) -> Value:
             return normalize("NFC", text)
 
 
-def format_decimal(scaled: int, digits: int, *, trim: bool = False) -> str:
-    """A scaled integer as a decimal; `trim` drops zeros at the end."""
-    whole, fraction = divmod(abs(scaled), 10**digits)
-    decimals = f"{fraction:0{digits}}" if digits else ""
-    if trim:
-        decimals = decimals.rstrip("0")
-    return f"{'-' if scaled < 0 else ''}{whole}{'.' if decimals else ''}{decimals}"
-
-
 def parse_decimal(text: str, digits: int) -> int:
     """The scaled integer of a plain decimal with at most `digits` decimals that count."""
     match = _DECIMAL.fullmatch(text)
@@ -138,11 +131,6 @@ def checked_int64(value: int) -> int:
     if not INT64_MIN <= value <= INT64_MAX:
         raise NotHeldError("too large")
     return value
-
-
-def format_money(minor: int, currency: str) -> str:
-    """An amount with all its decimals and its currency."""
-    return f"{format_decimal(minor, MINOR_DIGITS[currency])} {currency}"
 
 
 def format_duration(duration_us: int) -> str:

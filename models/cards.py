@@ -13,6 +13,11 @@ from dataclasses import dataclass
 from tidegate.models.plain_data import PlainDataError, read_plain, write_plain
 from tidegate.models.portable import Family
 
+ROUND_THRESHOLDS = tuple(
+    step * 10_000 for step in (1, 2, 5, 10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90, 95, 99)
+)
+"""Thresholds that people choose, in millionths."""
+
 CARD_SCHEMA = "tidegate-card/2"
 
 CardError = PlainDataError

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+from tidegate.models.ordinary_files import TooLargeError, read_ordinary
+
+WAIT_SECONDS: Final = 5.0
+"""How long a writer waits for another one: a lock that is never released holds nobody up."""
 
 
 class FileChanged(Exception):  # noqa: N818 - it says what happened
     """The file no longer holds what it held when it was read."""
+
+
+class FolderBusy(FileChanged):
+    """Somebody else holds the lock, and does not release it."""
 
 
 def replace_durably(path: Path, before: bytes, after: bytes) -> None:
@@ -25,7 +36,7 @@ def replace_durably(path: Path, before: bytes, after: bytes) -> None:
     """
     draft = path.with_name(f".{path.name}.new")
     with _locked(path.parent) as folder:
-        if _content(path) != before:
+        if _content(path, len(before)) != before:
             raise FileChanged
         # Only the holder of the lock writes here: what lies there is left of a crash.
         draft.unlink(missing_ok=True)
@@ -46,17 +57,47 @@ def sync_folder(folder: Path) -> None:
     _sync(folder)
 
 
+def write_durably(path: Path, content: bytes) -> None:
+    """Write `content` to `path` whatever lies there, without waiting for anybody."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        with os.fdopen(os.open(draft, flags, 0o644), "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(draft, path)  # noqa: PTH105 - one call of the system
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_folder_entry(path.parent)
+
+
+def remove_durably(path: Path) -> None:
+    """Delete a file, which may be absent."""
+    path.unlink(missing_ok=True)
+    sync_folder_entry(path.parent)
+
+
+def sync_folder_entry(folder: Path) -> None:
+    """Have what a folder lists on the disk."""
+    _sync(folder)
+
+
 def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, expected: int) -> bytes:
+    """What a file holds; of one that grew, as much as shows that it did."""
     try:
-        return path.read_bytes()
+        return read_ordinary(path, expected)
+    except TooLargeError:
+        raise FileChanged from None
     except FileNotFoundError:
         return b""
 
@@ -66,7 +107,20 @@ def _locked(folder: Path) -> Iterator[int]:
     """A handle of the folder, locked against whoever else writes in it."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _wait_for(handle)
         yield handle
     finally:
         os.close(handle)
+
+
+def _wait_for(handle: int) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise FolderBusy from None
+            time.sleep(0.005)
+        else:
+            return

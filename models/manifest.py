@@ -6,23 +6,27 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
 from typing import Final
 
+from tidegate.models.ordinary_files import NotOrdinaryError, TooLargeError, read_ordinary
 from tidegate.models.problems import Problem
 
 MODEL_FILE: Final = "model.json"
 CARD_FILE: Final = "card.json"
+PAGE_FILE: Final = "card.md"
+CONTRIBUTIONS_FILE: Final = "contributions.json"
+REFERENCE_FILE: Final = "reference.json"
+PLOT_FILE: Final = "reliability.svg"
 REQUIRED: Final = (
     CARD_FILE,
-    "card.md",
-    "contributions.json",
+    PAGE_FILE,
+    CONTRIBUTIONS_FILE,
     MODEL_FILE,
-    "reference.json",
-    "reliability.svg",
+    REFERENCE_FILE,
+    PLOT_FILE,
 )
 KEPT: Final = (CARD_FILE, MODEL_FILE)
 """Files whose bytes are handed on as they were hashed: nobody reads them a second time."""
@@ -35,7 +39,7 @@ CONTENT_FORMAT: Final = b"tidegate-model-content-1\n"
 
 @dataclass(frozen=True, slots=True)
 class VersionFiles:
-    """What a version's folder held: SHA-256 (hex) of every file, and the bytes of those `KEPT`."""
+    """What a version's folder held: SHA-256 (hex) of every file, and the bytes of those kept."""
 
     digests: Mapping[str, str]
     kept: Mapping[str, bytes]
@@ -48,7 +52,7 @@ def content_hash(model: str, version: int, digests: Mapping[str, str]) -> str:
     return hashlib.sha256(CONTENT_FORMAT + text.encode()).hexdigest()
 
 
-def read_files(folder: Path, version: int) -> VersionFiles | Problem:
+def read_files(folder: Path, version: int, keep: Sequence[str] = KEPT) -> VersionFiles | Problem:
     """Every file of a version, or the first reason why its folder cannot be taken."""
     root = folder / str(version)
     try:
@@ -66,7 +70,7 @@ def read_files(folder: Path, version: int) -> VersionFiles | Problem:
         if isinstance(content, Problem):
             return content
         digests[name] = hashlib.sha256(content).hexdigest()
-        if name in KEPT:
+        if name in keep:
             kept[name] = content
     return VersionFiles(digests, kept)
 
@@ -88,19 +92,13 @@ def _read(path: Path, version: int) -> bytes | Problem:
     if FILE_NAME.fullmatch(path.name) is None:
         return _problem("not_whole", "a file is not named as files of a model are", version)
     try:
-        # Neither a link, nor a pipe that nobody writes to.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as stream:
-            if not S_ISREG(os.fstat(stream.fileno()).st_mode):
-                return _problem("not_whole", "is no ordinary file", version, path.name)
-            content = stream.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        if path.is_symlink():
-            return _problem("not_whole", "is a link, no ordinary file", version, path.name)
-        return _problem("unreadable", f"cannot be read: {error.strerror}", version, path.name)
-    if len(content) > MAX_FILE_BYTES:
+        return read_ordinary(path, MAX_FILE_BYTES)
+    except TooLargeError:
         return _problem("not_whole", "is larger than 64 MiB", version, path.name)
-    return content
+    except NotOrdinaryError as error:
+        return _problem("not_whole", error.strerror or "", version, path.name)
+    except OSError as error:
+        return _problem("unreadable", f"cannot be read: {error.strerror}", version, path.name)
 
 
 def _problem(kind: str, message: str, version: int, name: str = "") -> Problem:

@@ -16,6 +16,7 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 NAME: Final = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 """ASCII alone: two names that look alike would be two people."""
 
+REGISTRY_ID: Final = re.compile(r"[0-9a-f]{32}")
 KEY_PREFIX: Final = "ed25519:"
 KEY_BYTES: Final = 32
 
@@ -50,10 +51,14 @@ def read_key(text: str) -> bytes | None:
 class People:
     """Rows by name and by key. A key belongs to one name."""
 
-    __slots__ = ("_by_key", "_names")
+    __slots__ = ("_by_key", "_names", "_registry")
 
-    def __init__(self, rows: Iterable[Person] = ()) -> None:
-        """Take the rows; ValueError where one of them could not be trusted."""
+    def __init__(self, rows: Iterable[Person] = (), registry: str = "") -> None:
+        """Take the rows; ValueError where one of them could not be trusted.
+
+        `registry` is the id of the place: logs that were begun under another one are not believed.
+        """
+        self._registry = registry
         self._by_key: dict[bytes, Person] = {}
         for row in rows:
             if why := why_untrusted(row, self._by_key.get(row.key)):
@@ -63,6 +68,11 @@ class People:
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
+
+    @property
+    def registry(self) -> str:
+        """The id of the registry whose people these are; empty where it has none."""
+        return self._registry
 
     @property
     def names(self) -> frozenset[str]:

@@ -10,16 +10,20 @@ may serve. What is wrong is a value; nothing that the folder holds makes them ra
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
+from tidegate.models import clock
 from tidegate.models.admission import why_not_admitted
-from tidegate.models.durable import FileChanged, replace_durably, sync_folder
-from tidegate.models.manifest import VersionFiles, content_hash, differences, read_files
+from tidegate.models.clock import TOLERANCE_US
+from tidegate.models.durable import FileChanged, FolderBusy, replace_durably, sync_folder
+from tidegate.models.manifest import REQUIRED, VersionFiles, content_hash, differences, read_files
 from tidegate.models.moments import moment_text
+from tidegate.models.ordinary_files import NotOrdinaryError, TooLargeError, read_ordinary
 from tidegate.models.people import People
 from tidegate.models.problems import Problem
 from tidegate.models.registry_log import (
@@ -38,16 +42,30 @@ from tidegate.models.registry_log import (
     why_no_reason,
     wrong_field,
 )
-from tidegate.models.standing import RegisteredVersion, Standing, advance, beginning
+from tidegate.models.standing import (
+    RegisteredVersion,
+    Signature,
+    Standing,
+    advance,
+    beginning,
+    doubted,
+)
+from tidegate.models.stop_file import Stop, read_stop
 from tidegate.vault.keys import Signer
 
 NEEDS_WHOLE: Final[frozenset[Action]] = frozenset({"approve", "activate", "rollback", "enable"})
 """Actions after which a version is nearer to serving: not where a file of it has changed."""
 
+MAX_ATTEMPTS: Final = 20
+"""How often an entry is written anew where others wrote to the log meanwhile."""
+
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What a folder held, verified. `faults` are, by version, files that are not as registered."""
+    """What a folder held, verified. `faults` are, by version, files that are not as registered.
+
+    Those of 0 belong to no version. `stop` is a stop beside the log that is in force.
+    """
 
     folder: Path
     standing: Standing
@@ -55,6 +73,7 @@ class Registry:
     faults: Mapping[int, tuple[Problem, ...]]
     files: Mapping[int, VersionFiles] = field(repr=False)
     content: bytes = field(repr=False)
+    stop: Stop | None = None
 
     @property
     def head(self) -> Head:
@@ -69,7 +88,8 @@ class Serving:
     From `validated_until_us` (UTC microseconds) on it has less authority.
 
     `problems` say what is wrong though it serves: where the active version, then `instead_of`, is
-    not whole, the one that was active before it serves.
+    not whole, the one that was active before it serves. `keys` (hex) let it serve: with any of them
+    not listed any more, it does not.
     """
 
     model: str
@@ -83,17 +103,19 @@ class Serving:
     card_json: bytes = field(repr=False)
     problems: tuple[Problem, ...] = field(default=(), compare=False)
     instead_of: int = field(default=0, compare=False)
+    keys: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class NotServing:
     """Why no version serves: the policy's `if unavailable` answers.
 
-    `refused` alone is a failure: log or files are not what was signed, and `problems` say where.
+    `refused` is a failure: log or files are not what was signed, and `problems` say where. So is
+    `distrusted`: who let the version serve is not among the people any more.
     """
 
     model: str
-    why: Literal["nothing_active", "disabled", "newer_than_declared", "refused"]
+    why: Literal["nothing_active", "disabled", "newer_than_declared", "refused", "distrusted"]
     said: str
     head: Head | None = None
     problems: tuple[Problem, ...] = ()
@@ -116,20 +138,24 @@ class Request:
 
 
 def read_registry(
-    folder: Path, people: People, *, expected: Head | None = None
+    folder: Path, people: People, *, expected: Head | None = None, now_us: int | None = None
 ) -> Registry | Problem:
     """The registry in `folder`, named like its model; a Problem where its log is not right.
 
-    `expected` is a head that was seen before: the log has to hold it still.
+    `expected` is a head that was seen before: the log has to hold it still. `now_us` is the moment
+    (UTC microseconds), without it the clock's: an entry that is dated later is not believed.
     """
+    now = clock.now_us() if now_us is None else now_us
     content = _log_bytes(folder)
     if isinstance(content, Problem):
         return content
     name = folder.resolve().name
-    lines = read_log(content, name)
+    lines = read_log(content, name, people.registry)
     if isinstance(lines, Problem):
         return lines
-    if expected is not None and (problem := _forgotten(lines, expected, name)):
+    if problem := _dated_ahead(lines, now):
+        return problem
+    if expected is not None and (problem := _forgotten(lines, expected, name, people)):
         return problem
     standing = standing_after(lines, name, people)
     if isinstance(standing, Problem):
@@ -146,16 +172,27 @@ def read_registry(
             faults[number] = wrong
         else:
             files[number] = found
+    stop = read_stop(folder, people, now)
+    if isinstance(stop, Problem):
+        faults[0] = (stop,)
+        stop = None
+    if stop is not None and was_taken_back(stop, standing):
+        stop = None
     return Registry(
-        folder, standing, lines, MappingProxyType(faults), MappingProxyType(files), content
+        folder, standing, lines, MappingProxyType(faults), MappingProxyType(files), content, stop
     )
+
+
+def was_taken_back(stop: Stop, standing: Standing) -> bool:
+    """Whether the log holds an `enable` that is later than a stop beside it."""
+    return standing.enabled_us is not None and standing.enabled_us > stop.at_us
 
 
 def standing_after(lines: tuple[Line, ...], model: str, people: People) -> Standing | Problem:
     """What the lines of a log come to; a Problem at the first that is not right."""
-    standing = beginning(model)
+    standing = beginning(model, people.registry)
     for line in lines:
-        after = _follow(standing, line, people)
+        after = _follow(standing, line, people, past=True)
         if isinstance(after, Problem):
             return after
         standing = after
@@ -169,14 +206,55 @@ def act(
     request: Request,
     *,
     expected: Head | None = None,
+    now_us: int | None = None,
 ) -> Registry | Problem:
     """Do what is asked, as one signed entry on the disk; a Problem where it may not be done.
 
-    OSError where the system does not let the log be written: it then is the old one or the new one.
+    `now_us` is the moment (UTC microseconds), without it the clock's: the request is of about now,
+    and the signer's key is in force now. OSError where the system does not let the log be written:
+    it then is the old one or the new one.
     """
-    registry = read_registry(folder, people, expected=expected)
-    if isinstance(registry, Problem):
-        return registry
+    now = clock.now_us() if now_us is None else now_us
+    if problem := _not_of_now(people, signer, request, now):
+        return problem
+    before: tuple[int, ...] | None = None
+    for attempt in range(MAX_ATTEMPTS):
+        registry = read_registry(folder, people, expected=expected, now_us=now)
+        if isinstance(registry, Problem):
+            return registry
+        activations = registry.standing.activations
+        if request.action == "rollback" and before not in (None, activations):
+            return _CHANGED  # done twice, it would go back by two
+        before = activations
+        found = _written(registry, people, signer, request)
+        if isinstance(found, Head):
+            return read_registry(folder, people, expected=found, now_us=now)
+        if found is not _CHANGED:
+            return found
+        time.sleep(0.002 * attempt)
+    return _CHANGED
+
+
+def _not_of_now(people: People, signer: Signer, request: Request, now_us: int) -> Problem | None:
+    if abs(request.at_us - now_us) > TOLERANCE_US:
+        message = f"`{_moment(request.at_us)}` is not now: it is {_moment(now_us)}"
+        return Problem("not_now", message, "look at the clock, and leave the moment out")
+    person = people.owner(signer.public_key)
+    if person is not None and person.until_us is not None and now_us >= person.until_us:
+        message = f"the key of `{person.name}` ended at {moment_text(person.until_us)}"
+        return Problem("key_ended", message, "sign with a key that is still in force")
+    return None
+
+
+def _moment(time_us: int) -> str:
+    return moment_text(time_us // 1_000_000 * 1_000_000)
+
+
+def _written(
+    registry: Registry, people: People, signer: Signer, request: Request
+) -> Head | Problem:
+    """Write one entry to the log as it was read; its head, or why not."""
+    folder = registry.folder
     entry = _entry(registry, signer, request)
     if isinstance(entry, Problem):
         return entry
@@ -190,7 +268,7 @@ def act(
         return problem
     content = registry.content + signed_line(entry, signer)
     # The log is read back before it is written: a signer that is broken must not break it.
-    lines = read_log(content, registry.standing.model)
+    lines = read_log(content, registry.standing.model, people.registry)
     last = lines if isinstance(lines, Problem) else _follow(registry.standing, lines[-1], people)
     if isinstance(last, Problem):
         return last
@@ -198,22 +276,41 @@ def act(
         sync_folder(folder / str(entry.version))
     try:
         replace_durably(folder / LOG_FILE, registry.content, content)
+    except FolderBusy:
+        message = "somebody else holds the folder's lock, and does not release it"
+        return Problem("log_locked", message, "find the process that does, then repeat", LOG_FILE)
     except FileChanged:
-        message = "somebody else wrote to the log meanwhile; nothing was done"
-        return Problem("log_changed", message, "look at it again, then repeat", LOG_FILE)
-    return read_registry(folder, people, expected=last.head)
+        return _CHANGED
+    return last.head
+
+
+_CHANGED: Final = Problem(
+    "log_changed",
+    "somebody else wrote to the log meanwhile; nothing was done",
+    "look at it again, then repeat",
+    LOG_FILE,
+)
 
 
 def serving_version(
-    folder: Path, declared: int, people: People, *, expected: Head | None = None
+    folder: Path,
+    declared: int,
+    people: People,
+    *,
+    expected: Head | None = None,
+    now_us: int | None = None,
 ) -> Serving | NotServing:
     """What may serve of the model in `folder`, where its policy declares the version `declared`.
 
     The active version serves where it is not newer than the declared one. Where a file of it is not
     what was registered, the version serves that was active before it and is whole, with `problems`.
     """
-    registry = read_registry(folder, people, expected=expected)
+    now = clock.now_us() if now_us is None else now_us
+    registry = read_registry(folder, people, expected=expected, now_us=now)
     if isinstance(registry, Problem):
+        stop = read_stop(folder, people, now)
+        if isinstance(stop, Stop):
+            return stopped(folder.resolve().name, stop, None, (registry,))
         return NotServing(folder.resolve().name, "refused", str(registry), None, (registry,))
     return serving_of(registry, declared)
 
@@ -221,14 +318,17 @@ def serving_version(
 def serving_of(registry: Registry, declared: int) -> Serving | NotServing:
     """The same, of a registry that was read."""
     standing, head = registry.standing, registry.head
-    active, stopped = standing.active, standing.disabled
-    if stopped is not None:
-        said = f"`{stopped.who}` disabled the model at {stopped.at}: {stopped.reason}"
-        return NotServing(standing.model, "disabled", said, head)
+    active = standing.active
+    if by := registry.stop or standing.disabled:
+        return stopped(standing.model, by, head)
     if active is None:
         return NotServing(standing.model, "nothing_active", "no version is active", head)
     if active.version > declared:
         return _newer(standing.model, active.version, declared, head)
+    if doubt := active.doubt or standing.doubt:
+        said = f"version {active.version} does not serve: {doubt}"
+        problem = Problem("distrusted", said, _OTHERS)
+        return NotServing(standing.model, "distrusted", said, head, (problem,))
     faults = registry.faults.get(active.version)
     if not faults:
         return _serving(standing, active, registry.files[active.version])
@@ -254,6 +354,14 @@ def _whole_before(registry: Registry, active: RegisteredVersion) -> RegisteredVe
         ),
         None,
     )
+
+
+def stopped(
+    model: str, by: Stop | Signature, head: Head | None, problems: tuple[Problem, ...] = ()
+) -> NotServing:
+    """What is said of a model that an operator stopped."""
+    said = f"`{by.who}` disabled the model at {by.at}: {by.reason}"
+    return NotServing(model, "disabled", said, head, problems)
 
 
 def accepted(answer: Serving | NotServing, declared: int) -> Serving | NotServing:
@@ -288,6 +396,7 @@ def _serving(standing: Standing, active: RegisteredVersion, files: VersionFiles)
         standing.head,
         files.kept["model.json"],
         files.kept["card.json"],
+        keys=(active.registered.key, approved.key),
     )
 
 
@@ -295,17 +404,36 @@ def _log_bytes(folder: Path) -> bytes | Problem:
     try:
         if not folder.is_dir():
             return Problem("unreadable", f"`{folder}` is no folder")
-        with (folder / LOG_FILE).open("rb") as stream:
-            return stream.read(MAX_LOG_BYTES + 1)
+        return read_ordinary(folder / LOG_FILE, MAX_LOG_BYTES)
     except FileNotFoundError:
         return b""
+    except TooLargeError:
+        return Problem("log_broken", "the log is larger than 16 MiB", _RESTORE, LOG_FILE)
+    except NotOrdinaryError as error:
+        return Problem("log_broken", f"the log {error.strerror}", _RESTORE, LOG_FILE)
     except OSError as error:
         return Problem("unreadable", f"cannot be read: {error.strerror}", "", LOG_FILE)
 
 
-def _forgotten(lines: tuple[Line, ...], expected: Head, name: str) -> Problem | None:
-    """Why a log is not the one, or a later one of it, whose head was seen."""
-    heads = [start_of(name), *(line.head for line in lines)]
+def _dated_ahead(lines: tuple[Line, ...], now_us: int) -> Problem | None:
+    """The first entry that is dated later than clocks differ: it would close the log to others."""
+    for line in lines:
+        if line.entry.at_us > now_us + TOLERANCE_US:
+            place = f"{LOG_FILE}:{line.head.sequence}"
+            message = f"the entry of `{line.entry.who}` is dated {line.entry.at}, which is to come"
+            return Problem("dated_ahead", message, _RESTORE, place)
+    return None
+
+
+def _forgotten(
+    lines: tuple[Line, ...], expected: Head, name: str, people: People
+) -> Problem | None:
+    """Why a log is not the one, or a later one of it, whose head was seen.
+
+    What came since, at its end, from a key that is not listed, was never trusted by whoever looked:
+    anybody could have written it, and it stops nothing until an approver or operator goes on.
+    """
+    heads = [start_of(name, people.registry), *(line.head for line in lines)]
     if len(heads) <= expected.sequence:
         return Problem(
             "log_cut_short",
@@ -321,12 +449,23 @@ def _forgotten(lines: tuple[Line, ...], expected: Head, name: str) -> Problem | 
             "bring it back from version control or a copy, and ask who wrote to it",
             f"{LOG_FILE}:{expected.sequence}",
         )
-    return None
+    strange: Problem | None = None
+    for line in lines[expected.sequence :]:
+        found = doubted(line.entry, people)
+        person = people.owner(bytes.fromhex(line.entry.key))
+        if found is not None and strange is None:
+            place = f"{LOG_FILE}:{line.head.sequence}"
+            strange = Problem(found.kind, found.message, _RESTORE, place)
+        elif found is None and person is not None and person.roles & {"approver", "operator"}:
+            strange = None
+    return strange
 
 
-def _follow(standing: Standing, line: Line, people: People) -> Standing | Problem:
+def _follow(
+    standing: Standing, line: Line, people: People, *, past: bool = False
+) -> Standing | Problem:
     """The standing after a line, once its signature and its signer are known to be right."""
-    after = advance(standing, line.entry, line.head, people)
+    after = advance(standing, line.entry, line.head, people, past=past)
     place = f"{LOG_FILE}:{line.head.sequence}"
     if isinstance(after, Problem):
         return Problem(after.kind, after.message, after.help, place)
@@ -343,7 +482,7 @@ def _entry(registry: Registry, signer: Signer, request: Request) -> Entry | Prob
         return Problem("no_model_name", message, "a folder is named like its model: `fraud_score`")
     version, content, files = _target(registry, request)
     if request.action == "register":
-        found = read_files(registry.folder, version)
+        found = read_files(registry.folder, version, keep=REQUIRED)
         if isinstance(found, Problem):
             absent = not (registry.folder / str(version)).exists()
             return replace(found, help=_TRAIN) if absent else found
@@ -357,7 +496,7 @@ def _entry(registry: Registry, signer: Signer, request: Request) -> Entry | Prob
     return Entry(
         sequence=registry.head.sequence + 1,
         previous=registry.head.hash,
-        at=moment_text(request.at_us),
+        at=moment_text(_at_us(standing, request)),
         action=request.action,
         model=standing.model,
         version=version,
@@ -368,6 +507,13 @@ def _entry(registry: Registry, signer: Signer, request: Request) -> Entry | Prob
         validated_until=request.validated_until,
         files=files,
     )
+
+
+def _at_us(standing: Standing, request: Request) -> int:
+    """The moment of an entry: a stop is never before the last one, whose clock may be ahead."""
+    if request.action == "disable" and standing.at_us is not None:
+        return max(request.at_us, standing.at_us)
+    return request.at_us
 
 
 def _target(registry: Registry, request: Request) -> tuple[int, str, Mapping[str, str]]:
@@ -390,5 +536,9 @@ _TRAIN = "train it first: `tidegate models train` writes the folder"
 def _not_whole(registry: Registry, entry: Entry) -> Problem | None:
     if entry.action not in NEEDS_WHOLE:
         return None
-    faults = registry.faults.get(entry.version)
+    faults = registry.faults.get(entry.version) if entry.version else None
     return faults[0] if faults else None
+
+
+_OTHERS = "whoever is trusted registers or approves it anew, or an operator rolls back"
+_RESTORE = "bring the log back from version control or a copy, and ask who wrote to it"

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Final, Literal, get_args, get_type_hints
-from unicodedata import is_normalized
+from unicodedata import category, is_normalized
 
 from tidegate.dsl.card_numbers import holds_card_number
 from tidegate.models.manifest import FILE_NAME, MAX_FILES
@@ -28,11 +28,18 @@ LOG_FILE: Final = "log.jsonl"
 SCHEMA: Final = "tidegate-model-log/1"
 SIGNED_FORMAT: Final = b"tidegate-model-log-1\n"
 MAX_LOG_BYTES: Final = 16 * 2**20
+OPERATORS_BYTES: Final = 2**20
+"""The end of a full log: kept for those who stop a model, go back or forward."""
+
 MAX_REASON: Final = 500
 MAX_VERSION: Final = 10**9
 
 Action = Literal["register", "approve", "activate", "rollback", "disable", "enable", "withdraw"]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+OPERATORS: Final[frozenset[Action]] = frozenset({"activate", "rollback", "disable", "enable"})
+
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and signs that nobody sees: fillers, and Braille without a dot."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SIGNATURE = re.compile(r"[0-9a-f]{128}")
@@ -58,9 +65,10 @@ def read_head(text: str) -> Head | None:
     return Head(int(number), digits)
 
 
-def start_of(model: str) -> Head:
-    """What the first entry of a model's log follows."""
-    return Head(0, hashlib.sha256(SIGNED_FORMAT + model.encode()).hexdigest())
+def start_of(model: str, registry: str = "") -> Head:
+    """What the first entry of a model's log follows, in the registry of this id."""
+    place = f"{registry}/{model}" if registry else model
+    return Head(0, hashlib.sha256(SIGNED_FORMAT + place.encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +135,22 @@ def foreign_signature(line: Line) -> Problem:
     return Problem("bad_signature", message, _RESTORE, place)
 
 
-def read_log(content: bytes, model: str) -> tuple[Line, ...] | Problem:
-    """The lines of a log, each in its form and following the one before; signatures come later."""
+def other_registry() -> Problem:
+    """What is said of a log that was begun under another id than that of the people's file."""
+    said = "the log was begun in another registry: the people's file has another id"
+    return Problem("other_registry", said, _ELSEWHERE, f"{LOG_FILE}:1")
+
+
+def read_log(content: bytes, model: str, registry: str | None = None) -> tuple[Line, ...] | Problem:
+    """The lines of a log, each in its form and following the one before; signatures come later.
+
+    The first one follows the id of the registry; None where that is not known.
+    """
     if len(content) > MAX_LOG_BYTES:
         return Problem("log_broken", "the log is larger than 16 MiB", _RESTORE, LOG_FILE)
-    head = start_of(model)
+    head = start_of(model, registry or "")
     lines: list[Line] = []
+    size = 0
     *whole, rest = content.split(b"\n")
     for number, raw in enumerate([*whole, rest] if rest else whole, start=1):
         place = f"{LOG_FILE}:{number}"
@@ -146,7 +164,15 @@ def read_log(content: bytes, model: str) -> tuple[Line, ...] | Problem:
         if line.entry.model != model:
             said = f"the entry is about `{line.entry.model}`, and the folder is `{model}`'s"
             return Problem("log_broken", said, _RESTORE, place)
-        if line.entry.previous != head.hash:
+        size += len(raw) + 1
+        if size > MAX_LOG_BYTES - OPERATORS_BYTES and line.entry.action not in OPERATORS:
+            said = "the log is full: what is left of it is kept for operators"
+            return Problem("log_full", said, _RESTORE, place)
+        if number == 1 and registry is None:
+            pass
+        elif number == 1 and line.entry.previous != head.hash:
+            return other_registry()
+        elif line.entry.previous != head.hash:
             if lines and not is_signed(lines[-1]):  # then it is the line before that was changed
                 return foreign_signature(lines[-1])
             said = "the entry does not follow the one before it"
@@ -158,7 +184,7 @@ def read_log(content: bytes, model: str) -> tuple[Line, ...] | Problem:
 
 def why_no_reason(text: str) -> str:
     """Why a text cannot stand as the reason of an entry; empty where it can."""
-    if not text.strip():
+    if not any(category(c)[0] in "LN" and c not in _BLANK for c in text):
         return "a reason says why, and this one is empty"
     if len(text) > MAX_REASON or not text.isprintable() or not is_normalized("NFC", text):
         return f"a reason is one line of at most {MAX_REASON} printable characters"
@@ -244,4 +270,5 @@ def day_us(text: str) -> int | None:
     return moment_us(f"{text}T00:00:00Z")
 
 
+_ELSEWHERE = "each place has a registry of its own: register, approve and activate it here"
 _RESTORE = "bring the log back from version control or a copy, and ask who wrote to it"

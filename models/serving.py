@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from types import MappingProxyType
 
+from tidegate.models import clock
 from tidegate.models.people import People
 from tidegate.models.problems import Problem
 from tidegate.models.registry import (
@@ -22,9 +23,12 @@ from tidegate.models.registry import (
     accepted,
     read_registry,
     serving_of,
+    stopped,
+    was_taken_back,
 )
 from tidegate.models.registry_log import Head
 from tidegate.models.standing import Standing
+from tidegate.models.stop_file import Stop, read_stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class ServingModels:
         """Nothing serves before the first `refresh`; `seen` are heads that were kept."""
         self._declared = dict(declared)
         self._lock = Lock()
+        self._stops: dict[str, Stop] = {}
         nothing = {
             name: NotServing(name, "nothing_active", "the registry was not read yet")
             for name in self._declared
@@ -89,22 +94,38 @@ class ServingModels:
             raise KeyError(f"`{folder}` is the folder of none of these models")
         return accepted(self._served.models[name], declared)
 
-    def refresh(self, people: People) -> Refreshed:
-        """Read every registry again and replace the snapshot."""
+    def refresh(self, people: People, *, now_us: int | None = None) -> Refreshed:
+        """Read every registry again and replace the snapshot.
+
+        `now_us` is the moment (UTC microseconds), without it the clock's.
+        """
+        now = clock.now_us() if now_us is None else now_us
         with self._lock:
             models = dict(self._served.models)
             heads = dict(self._served.heads)
             problems: dict[str, tuple[Problem, ...]] = {}
             for name, declared in self._declared.items():
-                registry = read_registry(declared.folder, people, expected=heads.get(name))
+                registry = read_registry(
+                    declared.folder, people, expected=heads.get(name), now_us=now
+                )
+                standing = None if isinstance(registry, Problem) else registry.standing
+                stop = self._stop(name, declared.folder, people, standing, now)
                 if isinstance(registry, Problem):
                     problems[name] = (registry,)
-                    models[name] = _kept(models[name], (registry,))
+                    models[name] = (
+                        _kept(models[name], (registry,), people)
+                        if stop is None
+                        else stopped(models[name].model, stop, heads.get(name), (registry,))
+                    )
                     continue
                 heads[name] = registry.head
                 if found := tuple(p for each in registry.faults.values() for p in each):
                     problems[name] = found
                 answer, before = serving_of(registry, declared.version), models[name]
+                if stop is not None:
+                    answer = stopped(answer.model, stop, registry.head)
+                if isinstance(answer, NotServing) and answer.why == "distrusted":
+                    problems[name] = (*answer.problems, *problems.get(name, ()))
                 wrong = _wrong(answer)
                 if wrong and isinstance(before, Serving) and _may_go_on(before, registry.standing):
                     active = registry.standing.activations[-1]
@@ -113,12 +134,30 @@ class ServingModels:
             self._served = ServedModels(MappingProxyType(models), MappingProxyType(heads))
             return Refreshed(self._served, MappingProxyType(problems))
 
+    def _stop(
+        self, name: str, folder: Path, people: People, standing: Standing | None, now_us: int
+    ) -> Stop | None:
+        """The stop that is in force; one that was seen stays so, though its file is deleted."""
+        found = read_stop(folder, people, now_us)
+        stops = [s for s in (found, self._stops.pop(name, None)) if isinstance(s, Stop)]
+        if standing is not None:
+            stops = [s for s in stops if not was_taken_back(s, standing)]
+        if not stops:
+            return None
+        self._stops[name] = max(stops, key=lambda stop: stop.at_us)
+        return self._stops[name]
 
-def _kept(before: Serving | NotServing, problems: tuple[Problem, ...]) -> Serving | NotServing:
+
+def _kept(
+    before: Serving | NotServing, problems: tuple[Problem, ...], people: People
+) -> Serving | NotServing:
     """What goes on where the log cannot be believed: as it was, stopped models stay stopped."""
     if isinstance(before, Serving):
+        if any(people.owner(bytes.fromhex(key)) is None for key in before.keys):
+            said = f"version {before.version} does not serve: who let it is not among the people"
+            return NotServing(before.model, "distrusted", said, before.head, problems)
         return replace(before, problems=problems)
-    if before.why in ("disabled", "newer_than_declared"):
+    if before.why in ("disabled", "newer_than_declared", "distrusted"):
         return before
     return NotServing(before.model, "refused", str(problems[0]), before.head, problems)
 

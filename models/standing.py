@@ -27,6 +27,10 @@ NEEDED: Final[Mapping[Action, tuple[Role, ...]]] = {
 }
 
 
+MAX_WAITING: Final = 50
+"""Versions of one author with which nobody else had to do: enough to try, too few to fill a log."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
     """Who did something, with which key (hex), when and why."""
@@ -41,7 +45,8 @@ class Signature:
 class RegisteredVersion:
     """One version: what it holds, and whether it may serve.
 
-    `validated_until` is a date: from its beginning (UTC) the version has less authority.
+    `validated_until` is a date: from its beginning (UTC) the version has less authority. The doubts
+    say why who registered or approved it is not trusted any more; empty where they are.
     """
 
     version: int
@@ -51,6 +56,8 @@ class RegisteredVersion:
     approved: Signature | None = None
     validated_until: str = ""
     withdrawn: Signature | None = None
+    author_doubt: str = ""
+    approver_doubt: str = ""
 
     @property
     def validated_until_us(self) -> int | None:
@@ -58,9 +65,19 @@ class RegisteredVersion:
         return day_us(self.validated_until)
 
     @property
-    def may_serve(self) -> bool:
+    def doubt(self) -> str:
+        """Why it does not serve though it was approved; empty where nothing is the matter."""
+        return self.author_doubt or self.approver_doubt
+
+    @property
+    def was_allowed(self) -> bool:
         """Whether it is approved and was not withdrawn."""
         return self.approved is not None and self.withdrawn is None
+
+    @property
+    def may_serve(self) -> bool:
+        """The same, and whoever let it are still trusted."""
+        return self.was_allowed and not self.doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +86,8 @@ class Standing:
 
     `activations` are the versions that were active, oldest first: the last is active, the ones
     before it are what a rollback goes back to. `disabled` says who stopped the model; None where
-    it is not stopped.
+    it is not stopped. `enabled_us` is when it was last enabled. `doubt` says why whoever brought
+    the active version into service is not trusted any more.
     """
 
     model: str
@@ -78,6 +96,8 @@ class Standing:
     activations: tuple[int, ...] = ()
     disabled: Signature | None = None
     at_us: int | None = None
+    enabled_us: int | None = None
+    doubt: str = ""
 
     @property
     def active(self) -> RegisteredVersion | None:
@@ -93,16 +113,19 @@ class Standing:
         return left
 
 
-def beginning(model: str) -> Standing:
-    """The standing of a model without entries."""
-    return Standing(model, start_of(model))
+def beginning(model: str, registry: str = "") -> Standing:
+    """The standing of a model without entries, in the registry of this id."""
+    return Standing(model, start_of(model, registry))
 
 
-def advance(standing: Standing, entry: Entry, head: Head, people: People) -> Standing | Problem:
+def advance(
+    standing: Standing, entry: Entry, head: Head, people: People, *, past: bool = False
+) -> Standing | Problem:
     """The standing after an entry, or why its signer may not do that now.
 
     `head` is the entry's own. The signature is not looked at here; that the signer may use the
-    key is.
+    key is. An entry of the `past` whose key is not listed any more is followed: it can stop what it
+    let serve, and let nothing serve.
     """
     if standing.at_us is not None and entry.at_us < standing.at_us:
         return Problem(
@@ -110,13 +133,107 @@ def advance(standing: Standing, entry: Entry, head: Head, people: People) -> Sta
             f"the entry is of {entry.at}, before the last one of {moment_text(standing.at_us)}",
             "look at the clock of whoever wrote it",
         )
-    person = _person(entry, people)
+    doubt = doubted(entry, people) if past else None
+    person = None if doubt else _person(entry, people)
     if isinstance(person, Problem):
         return person
-    after = _ACTIONS[entry.action](standing, entry)
-    if entry.action == "withdraw" and (problem := _withdraw_problem(standing, entry, person)):
+    if not past and (problem := _not_now(standing, entry)):
         return problem
-    return after if isinstance(after, Problem) else replace(after, head=head, at_us=entry.at_us)
+    after = _ACTIONS[entry.action](standing, entry)
+    if isinstance(after, Problem):
+        return after
+    if person and entry.action == "withdraw":
+        problem = _withdraw_problem(standing, entry, person)
+        if problem is not None:
+            return problem
+    if doubt is not None:
+        after = _with_doubt(standing, after, entry, doubt.message)
+    elif entry.action in ("activate", "rollback"):
+        after = replace(after, doubt="")
+    return replace(after, head=head, at_us=entry.at_us)
+
+
+def doubted(entry: Entry, people: People) -> Problem | None:
+    """Why an entry that was right once is not trusted: its key is listed no more, or ended before.
+
+    A key that is somebody else's is no such case: the entry is forged.
+    """
+    person = people.owner(bytes.fromhex(entry.key))
+    if person is None:
+        message = f"the key of `{entry.who}` is not among the people's"
+        return Problem("distrusted", message, _DISTRUSTED)
+    ended = person.until_us is not None and entry.at_us >= person.until_us
+    if person.name == entry.who and ended:
+        message = f"the key of `{entry.who}` had ended when it signed"
+        return Problem("distrusted", message, _DISTRUSTED)
+    return None
+
+
+def _with_doubt(before: Standing, after: Standing, entry: Entry, doubt: str) -> Standing:
+    """What an entry comes to that nobody trusts: it counts against serving, and never for it."""
+    match entry.action:
+        case "register":
+            return _with(after, replace(after.versions[entry.version], author_doubt=doubt))
+        case "approve":
+            if before.versions[entry.version].approved is not None:
+                return before
+            return _with(after, replace(after.versions[entry.version], approver_doubt=doubt))
+        case "activate" | "rollback" | "enable":
+            return replace(after, doubt=doubt)
+        case _:
+            return after
+
+
+def _not_now(standing: Standing, entry: Entry) -> Problem | None:
+    """What is refused to whoever writes, though a log may hold it.
+
+    It depends on who is trusted: a log that was right must not break when somebody is no more.
+    """
+    if entry.action == "rollback":
+        return _no_rollback(standing, entry)
+    version = standing.versions.get(entry.version)
+    if version is None:
+        return None
+    if entry.action == "approve" and version.author_doubt:
+        message = f"version {version.version}: {version.author_doubt}"
+        return Problem("distrusted", message, "register a new version")
+    if entry.action != "activate":
+        return None
+    if version.doubt:
+        return Problem("distrusted", f"version {version.version}: {version.doubt}", _DISTRUSTED)
+    if standing.active is version and not standing.doubt:
+        return Problem("active_already", f"version {version.version} is active already")
+    if version.validated_until_us is not None and version.validated_until_us <= entry.at_us:
+        return Problem(
+            "validation_expired",
+            f"version {version.version} was validated until {version.validated_until}",
+            "an approver validates it anew: `approve` with a later date",
+        )
+    return None
+
+
+def _no_rollback(standing: Standing, entry: Entry) -> Problem | None:
+    left = standing.before
+    if not left:
+        return Problem(
+            "nothing_before",
+            "no version was active before that could serve",
+            "`disable` stops the model; the policy's `if unavailable` answers then",
+        )
+    if left[-1] != entry.version:
+        message = f"a rollback leads to version {left[-1]}, not to {entry.version}"
+        return Problem("not_before", message, _AGAIN)
+    return None
+
+
+def _waiting(standing: Standing, author: str) -> int:
+    """How many versions an author registered with which nobody else had to do."""
+    return sum(
+        version.registered.who == author
+        and version.approved is None
+        and (version.withdrawn is None or version.withdrawn.who == author)
+        for version in standing.versions.values()
+    )
 
 
 def _person(entry: Entry, people: People) -> Person | Problem:
@@ -165,6 +282,12 @@ def _register(standing: Standing, entry: Entry) -> Standing | Problem:
             f"version {entry.version} is registered, and a version is registered once",
             f"give the model a version that is new: {max(standing.versions) + 1} is",
         )
+    if _waiting(standing, entry.who) >= MAX_WAITING:
+        return Problem(
+            "too_many_waiting",
+            f"`{entry.who}` registered {MAX_WAITING} versions that nobody approved or took back",
+            "an approver approves or withdraws some of them first",
+        )
     if content_hash(entry.model, entry.version, entry.files) != entry.content:
         return Problem("hash_mismatch", "the content hash is not that of the files", _AGAIN)
     registered = RegisteredVersion(entry.version, entry.content, entry.files, _signature(entry))
@@ -194,7 +317,12 @@ def _approve(standing: Standing, entry: Entry) -> Standing | Problem:
         )
     return _with(
         standing,
-        replace(version, approved=_signature(entry), validated_until=entry.validated_until),
+        replace(
+            version,
+            approved=_signature(entry),
+            validated_until=entry.validated_until,
+            approver_doubt="",
+        ),
     )
 
 
@@ -208,32 +336,18 @@ def _activate(standing: Standing, entry: Entry) -> Standing | Problem:
             f"version {version.version} is not approved",
             "an approver who is not its author approves it first",
         )
-    if standing.active is version:
-        return Problem("active_already", f"version {version.version} is active already")
-    if version.validated_until_us is not None and version.validated_until_us <= entry.at_us:
-        return Problem(
-            "validation_expired",
-            f"version {version.version} was validated until {version.validated_until}",
-            "an approver validates it anew: `approve` with a later date",
-        )
     return replace(standing, activations=(*standing.activations, version.version))
 
 
 def _rollback(standing: Standing, entry: Entry) -> Standing | Problem:
-    left = standing.before
-    if not left:
-        return Problem(
-            "nothing_before",
-            "no version was active before that could serve",
-            "`disable` stops the model; the policy's `if unavailable` answers then",
-        )
     version = _known(standing, entry)
     if isinstance(version, Problem):
         return version
-    if left[-1] != version.version:
-        message = f"a rollback leads to version {left[-1]}, not to {version.version}"
+    places = [n for n, each in enumerate(standing.activations) if each == version.version]
+    if not places or standing.active is version or not version.was_allowed:
+        message = f"a rollback does not lead to version {version.version}"
         return Problem("not_before", message, _AGAIN)
-    return replace(standing, activations=left)
+    return replace(standing, activations=standing.activations[: places[-1] + 1])
 
 
 def _disable(standing: Standing, entry: Entry) -> Standing | Problem:
@@ -250,7 +364,7 @@ def _enable(standing: Standing, entry: Entry) -> Standing | Problem:
         return Problem("not_disabled", "the model is not disabled")
     if problem := _about_active(standing, entry):
         return problem
-    return replace(standing, disabled=None)
+    return replace(standing, disabled=None, enabled_us=entry.at_us)
 
 
 def _withdraw(standing: Standing, entry: Entry) -> Standing | Problem:
@@ -292,6 +406,7 @@ def _about_active(standing: Standing, entry: Entry) -> Problem | None:
     return Problem("not_active", f"the entry is about version {entry.version}, not active", _AGAIN)
 
 
+_DISTRUSTED = "whoever is trusted registers or approves anew; a key that ended rightly has `until`"
 _AGAIN = "read the registry again with `tidegate models status`"
 
 _ACTIONS: Final[Mapping[Action, Callable[[Standing, Entry], Standing | Problem]]] = {

@@ -11,9 +11,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tidegate.models.manifest import differences, read_files
+from tidegate.models.ordinary_files import read_ordinary
 from tidegate.models.people import People
 from tidegate.models.problems import Problem
-from tidegate.models.registry_log import LOG_FILE, Line, foreign_signature, is_signed, read_log
+from tidegate.models.registry_log import (
+    LOG_FILE,
+    MAX_LOG_BYTES,
+    Line,
+    foreign_signature,
+    is_signed,
+    other_registry,
+    read_log,
+    start_of,
+)
 from tidegate.models.scored import ModelStanding
 
 
@@ -30,7 +40,7 @@ def standing_in_log(folder: Path, version: int) -> InLog:
     Who may sign is looked up in `people.yaml` beside the folder, where there is one that is right.
     """
     try:
-        content = (folder / LOG_FILE).read_bytes()
+        content = read_ordinary(folder / LOG_FILE, MAX_LOG_BYTES)
     except FileNotFoundError:
         return InLog("unapproved")
     except OSError as error:
@@ -39,7 +49,7 @@ def standing_in_log(folder: Path, version: int) -> InLog:
     lines = _signed(content, folder.resolve().name)
     if isinstance(lines, Problem):
         return InLog("log_broken", lines)
-    if problem := _by_whom(lines, folder):
+    if problem := _by_whom(lines, folder, version):
         return InLog("log_broken", problem)
     own = [line.entry for line in lines if line.entry.version == version]
     registered = next((entry for entry in own if entry.action == "register"), None)
@@ -64,7 +74,7 @@ def _signed(content: bytes, model: str) -> tuple[Line, ...] | Problem:
     return lines if foreign is None else foreign_signature(foreign)
 
 
-def _by_whom(lines: tuple[Line, ...], folder: Path) -> Problem | None:
+def _by_whom(lines: tuple[Line, ...], folder: Path, version: int) -> Problem | None:
     """What is wrong with who signed, as far as the people are known here."""
     from tidegate.models.registry import standing_after
     from tidegate.rules.people import PEOPLE_FILE, read_people
@@ -73,5 +83,13 @@ def _by_whom(lines: tuple[Line, ...], folder: Path) -> Problem | None:
     people = read_people(beside) if beside.is_file() else ()
     if not isinstance(people, People):
         return None
-    standing = standing_after(lines, folder.resolve().name, people)
-    return standing if isinstance(standing, Problem) else None
+    model = folder.resolve().name
+    if lines and lines[0].entry.previous != start_of(model, people.registry).hash:
+        return other_registry()
+    standing = standing_after(lines, model, people)
+    if isinstance(standing, Problem):
+        return standing
+    own = standing.versions.get(version)
+    if own is None or not own.doubt:
+        return None
+    return Problem("distrusted", own.doubt, "whoever is trusted registers or approves it anew")

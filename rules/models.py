@@ -21,6 +21,7 @@ from tidegate.dsl.program import Model, Program
 from tidegate.dsl.signatures import ModelSignature
 from tidegate.dsl.source import Span
 from tidegate.models.manifest import CARD_FILE, MAX_FILE_BYTES, MODEL_FILE
+from tidegate.models.ordinary_files import read_ordinary
 from tidegate.models.portable import PortableModel
 from tidegate.models.refusals import ModelRefused
 from tidegate.models.scored import ModelStanding
@@ -270,8 +271,7 @@ class _Declared:
         try:
             if not file.resolve().is_relative_to(self.root.resolve()):
                 return None, [outside(f"{self.path.value}/{self.version}", self.path.span)]
-            with file.open("rb") as stream:
-                content = stream.read(MAX_FILE_BYTES + 1)
+            content = read_ordinary(file, MAX_FILE_BYTES)
             card = _card_beside(file, self.root)
         except OSError as error:
             return None, [unreadable(f"{self.path.value}/{self.version}/{MODEL_FILE}", error)]
@@ -360,8 +360,7 @@ def _card_beside(file: Path, root: Path) -> bytes | None:
     path = file.with_name(CARD_FILE)
     if not path.is_file() or not path.resolve().is_relative_to(root.resolve()):
         return None
-    with path.open("rb") as stream:
-        return stream.read(MAX_FILE_BYTES + 1)
+    return read_ordinary(path, MAX_FILE_BYTES)
 
 
 @lru_cache(maxsize=8)

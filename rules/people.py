@@ -1,11 +1,13 @@
 """Who may register, approve and operate models, as `people.yaml` lists them.
 
+    registry: 8f2c01…
     people:
       - {name: ada, roles: [author], key: ed25519:8139…}
       - {name: ben, roles: [approver, operator], key: ed25519:3d40…, until: 2027-06-30}
 
-One row a key. A name with a new key has a second row, and `until` on the first: entries that the
-old key signed stay valid.
+The registry's id is random, and of one place: a log that was begun in staging does not serve in
+production. One row a key. A name with a new key has a second row, and `until` on the first: entries
+that the old key signed stay valid. A row that is deleted stops what its key registered or approved.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ from tidegate.dsl.diagnostics import Diagnostic, nearest
 from tidegate.dsl.rates import parse_day
 from tidegate.dsl.source import Span
 from tidegate.models.moments import DAY_US
-from tidegate.models.people import ROLES, People, Person, Role, read_key, why_untrusted
+from tidegate.models.people import REGISTRY_ID, ROLES, People, Person, Role, read_key, why_untrusted
 from tidegate.rules.strict_yaml import line_of, read_yaml
 
 PEOPLE_FILE: Final = "people.yaml"
 CODE: Final = "TG821"
+_FIRST: Final = "`tidegate models key NAME --first` prints the beginning of a file, with a new id"
 
 
 class _Strict(BaseModel):
@@ -40,6 +43,7 @@ class _Row(_Strict):
 
 
 class _File(_Strict):
+    registry: str
     people: list[_Row]
 
 
@@ -50,13 +54,17 @@ def read_people(path: Path) -> People | tuple[Diagnostic, ...]:
         return (read,)
     node, values = read
     try:
-        rows = _File.model_validate(values).people
+        file = _File.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
         return tuple(_invalid(path.name, node, one) for one in found)
     persons: list[Person] = []
     problems: list[Diagnostic] = []
-    for place, row in enumerate(rows):
+    if REGISTRY_ID.fullmatch(file.registry) is None:
+        message = f"`{file.registry}` is no id of a registry: 32 digits of small hex"
+        line = line_of(node, ("registry",))
+        problems.append(Diagnostic(CODE, message, Span(path.name, 0, 0), _FIRST, line=line))
+    for place, row in enumerate(file.people):
         said = list(_problems(row, persons))
         problems += (
             Diagnostic(
@@ -66,7 +74,7 @@ def read_people(path: Path) -> People | tuple[Diagnostic, ...]:
         )
         if not said:
             persons.append(_person(row))
-    return tuple(problems) if problems else People(persons)
+    return tuple(problems) if problems else People(persons, file.registry)
 
 
 def _problems(row: _Row, before: list[Person]) -> Iterator[tuple[str, str, str]]:
@@ -110,6 +118,7 @@ def _invalid(name: str, node: yaml.Node | None, found: Any) -> Diagnostic:
         message, help_ = f"`{last}` is nothing that is said of people", nearest(last, known)
     elif found["type"] == "missing":
         message = f"`{last}` is not there"
+        help_ = _FIRST if last == "registry" else ""
     elif not where or found["type"] in ("model_type", "list_type"):
         message = "it is `people:` and below it a list: each row has a name, roles and a key"
     return Diagnostic(CODE, message, Span(name, 0, 0), help_, line=line_of(node, where))

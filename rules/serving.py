@@ -6,12 +6,14 @@ then; where a log or a file is not right meanwhile, what served before goes on.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
 from tidegate.dsl.diagnostics import Diagnostic, render
 from tidegate.dsl.source import Span
 from tidegate.models.people import People
+from tidegate.models.problems import Problem
 from tidegate.models.registry import NotServing, Serving, accepted
 from tidegate.models.registry_log import MAX_VERSION
 from tidegate.models.serving import DeclaredModel, ServingModels
@@ -32,23 +34,24 @@ class RegistryReader:
     def __init__(self, people: People | None) -> None:
         """Trust these people; without any, those of `people.yaml` beside each model's folder."""
         self._people = people
+        self._known: dict[Path, People] = {}
         self._models: dict[Path, ServingModels] = {}
         self._lock = Lock()
 
     def __call__(self, folder: Path, declared: int) -> Serving | NotServing:
         """What serves there now; nothing that is newer than the declared version."""
         place = folder.resolve()
-        people = self._people
+        people, wrong = self._people, None
         if people is None:
             beside = place.parent / PEOPLE_FILE
             found = _read(beside)
             if isinstance(found, People):
-                people = found
-            elif place in self._models:
-                people = People()  # what served goes on, and that nobody is known is told
+                people = self._known[place] = found
             else:
-                said = f"of its people: {found[0].message}"
-                return NotServing(place.name, "refused", said)
+                wrong = Problem("people_refused", f"of its people: {found[0].message}")
+                if place not in self._known:
+                    return NotServing(place.name, "refused", str(wrong))
+                people = self._known[place]  # what served goes on, by who was known
         with self._lock:
             if place not in self._models:
                 # The newest that a policy accepts is its own word, and may change.
@@ -56,7 +59,10 @@ class RegistryReader:
                 self._models[place] = ServingModels({place.name: newest})
             models = self._models[place]
         models.refresh(people)
-        return accepted(models.served.models[place.name], declared)
+        answer = accepted(models.served.models[place.name], declared)
+        if wrong is not None and isinstance(answer, Serving):
+            return replace(answer, problems=(wrong, *answer.problems))
+        return answer
 
 
 def registry(people: str | Path | People | None = None) -> RegistryReader:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from tidegate.dsl.markdown import code as code  # noqa: PLC0414 - known by this name too
+from tidegate.dsl.markdown import plain as plain  # noqa: PLC0414 - known by this name too
 from tidegate.engine.differences import Difference
 from tidegate.simulation import wording
 from tidegate.simulation.comparison import Comparison, EventComparison, Flip, ScoreChange, Side
@@ -70,31 +72,6 @@ def _side(side: Side) -> str:
 
 
 # --- texts that come from a policy -------------------------------------------------------------
-
-_ESCAPED = re.compile(r"([\\`*_{}\[\]()!#~])")
-_LINKED = re.compile(r"@|#(?=\d)|(?<=:)(?=//)|\b(?:www|GH)(?=[.-])", re.IGNORECASE)
-_APART = "\N{ZERO WIDTH SPACE}"
-
-
-def plain(text: str) -> str:
-    """Text as it stands, whatever signs it holds."""
-    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(sign, name)
-    # Written as a name, `@` would be decoded before mentions are looked for.
-    quiet = _LINKED.sub(lambda found: found[0] + _APART, _one_line(text))
-    return _ESCAPED.sub(r"\\\1", quiet)
-
-
-def code(text: str) -> str:
-    """Text as code: nothing in it is Markdown, a mention or a link."""
-    line = _one_line(text)
-    longest = max((len(run) for run in re.findall("`+", line)), default=0)
-    fence, space = "`" * (longest + 1), " " if "`" in line or not line else ""
-    return f"{fence}{space}{line}{space}{fence}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _folded(title: str, body: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tidegate.dsl.program import Model
+from tidegate.models.manifest import MAX_FILE_BYTES
+from tidegate.models.ordinary_files import read_ordinary
 from tidegate.models.reference import Reference, ReferenceFormError, read_reference
 from tidegate.rules.policy import Policy
 from tidegate.simulation.mapping import MappingError, Problem
@@ -24,7 +26,7 @@ def read_references(policy: Policy) -> dict[str, Reference]:
             continue
         file = policy.folder / model.path / str(portable.version) / REFERENCE_FILE
         try:
-            found[model.name] = read_reference(file.read_bytes())
+            found[model.name] = read_reference(read_ordinary(file, MAX_FILE_BYTES))
         except FileNotFoundError:
             continue
         except OSError as error:

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from tidegate.models.cards import ThresholdRow, UnitCosts
+from tidegate.models.cards import ROUND_THRESHOLDS, ThresholdRow, UnitCosts
 from tidegate.simulation.measures import MILLION, rate
 from tidegate.simulation.score_measures import ScoredRows
 from tidegate.simulation.times import Int64s
-
-ROUND = tuple(
-    step * 10_000 for step in (1, 2, 5, 10, 15, 20, 25, 30, 40, 50, 60, 70, 80, 90, 95, 99)
-)
-"""Thresholds that people choose, in millionths."""
 
 
 def threshold_table(
     scored: ScoredRows, money: Int64s, costs: UnitCosts
 ) -> tuple[ThresholdRow, ...]:
     """A row for each round threshold and for the cheapest of all, from the lowest up."""
-    thresholds = {*ROUND, cheapest(scored, money, costs)}
+    thresholds = {*ROUND_THRESHOLDS, cheapest(scored, money, costs)}
     return tuple(_row(scored, money, costs, threshold) for threshold in sorted(thresholds))
 
 

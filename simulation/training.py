@@ -18,6 +18,7 @@ from tidegate.dsl.program import Program
 from tidegate.engine.decision import Policy
 from tidegate.engine.event import HashToken, keep_token
 from tidegate.engine.values import format_duration, format_time
+from tidegate.models.card_page import card_markdown
 from tidegate.models.cards import (
     CARD_SCHEMA,
     Card,
@@ -49,7 +50,6 @@ from tidegate.simulation.training_estimators import (
     versions_of,
 )
 from tidegate.simulation.training_file import Parameter, Span, Training, TrainingError
-from tidegate.simulation.training_markdown import card_markdown
 from tidegate.simulation.training_measures import all_metrics
 from tidegate.simulation.training_plot import reliability_plot
 from tidegate.simulation.training_reference import contributions_of, reference_of

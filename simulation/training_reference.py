@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -12,7 +11,13 @@ import numpy as np
 from tidegate.dsl.types import TEXT_KINDS, Kind, Type
 from tidegate.engine.values import format_value
 from tidegate.models.cards import Window
-from tidegate.models.portable import Link, PortableModel
+from tidegate.models.contributions import (
+    CONTRIBUTIONS_SCHEMA,
+    Contributions,
+    Importance,
+    ShapeBin,
+)
+from tidegate.models.portable import PortableModel
 from tidegate.models.reference import (
     REFERENCE_SCHEMA,
     ContributionShare,
@@ -28,46 +33,8 @@ from tidegate.simulation.training_table import ReadColumn
 EPSILON: Final = 100
 """Millionths: an empty bin counts as one row in ten thousand where logarithms are taken."""
 
-CONTRIBUTIONS_SCHEMA: Final = "tidegate-contributions/1"
 _DECILES = tuple(place / 10 for place in range(1, 10))
 _SCORE_QUANTILES = (*_DECILES, 0.95, 0.99, 0.999)
-
-
-@dataclass(frozen=True, slots=True)
-class ShapeBin:
-    """Rows whose input is within `values`, and what the contribution was on average."""
-
-    values: str
-    rows: int
-    mean: int
-
-
-@dataclass(frozen=True, slots=True)
-class Importance:
-    """One contribution over the window: how much it moves scores, and which way.
-
-    `mean_absolute` and the means of `shape` are in 1/unit of the link; `share` is in millionths of
-    all contributions. An interaction of two inputs has no `shape`.
-    """
-
-    inputs: tuple[str, ...]
-    mean_absolute: int
-    share: int
-    shape: tuple[ShapeBin, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Contributions:
-    """`contributions.json`: what scores of the window are made of, the largest part first."""
-
-    schema: str
-    model: str
-    version: int
-    link: Link
-    unit: int
-    window: Window
-    rows: int
-    terms: tuple[Importance, ...]
 
 
 def contributions_of(

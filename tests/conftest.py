@@ -7,16 +7,29 @@ absent the test is left out and the summary says so; with TIDEGATE_SHARED=requir
 import difflib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tidegate.models import clock
+
 # No test asserts a time: the machine that runs it may be busy.
 settings.register_profile("tidegate", deadline=None)
 settings.load_profile("tidegate")
+
+_START_US = 1_795_597_200_000_000
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _at_one_moment() -> Iterator[None]:
+    """Have the registry's clock stand at 2026-11-25T09:00:00Z, on every machine and every day."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now_us", lambda: _START_US)
+        yield
+
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"

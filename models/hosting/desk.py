@@ -6,6 +6,7 @@ answer costs no change of thread; the desk's own thread only starts workers and 
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from tidegate.models.hosting.patience import Patience
 from tidegate.models.hosting.process import HostedModel, Worker
 from tidegate.models.hosting.walls import Wall
 from tidegate.models.scored import Scored, Unavailable
+
+_NUMBER_BITS = 63
 
 Reason = Literal[
     "late",
@@ -123,9 +126,10 @@ class Desk:
             if patience_s <= 0:
                 return Unavailable("overloaded")
             patience_s += self.limits.grace_us / 1e6
-            worker.send(question(worker.asked + 1, values, patience_s), deadline)
-            worker.asked += 1
-            worker.owed, worker.hopeless_at = worker.asked, monotonic() + patience_s
+            # By chance: an answer cannot be written before its question is asked.
+            number = secrets.randbits(_NUMBER_BITS)
+            worker.send(question(number, values, patience_s), deadline)
+            worker.owed, worker.hopeless_at = number, monotonic() + patience_s
             return self._hear(worker, deadline)
         except (TypeError, ValueError) as bad:
             if isinstance(bad, BadAnswerError):

@@ -6,24 +6,32 @@ import contextlib
 import json
 import os
 import signal
+import site
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 from tidegate.models.hosting.answers import BadAnswerError, Shape
+from tidegate.models.hosting.inspection import shut_files, standing
 from tidegate.models.hosting.walls import WALLS, Wall
 
-_INSTALLED = str(Path(__file__).absolute().parents[3])
-"""Where `tidegate` is found: links stay as they are, for the folder is one."""
+_PACKAGE = Path(__file__).absolute().parents[2]
+"""Tidegate: links stay as they are, for the folder is one."""
 _ENVIRONMENT = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _START = (
-    "import sys; sys.path[:0] = sys.argv[1:]; "
-    "from tidegate.models.hosting.worker import main; main()"
+    "import sys; sys.path += sys.argv[1:]; from tidegate.models.hosting.worker import main; main()"
 )
+"""Behind the standard library: a folder of a scorer's would else take the place of its modules."""
+_SYSTEM = (
+    "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo",
+    "/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/urandom", "/sys/devices/system/cpu",
+)  # fmt: skip
+"""What libraries read when they are loaded."""
 _PIECE = 1 << 16
 _MAX_FIRST_LINE = 4_096
 _LEAST_S = 0.001
@@ -56,7 +64,6 @@ class Worker:
     """
 
     def __init__(self, model: HostedModel) -> None:
-        self.asked = 0
         self.owed: int | None = None
         self.hopeless_at = 0.0
         self.fault = ""
@@ -66,9 +73,10 @@ class Worker:
         self._gate = threading.Lock()
         self._is_fetched = False
         self._channel, theirs = socket.socketpair()
+        self._theirs = f"socket:[{os.fstat(theirs.fileno()).st_ino}]"
         try:
             self._process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - no shell, and our own command
-                [sys.executable, "-I", "-B", "-c", _START, _INSTALLED, *model.folders],
+                [sys.executable, "-I", "-S", "-B", "-c", _START, *_folders(model)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -88,7 +96,7 @@ class Worker:
         return self._process.pid
 
     def introduce(self, model: HostedModel, memory_bytes: int, deadline: float) -> None:
-        """Hand the model over, and hear which walls stand.
+        """Hand the model over, and find out which walls stand.
 
         TimeoutError, EOFError, OSError or `BadAnswerError` where that does not succeed.
         """
@@ -97,17 +105,31 @@ class Worker:
             "scorer": model.scorer,
             "memory_bytes": memory_bytes,
             "content_bytes": len(model.content),
+            "readable": [*_SYSTEM, *_libraries(), *_folders(model), *_parts_of_the_package()],
         }
-        self.send(json.dumps(order).encode() + b"\n" + model.content, deadline)
+        self.send(json.dumps(order).encode() + b"\n", deadline)
+        said = self._heard(deadline).get("walls")
+        tried = [wall for wall in WALLS if isinstance(said, list) and wall in said]
+        # From here on the scorer may write what it likes; it is told apart by nothing that it says.
+        self._heard(deadline)
+        shut_files(self.pid)
+        self.send(model.content, deadline)
+        self._heard(deadline)
+        self.walls = standing(self.pid, tried, memory_bytes, self._theirs)
+
+    def _heard(self, deadline: float) -> dict[str, object]:
+        """The next line of a worker that starts; EOFError where it is of trouble."""
         line = self.line(deadline, _MAX_FIRST_LINE)
         try:
             said = json.loads(line)
-            self.trouble = ascii(said.get("trouble", ""))[1:-1]
-            self.walls = frozenset(wall for wall in WALLS if wall in said.get("walls", ()))
-        except (ValueError, AttributeError, TypeError, RecursionError) as bad:
-            raise BadAnswerError("its first line is not what a worker says") from bad
+        except (ValueError, RecursionError):
+            raise BadAnswerError("it is no JSON") from None
+        if not isinstance(said, dict):
+            raise BadAnswerError("it is no object")
+        self.trouble = ascii(said.get("trouble", ""))[1:-1]
         if self.trouble:
             raise EOFError
+        return said
 
     def send(self, line: bytes, deadline: float) -> None:
         """Send it all; TimeoutError where the worker does not take it in time, OSError if gone.
@@ -157,6 +179,22 @@ class Worker:
         if not self._is_fetched:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
+
+
+def _folders(model: HostedModel) -> list[str]:
+    """Where a worker finds modules behind the standard library."""
+    return list(dict.fromkeys([str(_PACKAGE.parent), *site.getsitepackages(), *model.folders]))
+
+
+def _libraries() -> list[str]:
+    """Where Python itself and its standard library lie."""
+    paths = sysconfig.get_paths()
+    return [paths["stdlib"], paths["platstdlib"], f"{sys.base_prefix}/lib"]
+
+
+def _parts_of_the_package() -> list[str]:
+    """What links of the package lead to: a folder may be read where it lies."""
+    return [str(part.resolve()) for part in _PACKAGE.iterdir() if part.is_dir()]
 
 
 def _left(deadline: float) -> float:

@@ -2,8 +2,10 @@
 
 It is started by `process.py` in a process of its own, alone with a socket. The first line it gets
 says what to load; then come the model's bytes; then questions (`answers.py`). A scorer is made by
-`package.module:function`, called with those bytes behind the walls, and has `score(values)` that
-returns something with the parts of `models.scored.Scored`.
+`package.module:function`, imported behind walls, called with those bytes behind more of them, and
+has `score(values)` that returns something with the parts of `models.scored.Scored`.
+
+From the import on this process is the scorer's: what is said here then is believed of no wall.
 """
 
 from __future__ import annotations
@@ -16,9 +18,17 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from tidegate.models.hosting.walls import die_with_parent, holding, leave_network, limit, seal
+from tidegate.models.hosting.system_calls import filter_of
+from tidegate.models.hosting.walls import (
+    die_with_parent,
+    holding,
+    leave_network,
+    limit,
+    withdraw,
+)
 
 MAX_TROUBLE = 300
+MAX_DESCRIPTORS = 256
 _PIECE = 1 << 16
 
 
@@ -26,7 +36,7 @@ class _Channel:
     """The socket to the host, read line by line. Its end ends this process."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._received = bytearray()
 
     def line(self) -> bytes:
@@ -51,37 +61,37 @@ class _Channel:
         """One line back."""
         rest = json.dumps(what, separators=(",", ":")).encode() + b"\n"
         while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+            rest = rest[os.write(self.descriptor, rest) :]
 
     def _receive(self) -> None:
-        piece = os.read(self._descriptor, _PIECE)
+        piece = os.read(self.descriptor, _PIECE)
         if not piece:
             os._exit(0)
         self._received += piece
 
 
 def main() -> None:
-    """Load, say what holds, answer."""
+    """Say what holds, load, answer."""
     channel = _Channel(_only_channel())
     order = json.loads(channel.line())
-    namespace = leave_network()
+    leave_network()
     die_with_parent(order["parent"])
     limit(order["memory_bytes"])
+    seal, close_others = filter_of(), os.closerange
+    withdraw(order["readable"])
+    channel.say({"walls": list(holding(order["memory_bytes"]))})
     try:
         module, _, function = order["scorer"].partition(":")
         factory = getattr(importlib.import_module(module), function)
-        filtered = seal()
+        close_others(channel.descriptor + 1, MAX_DESCRIPTORS)
+        seal()
+        channel.say({"imported": True})
         score = factory(channel.bytes(order["content_bytes"])).score
     except Exception as error:  # noqa: BLE001 - whatever it is, an operator wants to know
         channel.say({"trouble": f"{type(error).__name__}: {error}"[:MAX_TROUBLE]})
         return
-    walls = list(holding(order["memory_bytes"]))
-    if filtered:
-        walls.append("system_calls")
-    if namespace:
-        walls.append("network_namespace")
     gc.freeze()
-    channel.say({"walls": walls})
+    channel.say({"loaded": True})
     _answer(channel, score)
 
 

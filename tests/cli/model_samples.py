@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.models.registry_samples import NAME, write_version
+from tests.models.registry_samples import NAME, REGISTRY, write_version
 from tidegate.cli.models_key import row_of
 from tidegate.vault.key_file import make_key_file
 
@@ -15,7 +15,7 @@ def prepare_models(parent: Path, *versions: int) -> Path:
     for version in versions or (1,):
         write_version(folder, version)
     (parent / "passphrase").write_text(f"{PASSPHRASE}\n")
-    rows = ["people:"]
+    rows = [f"registry: {REGISTRY}", "people:"]
     for name, role in (("ada", "author"), ("ben", "approver"), ("ola", "operator")):
         signer = make_key_file(parent / f"{name}.key.pem", name, PASSPHRASE.encode())
         rows.append(row_of(signer, [role]))

@@ -10,6 +10,8 @@ import pytest
 from tests.cli.conftest import Run, json_of
 from tests.cli.model_samples import PASSPHRASE, prepare_models
 from tests.models.registry_samples import READS, write_version
+from tidegate.models.people import People
+from tidegate.rules.people import read_people
 
 MOMENT = "2026-11-25T09:00:00Z"
 FOLDER = "models/boosting"
@@ -115,6 +117,7 @@ def test_verify_names_what_was_changed(run: Run, folder: Path) -> None:
     assert said(run("models", "verify", FOLDER)) == [
         "3 entries and 6 files of 1 version are as they were signed", "head 3",
     ]  # fmt: skip
+    right = (folder / "1" / "reliability.svg").read_bytes()
     (folder / "1" / "reliability.svg").write_text("<svg>better</svg>")
     result = run("models", "verify", FOLDER, code=1)
     assert "fail: 1/reliability.svg: does not hold what was registered" in result.output
@@ -127,7 +130,17 @@ def test_verify_names_what_was_changed(run: Run, folder: Path) -> None:
         found = json_of(run("models", command, FOLDER, "--json", code=1))
         assert (found["schema"], found["kind"]) == ("tidegate.error/1", "bad_signature")
         assert found["message"] == "log.jsonl:2: the signature is not that of `ben`"
-    step(run, "disable", code=1)
+    step(run, "rollback", code=1)
+    assert said(step(run, "disable")) == [
+        "boosting is disabled by a stop beside its log",
+        "the log took no entry: log.jsonl:2: the signature is not that of `ben`",
+    ]
+    path.write_bytes(path.read_bytes().replace(b"approve-it", b"approve it"))
+    stopped = f"disabled by ola at {MOMENT}: disable it"
+    (folder / "1" / "reliability.svg").write_bytes(right)
+    assert stopped in said(run("models", "status", FOLDER))
+    assert said(step(run, "enable")) == ["boosting is enabled: version 1 is active", "head 5"]
+    assert stopped not in said(run("models", "status", FOLDER))
 
 
 def test_the_head_that_was_kept_is_held_against_the_log(run: Run, folder: Path) -> None:
@@ -200,11 +213,12 @@ def test_a_row_that_key_prints_is_a_row(run: Run, folder: Path) -> None:
 
 def test_people_with_an_error_refuse_everything(run: Run, folder: Path) -> None:
     """One bad row would be left out in silence."""
+    step(run, "register", "1")
     path = folder.parent / "people.yaml"
     path.write_text(path.read_text().replace("approver", "aprover"))
     result = step(run, "disable", code=3)
     assert "error[TG821]: `aprover` is no role" in result.output
-    assert "people.yaml:3" in result.output
+    assert "people.yaml:4" in result.output
     assert json_of(run("models", "status", FOLDER, "--json", code=3))["kind"] == "people_refused"
 
 
@@ -305,6 +319,33 @@ def test_no_key_is_printed(run: Run, folder: Path) -> None:
     assert body[:20] not in result.output
     assert Path("here.pem").stat().st_mode & 0o777 == 0o600
     assert write_version(folder, 3).is_dir()
+
+
+def test_a_long_passphrase_is_refused_whole(run: Run, folder: Path) -> None:
+    """A passphrase would be cut in silence, and its end would protect nothing."""
+    del folder
+    for size, code in ((1023, 0), (1024, 3), (5000, 3)):
+        Path("long").write_text("x" * size + "\n")
+        out = f"{size}.pem"
+        result = run("models", "key", "eli", "--out", out, "--passphrase-file", "long", code=code)
+        assert Path(out).exists() == (code == 0)
+        assert code == 0 or "more than 1,023 bytes" in result.output
+
+
+def test_the_first_key_brings_a_whole_file(run: Run, tmp_path: Path) -> None:
+    """Somebody new would have to invent an id."""
+    Path("passphrase").write_text("correct horse battery staple\n")
+    shown = [
+        run("models", "key", name, "--first", "--passphrase-file", "passphrase").stdout
+        for name in ("eli", "eve")
+    ]
+    found = []
+    for text in shown:
+        (tmp_path / "people.yaml").write_text(text)
+        people = read_people(tmp_path / "people.yaml")
+        assert isinstance(people, People)
+        found.append(people.registry)
+    assert len(set(found)) == 2
 
 
 def test_a_version_whose_inputs_changed_is_not_registered(run: Run, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,18 @@ def test_what_is_registered_never_changes(run: Run, shop: Path) -> None:
     assert "version 1 of `risk` is registered" in result.stderr
     assert "model risk version 2" in result.stderr
     assert (shop / "models" / "risk" / "1" / "card.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "pipe"])
+def test_a_log_that_is_no_file_counts_as_a_log(run: Run, shop: Path, target: str) -> None:
+    """A pipe or a device in its place would hang the command, or eat the memory."""
+    log = shop / "models" / "risk" / "log.jsonl"
+    if target == "pipe":
+        os.mkfifo(log)
+    else:
+        log.symlink_to(target)
+    result = run("models", "train", *TRAIN[2:], "--replace", code=3)
+    assert "is registered, and what is registered never changes" in result.output
 
 
 def test_what_is_wrong_with_a_training_is_said_at_once(run: Run, shop: Path) -> None:

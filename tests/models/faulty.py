@@ -180,8 +180,13 @@ def answers_another_question(_: Sequence[Any]) -> Said:
 
 
 def answers_twice(_: Sequence[Any]) -> Said:
-    """A second answer behind the first, of a question that was not asked yet."""
-    write_everywhere(b'{"n":1,"status":"ok","score":1,"total":7,"contributions":[30,-7,4]}\n' * 2)
+    """A second answer behind the first, to the same question."""
+    frame = sys._getframe()
+    while "asked" not in frame.f_locals:  # the worker's own, with the question's number
+        assert frame.f_back is not None
+        frame = frame.f_back
+    answer = b'{"n":%d,"status":"ok","score":1,"total":7,"contributions":[30,-7,4]}\n'
+    write_everywhere(answer % frame.f_locals["asked"]["n"] * 2)
     return Said()
 
 

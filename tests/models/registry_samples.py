@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -10,16 +11,25 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.models.card_samples import CARD
+from tests.models.card_samples import CARD, REFERENCE
 from tidegate.dsl.checker import check
 from tidegate.dsl.parser import parse
 from tidegate.dsl.source import Source
 from tidegate.dsl.types import COUNT
+from tidegate.models.card_page import card_markdown
 from tidegate.models.cards import write_card
+from tidegate.models.contributions import (
+    CONTRIBUTIONS_SCHEMA,
+    Contributions,
+    Importance,
+    ShapeBin,
+    write_contributions,
+)
 from tidegate.models.people import People, Person, Role
-from tidegate.models.portable import Input, LinearTerm, PortableModel
+from tidegate.models.portable import UNIT, Input, LinearTerm, PortableModel
 from tidegate.models.problems import Problem
 from tidegate.models.reading import write_model
+from tidegate.models.reference import write_reference
 from tidegate.models.registry import Registry, Request, act
 from tidegate.models.registry_log import Action
 from tidegate.rules.input_meanings import input_meanings
@@ -83,7 +93,15 @@ ROWS = (
     person("ola", "operator"),
     person("all", "author", "approver", "operator"),
 )
-PEOPLE = People(ROWS)
+REGISTRY = "5a" * 16
+
+
+def people_of(rows: Iterable[Person]) -> People:
+    """Give these people of the one registry that tests have."""
+    return People(rows, REGISTRY)
+
+
+PEOPLE = people_of(ROWS)
 
 
 def model(version: int) -> PortableModel:
@@ -96,6 +114,14 @@ def model(version: int) -> PortableModel:
         inputs=(Input("tries", COUNT, low=0, high=100),),
         base=-3_000_000_000,
         terms=(LinearTerm(0, 400_000_000.0, 1.0),),
+    )
+
+
+def contributions_of(version: int) -> Contributions:
+    """Give what the scores of the model are made of."""
+    term = Importance(("tries",), 400_000_000, 1_000_000, (ShapeBin("0 to 3", 500, 400_000_000),))
+    return Contributions(
+        CONTRIBUTIONS_SCHEMA, NAME, version, "logit", UNIT, REFERENCE.window, 500, (term,)
     )
 
 
@@ -113,11 +139,13 @@ def write_version(folder: Path, version: int) -> Path:
         model_hash=digest,
         inputs=_meanings(),
     )
+    reference = replace(REFERENCE, model=NAME, version=version, model_hash=digest)
+    contributions = contributions_of(version)
     (place / "model.json").write_bytes(content)
     (place / "card.json").write_bytes(write_card(card))
-    (place / "card.md").write_text(f"# boosting, version {version}\n")
-    (place / "contributions.json").write_text("{}\n")
-    (place / "reference.json").write_text("{}\n")
+    (place / "card.md").write_bytes(card_markdown(card, contributions, "Europe/Paris"))
+    (place / "contributions.json").write_bytes(write_contributions(contributions))
+    (place / "reference.json").write_bytes(write_reference(reference))
     (place / "reliability.svg").write_text("<svg/>\n")
     return place
 
@@ -134,10 +162,9 @@ def ask(
 ) -> Registry | Problem:
     """Ask for one thing; an approval lasts as usual."""
     until = until or (UNTIL if action == "approve" else "")
-    request = Request(
-        action, f"{action} for a test", START_US + minutes * 60_000_000, version, "", until
-    )
-    return act(folder, people, who, request)
+    now_us = START_US + minutes * 60_000_000
+    request = Request(action, f"{action} for a test", now_us, version, "", until)
+    return act(folder, people, who, request, now_us=now_us)
 
 
 def done(folder: Path, who: FileSigner, action: Action, version: int | None = None) -> Registry:

@@ -17,18 +17,20 @@ from tests.models.registry_samples import (
     NAME,
     OLA,
     PEOPLE,
+    REGISTRY,
     ROWS,
     START_US,
     active_folder,
     ask,
     done,
     kind,
+    people_of,
     person,
     signer,
     write_version,
 )
 from tidegate.models.manifest import MAX_FILES, differences, read_files
-from tidegate.models.people import People, Person
+from tidegate.models.people import Person
 from tidegate.models.problems import Problem
 from tidegate.models.registry import (
     NotServing,
@@ -152,8 +154,8 @@ def test_a_changed_file_is_named_and_its_version_refused(folder: Path, name: str
     assert (fault.kind, fault.place) == ("hash_mismatch", f"2/{name}")
     assert str(fault) == f"2/{name}: does not hold what was registered"
     answer = serving_version(folder, 2, PEOPLE)
-    assert isinstance(answer, NotServing)
-    assert (answer.why, answer.problems) == ("refused", (fault,))
+    assert isinstance(answer, Serving)
+    assert (answer.version, answer.instead_of, answer.problems) == (1, 2, (fault,))
 
 
 def test_what_is_served_are_the_bytes_that_were_verified(folder: Path) -> None:
@@ -177,10 +179,12 @@ def test_a_version_that_is_not_whole_comes_no_nearer_to_serving(
         done(folder, OLA, "rollback")
     if action == "enable":
         done(folder, OLA, "disable")
-    (folder / str(broken) / "card.md").write_text("better than it is")
+    page = folder / str(broken) / "card.md"
+    right = page.read_bytes()
+    page.write_text("better than it is")
     version = broken if action in ("approve", "activate") else None
     assert kind(ask(folder, who, action, version)) == "hash_mismatch"  # type: ignore[arg-type]
-    (folder / str(broken) / "card.md").write_text(f"# boosting, version {broken}\n")
+    page.write_bytes(right)
     assert kind(ask(folder, who, action, version)) == "fine"  # type: ignore[arg-type]
 
 
@@ -331,7 +335,7 @@ def test_a_log_that_went_on_is_fine(folder: Path) -> None:
     assert isinstance(seen, Registry)
     done(folder, OLA, "rollback")
     assert kind(read_registry(folder, PEOPLE, expected=seen.head)) == "fine"
-    assert kind(read_registry(folder, PEOPLE, expected=start_of(NAME))) == "fine"
+    assert kind(read_registry(folder, PEOPLE, expected=start_of(NAME, REGISTRY))) == "fine"
 
 
 def test_a_foreign_signature_is_noticed(folder: Path) -> None:
@@ -372,10 +376,11 @@ def test_what_the_rules_forbid_is_refused_when_it_is_read_too(folder: Path) -> N
 
 def test_somebody_who_is_no_longer_listed_is_no_longer_believed(folder: Path) -> None:
     """A key that was found to be stolen would stay good."""
-    without = People([row for row in ROWS if row.name != "ben"])
-    found = read_registry(folder, without)
-    assert str(found) == "log.jsonl:2: `ben` is not among the people"
-    ended = People([*without_name("ben"), person("ben", "approver", until_us=START_US + 1)])
+    without = people_of([row for row in ROWS if row.name != "ben"])
+    answer = serving_version(folder, 2, without)
+    assert isinstance(answer, NotServing)
+    assert answer.said == "version 2 does not serve: the key of `ben` is not among the people's"
+    ended = people_of([*without_name("ben"), person("ben", "approver", until_us=START_US + 1)])
     assert kind(read_registry(folder, ended)) == "fine"
 
 
@@ -441,7 +446,7 @@ def test_a_log_that_cannot_be_read_is_said(folder: Path) -> None:
     (folder / "log.jsonl").unlink()
     assert isinstance(read(folder), Registry)
     (folder / "log.jsonl").mkdir()
-    assert kind(read(folder)) == "unreadable"
+    assert str(read(folder)) == "log.jsonl: the log is no ordinary file"
     assert kind(read(folder / "nowhere")) == "unreadable"
 
 
@@ -456,7 +461,7 @@ def test_heads_are_read_as_they_are_written() -> None:
 def test_an_entry_is_signed_under_a_name_of_its_own() -> None:
     """A signature that a key gave elsewhere would be good for the log."""
     entry = Entry(
-        1, start_of(NAME).hash, "2026-11-25T09:00:00Z", "disable", NAME, 0, "", "ola",
+        1, start_of(NAME, REGISTRY).hash, "2026-11-25T09:00:00Z", "disable", NAME, 0, "", "ola",
         OLA.public_key.hex(), "stop",
     )  # fmt: skip
     seen: list[bytes] = []
@@ -492,7 +497,7 @@ def test_people_share_no_key_and_use_no_broken_one() -> None:
         ([replace(row("ada", "author"), key=bytes([1, *[0] * 30, 0x80]))], "anybody can sign"),
     ):
         with pytest.raises(ValueError, match=said):
-            People(rows)
+            people_of(rows)
 
 
 def test_a_key_of_small_order_is_a_real_danger() -> None:

@@ -17,6 +17,7 @@ from tests.models.registry_samples import (
     NAME,
     OLA,
     PEOPLE,
+    REGISTRY,
     ROWS,
     START_US,
     active_folder,
@@ -25,6 +26,7 @@ from tests.models.registry_samples import (
     done,
     kind,
     model,
+    people_of,
     person,
     signer,
     write_version,
@@ -98,7 +100,7 @@ def test_the_author_does_not_approve(folder: Path) -> None:
 
 def test_the_author_does_not_approve_with_a_second_key(folder: Path) -> None:
     """A new key would make a new person."""
-    people = People([*ROWS, person("all", "approver", seed="second")])
+    people = people_of([*ROWS, person("all", "approver", seed="second")])
     done(folder, ALL, "register", 1)
     second = signer("all", "second")
     assert kind(ask(folder, second, "approve", 1, people=people)) == "self_approval"
@@ -142,11 +144,11 @@ def test_strangers_and_foreign_keys_are_refused(folder: Path) -> None:
 
 def test_a_key_that_ended_signs_no_more(folder: Path) -> None:
     """Somebody who left would go on approving; what they signed before would be lost."""
-    people = People([person("ada", "author", until_us=START_US + 60_000_000), *ROWS[1:]])
+    people = people_of([person("ada", "author", until_us=START_US + 60_000_000), *ROWS[1:]])
     assert kind(ask(folder, ADA, "register", 1, people=people)) == "fine"
     write_version(folder, 2)
     assert kind(ask(folder, ADA, "register", 2, minutes=1, people=people)) == "key_ended"
-    both = People([*people_rows(people), person("ada", "author", seed="new")])
+    both = people_of([*people_rows(people), person("ada", "author", seed="new")])
     new = signer("ada", "new")
     assert kind(ask(folder, new, "register", 2, minutes=1, people=both)) == "fine"
 
@@ -314,17 +316,18 @@ def test_a_rollback_names_the_version_that_was_before(tmp_path: Path) -> None:
 def test_the_content_is_that_of_the_files() -> None:
     """The log would name files, and the approval another content."""
     entry = Entry(
-        1, start_of(NAME).hash, "2026-11-25T09:00:00Z", "register", NAME, 1, "0" * 64, "ada",
+        1, start_of(NAME, REGISTRY).hash, "2026-11-25T09:00:00Z", "register", NAME, 1,
+        "0" * 64, "ada",
         ADA.public_key.hex(), "fine", files={"model.json": "0" * 64},
     )  # fmt: skip
-    found = advance(beginning(NAME), entry, start_of(NAME), PEOPLE)
+    found = advance(beginning(NAME, REGISTRY), entry, start_of(NAME, REGISTRY), PEOPLE)
     assert isinstance(found, Problem)
     assert found.kind == "hash_mismatch"
 
 
 @pytest.mark.parametrize("reason", [
     "", "  ", "two\nlines", "hidden \u202e text", "e\u0301 is not composed", "x" * 501,
-    "card 4111 1111 1111 1111 was hit",
+    "card 4111 1111 1111 1111 was hit", "\u2800", "\u3164\u115f", "\u2800 ...", "...!",
 ])  # fmt: skip
 def test_every_action_has_a_reason_that_can_be_read(folder: Path, reason: str) -> None:
     """A log would say what was done and not why, or hold what it must not hold."""

@@ -19,9 +19,9 @@ from tests.models.registry_samples import (
     ask,
     at_us,
     done,
+    people_of,
     write_version,
 )
-from tidegate.models.people import People
 from tidegate.models.registry import NotServing, Serving, accepted, serving_version
 from tidegate.models.registry_log import Action
 from tidegate.models.serving import DeclaredModel, ServingModels
@@ -247,10 +247,12 @@ def test_a_service_that_was_refused_at_first_serves_when_it_is_mended(folder: Pa
     assert now(models) == 2
 
 
-def test_people_who_went_are_noticed_and_nothing_stops(folder: Path) -> None:
-    """An edit of the people's file would switch every model off."""
+def test_what_people_who_went_let_serve_stops_and_is_told(folder: Path) -> None:
+    """A stolen key would be taken away, and its work would go on."""
     models = service(folder)
-    assert [p.kind for p in models.refresh(People([])).problems["score"]] == ["unknown_person"]
+    assert [p.kind for p in models.refresh(people_of([])).problems["score"]] == ["distrusted"]
+    assert said(models.served.models["score"]) == "distrusted"
+    assert models.refresh(PEOPLE).problems == {}
     assert now(models) == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -125,6 +126,19 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
     (folder / "models" / "boosting").mkdir()
     (folder / "models" / "boosting" / "3").symlink_to(elsewhere, target_is_directory=True)
     assert refused(folder) == ["TG701"]
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "model.json"])
+def test_a_pipe_or_a_device_is_not_read(tmp_path: Path, name: str) -> None:
+    """`check` would hang, or eat the memory of whoever looks at a proposal."""
+    folder = write(tmp_path, BOOSTING, CHALLENGER)
+    place = folder / "models" / "boosting"
+    file = next(place.glob("*/model.json")) if name.endswith("model.json") else place / name
+    for make in (os.mkfifo, lambda path: Path(path).symlink_to("/dev/zero")):
+        file.unlink(missing_ok=True)
+        make(file)
+        codes = {d.code for d in read(folder).diagnostics}
+        assert codes & {"TG761", "TG767"}, codes
 
 
 def test_reads_are_held_against_the_file(tmp_path: Path) -> None:

@@ -10,12 +10,15 @@ from tests.models.registry_samples import ADA, BEN, at_us
 from tidegate.models.people import People, key_text
 from tidegate.rules.people import read_people
 
+REGISTRY = "8f2c" * 8
 KEY_A, KEY_B = key_text(ADA.public_key), key_text(BEN.public_key)
 
 
 def said(folder: Path, text: str) -> list[tuple[int | None, str, str]]:
     """Line, message and help of what is wrong."""
     path = folder / "people.yaml"
+    if text.startswith("people:\n"):
+        text += f"registry: {REGISTRY}\n"
     path.write_text(text, encoding="utf-8")
     found = read_people(path)
     assert not isinstance(found, People)
@@ -27,6 +30,7 @@ def test_rows_are_read(tmp_path: Path) -> None:
     """Somebody would have another role, or a key that does not end."""
     path = tmp_path / "people.yaml"
     path.write_text(
+        f"registry: {REGISTRY}\n"
         f"people:\n"
         f"  - {{name: ada, roles: [author], key: '{KEY_A}', until: 2027-06-30}}\n"
         f"  - {{name: ada, roles: [approver, operator], key: '{KEY_B}'}}\n"
@@ -88,7 +92,17 @@ def test_one_key_has_one_name(tmp_path: Path) -> None:
     assert said(tmp_path, f"people:\n{rows}") == [(3, "`ada` and `eve` have one key", "")]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "people: 3", "people: {a: b}", "a: [", "people: *x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        f"registry: {'5a' * 16}\npeople: 3",
+        f"registry: {'5a' * 16}\npeople: {{a: b}}",
+        "a: [",
+        "people: *x",
+    ],
+)
 def test_what_is_no_list_of_people_is_refused(tmp_path: Path, text: str) -> None:
     """A broken file would look like one without people."""
     assert len(said(tmp_path, text)) == 1
@@ -98,3 +112,27 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     """An exception would end the command."""
     found = read_people(tmp_path / "people.yaml")
     assert not isinstance(found, People)
+
+
+@pytest.mark.parametrize(("text", "line", "message"), [
+    ("", None, "`registry` is not there"),
+    ("registry: staging\n", 1, "`staging` is no id of a registry: 32 digits of small hex"),
+    (f"registry: {'AB' * 16}\n", 1,
+     f"`{'AB' * 16}` is no id of a registry: 32 digits of small hex"),
+])  # fmt: skip
+def test_a_file_names_its_registry(
+    tmp_path: Path, text: str, line: int | None, message: str
+) -> None:
+    """A registry that was copied from staging would serve in production."""
+    (tmp_path / "people.yaml").write_text(f"{text}people: []\n")
+    found = read_people(tmp_path / "people.yaml")
+    assert not isinstance(found, People)
+    (one,) = found
+    assert (one.message, one.help) == (
+        message, "`tidegate models key NAME --first` prints the beginning of a file, with a new id",
+    )  # fmt: skip
+    assert line is None or one.line == line
+    (tmp_path / "people.yaml").write_text(f"registry: {REGISTRY}\npeople: []\n")
+    people = read_people(tmp_path / "people.yaml")
+    assert isinstance(people, People)
+    assert people.registry == REGISTRY

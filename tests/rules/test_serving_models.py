@@ -15,6 +15,7 @@ from tests.models.registry_samples import (
     NAME,
     OLA,
     PEOPLE,
+    REGISTRY,
     ROWS,
     active_folder,
     at_us,
@@ -159,7 +160,7 @@ def people_file(path: Path) -> Path:
         for row in ROWS
         for roles in [", ".join(sorted(row.roles))]
     ]
-    path.write_text("people:\n" + "\n".join(rows) + "\n")
+    path.write_text(f"registry: {REGISTRY}\npeople:\n" + "\n".join(rows) + "\n")
     return path
 
 
@@ -227,6 +228,7 @@ def test_how_a_version_under_work_stands(policy: Path, golden: Golden) -> None:
     """A version that was edited after its approval would be used in silence."""
     folder = policy / "models" / NAME
     assert under_work(policy) == ("approved", [])
+    page = (folder / "2" / "card.md").read_bytes()
     (folder / "2" / "card.md").write_text("better")
     assert under_work(policy) == ("changed", ["TG767"])
     loaded = load_policy(policy)
@@ -238,6 +240,7 @@ def test_how_a_version_under_work_stands(policy: Path, golden: Golden) -> None:
     golden("rules/models_changed.txt", "\n".join(shown) + "\n")
     (folder / "log.jsonl").unlink()
     assert under_work(policy) == ("unapproved", ["TG765"])
+    (folder / "2" / "card.md").write_bytes(page)
     done(folder, ADA, "register", 2)
     assert under_work(policy) == ("unapproved", ["TG765"])
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from tidegate.models.cards import ROUND_THRESHOLDS as ROUND
 from tidegate.models.cards import UnitCosts
 from tidegate.simulation.score_measures import (
     Calibration,
@@ -16,7 +17,7 @@ from tidegate.simulation.score_measures import (
     draw_weights,
     measure_all,
 )
-from tidegate.simulation.thresholds import ROUND, cheapest, threshold_table
+from tidegate.simulation.thresholds import cheapest, threshold_table
 from tidegate.simulation.times import Int64s
 
 MILLION = 10**6

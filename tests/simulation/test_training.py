@@ -16,7 +16,9 @@ import pytest
 
 from tests.simulation.tables import SCORED, TRAINING, scored_policy, scored_training, written
 from tidegate.engine.column_batch import CodedColumn, IntegerColumn
+from tidegate.models.card_page import card_markdown
 from tidegate.models.cards import read_card
+from tidegate.models.contributions import Contributions
 from tidegate.models.plain_data import read_plain
 from tidegate.models.portable import TableTerm
 from tidegate.models.reading import read_model
@@ -29,9 +31,7 @@ from tidegate.simulation.mapping import MappingError
 from tidegate.simulation.training import Trained, data_hash, features_hash, train
 from tidegate.simulation.training_estimators import design, fit
 from tidegate.simulation.training_file import TrainingError, read_training
-from tidegate.simulation.training_markdown import card_markdown
 from tidegate.simulation.training_plot import WIDTH
-from tidegate.simulation.training_reference import Contributions
 from tidegate.simulation.training_scores import check_export, compare, score_rows
 from tidegate.simulation.training_split import split_rows
 from tidegate.simulation.training_table import TrainingTable, gather

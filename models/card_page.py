@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from tidegate.engine.values import format_money
-from tidegate.models.cards import Card, Metric, ThresholdRow, Window
-from tidegate.simulation.comparison_markdown import code, plain
-from tidegate.simulation.thresholds import ROUND
-from tidegate.simulation.training_reference import Contributions
+from tidegate.dsl.decimals import format_money
+from tidegate.dsl.markdown import code, plain
+from tidegate.models.cards import ROUND_THRESHOLDS, Card, Metric, ThresholdRow, Window
+from tidegate.models.contributions import Contributions
 
 BAR = "\\|"
 """A bar that is part of a cell's text."""
@@ -108,7 +107,8 @@ def _facts(card: Card, zone: str) -> Iterator[tuple[str, str]]:
 
 
 def _pairs(values: Mapping[str, object]) -> str:
-    said = {name: _word(value) for name, value in values.items() if value is not None}
+    # Sorted as `card.json` is: the page of a card that was read is the page of the card.
+    said = {name: _word(value) for name, value in sorted(values.items()) if value is not None}
     return ", ".join(f"{code(name)} {_text(str(value))}" for name, value in said.items()) or "-"
 
 
@@ -200,7 +200,9 @@ def _threshold(card: Card, row: ThresholdRow) -> tuple[str, ...]:
 
 def _threshold_text(row: ThresholdRow) -> str:
     return (
-        f"{row.threshold / 10**6:.2f}" if row.threshold in ROUND else f"{row.threshold / 10**6:.6f}"
+        f"{row.threshold / 10**6:.2f}"
+        if row.threshold in ROUND_THRESHOLDS
+        else f"{row.threshold / 10**6:.6f}"
     )
 
 
