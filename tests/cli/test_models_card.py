@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from tests.cli.conftest import Run, json_of
 from tests.cli.model_samples import PASSPHRASE
+from tests.models.registry_samples import REGISTRY
 from tests.simulation.tables import SCORED, scored_policy, scored_training
 from tidegate.cli.models_key import row_of
 from tidegate.dsl.types import NUMBER
@@ -66,7 +67,8 @@ def register(run: Run, models: Path) -> str:
     """Register version 1 by somebody who may."""
     Path("passphrase").write_text(PASSPHRASE)
     signer = make_key_file(Path("ada.key.pem"), "ada", PASSPHRASE.encode())
-    (models / "people.yaml").write_text(f"people:\n{row_of(signer, ['author'])}\n")
+    people = f"registry: {REGISTRY}\npeople:\n{row_of(signer, ['author'])}\n"
+    (models / "people.yaml").write_text(people)
     return run(
         "models", "register", str(models / "risk"), "1", "--key", "ada.key.pem",
         "--passphrase-file", "passphrase", "--reason", "ours", "--at", "2026-11-25T09:00:00Z",
