@@ -228,3 +228,14 @@ def test_an_exported_model_is_not_trained(run: Run, version: Path) -> None:
     assert "an exported model is not trained here" in result.stderr
     assert "`tidegate models card` writes its card" in result.stderr
     assert not (version / "card.json").exists()
+
+
+def test_a_model_that_never_answers_is_refused(run: Run, version: Path) -> None:
+    """A card without a figure would be written, or the command would break."""
+    path = version / "model.json"
+    model = read_model(path.read_bytes())
+    inputs = tuple(
+        replace(entry, low=1, high=1) if entry.name == "amount" else entry for entry in model.inputs
+    )
+    path.write_bytes(write_model(replace(model, inputs=inputs)))
+    assert "abstains on every row of the test" in run(*CARD, code=3).stderr
