@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI, Header
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import event
+from sqlalchemy.orm import registry
 from sqlmodel import Field as Column
 from sqlmodel import Session, SQLModel, create_engine
 
@@ -188,7 +189,11 @@ class Payment(BaseModel):
     bot_score: Annotated[str, StringConstraints(pattern=r"^\d(\.\d{1,6})?$")]
 
 
-class DecisionRow(SQLModel, table=True):
+class _Base(SQLModel, registry=registry()):
+    """Tables of their own: those of the ledger are compared with its migrations."""
+
+
+class DecisionRow(_Base, table=True):
     """A decision in the clear, by its key."""
 
     __tablename__ = "decisions"
@@ -227,7 +232,7 @@ def baseline(folder: Path) -> FastAPI:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
 
-    SQLModel.metadata.create_all(database, tables=[DecisionRow.__table__])  # type: ignore[attr-defined]
+    _Base.metadata.create_all(database, tables=[DecisionRow.__table__])  # type: ignore[attr-defined]
     app = FastAPI()
 
     @app.post("/v1/decisions/payment")

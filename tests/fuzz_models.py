@@ -336,8 +336,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 }  # fmt: skip
 ACCEPTED_BOMBS = frozenset(
     {
-        "a walk of 256 steps", "a million nodes of one input", "all lanes that are read", "many trees",
-        "many lines", "lines on all inputs",
+        "a walk of 256 steps", "all lanes that are read", "many trees", "many lines", "lines on all inputs",
     }
 )  # fmt: skip
 

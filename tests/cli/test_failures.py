@@ -144,7 +144,7 @@ def test_points_tags_and_advice_are_shown(run: Run, shop: Path) -> None:
     assert shown[-3:] == ["points: 15", "tags: geo", "advice: route = slow"]
 
 
-@pytest.mark.parametrize("score", [True, None, [0.5], {"value": 0.5}])
+@pytest.mark.parametrize("score", [True, [0.5], {"value": 0.5}])
 def test_a_score_that_is_no_score_is_refused(run: Run, tmp_path: Path, score: object) -> None:
     """A flag taken for the number 1 would decline somebody."""
     run("init", "card", "--example", "card")

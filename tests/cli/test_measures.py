@@ -166,6 +166,7 @@ def test_the_json_of_a_counterfactual(run: Run) -> None:
                 "held": [],
             }
         ],
+        "behind": [],
         "complete": True,
     }
 

@@ -187,11 +187,11 @@ def silent(drawn: Draw) -> None:
 
 
 def test_a_model_that_does_not_answer(tmp_path: Path) -> None:
-    """An outage of 5 % hides behind a good mean."""
+    """Bad scores in 5 % hide behind a good mean; they are the model's own silence."""
     model = of_one(tmp_path, silent)
     assert kinds(model) == {"silent": ["vendor"]}
-    assert model.answers.unavailable == pytest.approx(model.now.rows / 20, abs=5)
-    assert model.answers.silent.hits == model.answers.unavailable
+    assert model.answers.abstained == pytest.approx(model.now.rows / 20, abs=5)
+    assert model.answers.silent.hits == model.answers.abstained
 
 
 def test_a_history_without_scores(tmp_path: Path) -> None:
