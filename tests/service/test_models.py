@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.models.registry_samples import NAME, OLA, ROWS, active_folder, done
+from tests.models.registry_samples import NAME, OLA, REGISTRY, ROWS, active_folder, done
 from tests.rules.test_serving_models import POLICY
 from tests.service.builders import Client, run, running
 from tidegate.models.people import key_text
@@ -35,7 +35,7 @@ def prepared(folder: Path) -> Path:
     for row in ROWS:
         roles = ", ".join(sorted(row.roles))
         rows.append(f"  - {{name: {row.name}, roles: [{roles}], key: '{key_text(row.key)}'}}")
-    people.write_text("people:\n" + "\n".join(rows) + "\n")
+    people.write_text(f"registry: {REGISTRY}\npeople:\n" + "\n".join(rows) + "\n")
     return people
 
 
