@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from tidegate.engine.values import format_time
@@ -72,16 +72,19 @@ def read_page(name: str) -> str:
     return resources.files("tidegate.simulation").joinpath("pages", name).read_text("utf-8")
 
 
-def _environment() -> Environment:
-    from jinja2 import FunctionLoader
-
-    made = Environment(
+def page_environment() -> Environment:
+    """What every page is made with: what is put in is escaped, what is not there is an error."""
+    return Environment(
         loader=FunctionLoader(read_page),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _environment() -> Environment:
+    made = page_environment()
     made.globals.update(
         words=WORDS,
         outcomes=wording.OUTCOMES,

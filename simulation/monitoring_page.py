@@ -10,11 +10,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from tidegate.simulation.charts import Point, series
-from tidegate.simulation.comparison_page import interval, number, read_page, thousandths, unbroken
+from tidegate.simulation.comparison_page import (
+    interval,
+    number,
+    page_environment,
+    read_page,
+    thousandths,
+    unbroken,
+)
 from tidegate.simulation.model_alarms import cause_said, decimals, times
 from tidegate.simulation.monitoring_charts import Pair, Spread, forest, paired_bars
 from tidegate.simulation.monitoring_report import (
@@ -51,13 +58,7 @@ def to_html(found: Monitoring) -> str:
 
 
 def _environment() -> Environment:
-    made = Environment(
-        loader=FunctionLoader(read_page),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = page_environment()
     made.filters.update(
         agreement=agreement_name,
         attribution=_attribution,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import cast
 
 from sqlmodel import Session, col, or_, select
 
-from tidegate.store.database import parse_url, prepare
+from tidegate.store.connected_reader import ConnectedReader
 from tidegate.store.schema import CaseRow
 from tidegate.store.side_tables import CASE_COLUMNS, Case
 
@@ -28,28 +27,8 @@ def place_of(case: Case) -> Place:
     return Place(case.priority, case.opened_us, case.id)
 
 
-class CaseReader:
+class CaseReader(ConnectedReader):
     """Reads the cases beside one ledger. Thread-safe; `close` it, or use it in `with`."""
-
-    def __init__(self, url: str) -> None:
-        place = parse_url(url)
-        prepare(place)
-        self._engine = place.engine()
-
-    def close(self) -> None:
-        """Give up all connections."""
-        self._engine.dispose()
-
-    def __enter__(self) -> CaseReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def case(self, case_id: str) -> Case | None:
         """The case with this id, if there is one."""

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from tidegate.store.database import parse_url, prepare
+from tidegate.store.connected_reader import ConnectedReader
 from tidegate.store.schema import DeliveryRow
 from tidegate.store.side_tables import Waiting
 
 
-class OutboxReader:
+class OutboxReader(ConnectedReader):
     """Reads the deliveries beside one ledger. Thread-safe; `close` it, or use it in `with`."""
-
-    def __init__(self, url: str) -> None:
-        place = parse_url(url)
-        prepare(place)
-        self._engine = place.engine()
-
-    def close(self) -> None:
-        """Give up all connections."""
-        self._engine.dispose()
-
-    def __enter__(self) -> OutboxReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def due(self, consumer: str, now_us: int, most: int) -> list[Waiting]:
         """The deliveries that are due, those that wait longest first."""
