@@ -13,7 +13,6 @@ from tidegate.cli.backtest import MappingFile, history_refused
 from tidegate.cli.files import keep
 from tidegate.cli.inputs import AsJson, PolicyFolder, bad_input, load
 from tidegate.cli.models_train import (
-    VERSION_FILES,
     TrainingFile,
     cheapest,
     figures,
@@ -22,7 +21,7 @@ from tidegate.cli.models_train import (
     training_refused,
 )
 from tidegate.cli.output import counted, say, say_json
-from tidegate.models.manifest import MAX_FILE_BYTES, MODEL_FILE
+from tidegate.models.manifest import MAX_FILE_BYTES, MODEL_FILE, REQUIRED
 
 if TYPE_CHECKING:
     from tidegate.simulation.training import Trained
@@ -107,7 +106,7 @@ def _content(path: Path) -> bytes:
 
 
 def _refuse_to_overwrite(folder: Path, *, replace: bool) -> None:
-    held = [name for name in sorted(VERSION_FILES - {MODEL_FILE}) if (folder / name).exists()]
+    held = [name for name in sorted({*REQUIRED} - {MODEL_FILE}) if (folder / name).exists()]
     if held and not replace:
         raise bad_input(f"`{folder}` holds `{held[0]}` already", "write over it with --replace")
 

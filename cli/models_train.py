@@ -29,18 +29,6 @@ TrainingFile = Annotated[
     typer.Argument(metavar="TRAINING", show_default=False, help="The YAML file of the training."),
 ]
 SCHEMA = "tidegate.training/1"
-VERSION_FILES = frozenset(
-    {
-        "model.json",
-        "card.json",
-        "card.md",
-        "contributions.json",
-        "reference.json",
-        "reliability.svg",
-    }
-)
-"""What a training writes, and so what another may write over."""
-
 _NEEDED = {"sklearn": "scikit-learn", "threadpoolctl": "threadpoolctl"}
 _NEEDED_BY = {"explainable_boosting": {"interpret": "interpret-core"}}
 
@@ -122,10 +110,12 @@ def training_refused(error: TrainingError, ending: str) -> Stop:
 
 def _refuse_to_overwrite(folder: Path, training: Training, *, replace: bool) -> None:
     refuse_registered(folder, training)
+    from tidegate.models.manifest import REQUIRED
+
     if not folder.exists():
         return
     held = sorted(folder.iterdir()) if folder.is_dir() else [folder]
-    foreign = [path for path in held if path.name not in VERSION_FILES or not path.is_file()]
+    foreign = [path for path in held if path.name not in REQUIRED or not path.is_file()]
     if foreign:
         raise bad_input(
             f"`{folder}` holds `{foreign[0].name}`, which no training wrote, and would lose it",
